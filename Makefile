@@ -1,0 +1,49 @@
+# What people, hooks and CI call. `make help` lists it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export DVC_NO_ANALYTICS := true
+
+.DEFAULT_GOAL := help
+.PHONY: help setup repro test check format lock mlflow
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.installed ## Create .venv from requirements.lock
+
+repro: setup ## Run the whole pipeline; print the results
+	dvc repro
+	@postergenre results
+
+test: setup ## Run the tests
+	pytest
+
+check: setup ## Lint, check the format and the types
+	ruff check .
+	ruff format --check .
+	mypy .
+
+format: setup ## Format the code, fix what ruff can fix
+	ruff check --fix .
+	ruff format .
+
+lock: setup ## Resolve pyproject.toml anew into requirements.lock
+	uv pip compile --quiet --universal --generate-hashes --no-header --upgrade --extra dev \
+		--python-version 3.11 --output-file requirements.lock pyproject.toml
+
+mlflow: setup ## Open the runs in MLflow, http://127.0.0.1:5000
+	postergenre mlflow
+
+# uv installs in seconds what pip takes minutes for; pip only fetches uv itself, by the lock's hashes. Bytecode is compiled
+# now and in parallel, for TensorFlow's first import takes three times as long without.
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+		{ echo "error: $(PYTHON) is $$($(PYTHON) --version 2>&1); Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@awk '/^[a-z]/ {keep = /^uv==/} keep' requirements.lock > $(VENV)/uv.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(VENV)/uv.lock
+	VIRTUAL_ENV=$(VENV) uv pip sync --quiet --require-hashes --compile-bytecode requirements.lock
+	VIRTUAL_ENV=$(VENV) uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@

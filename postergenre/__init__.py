@@ -1,0 +1,1 @@
+"""Tell a film's genres from its poster."""

@@ -1,0 +1,224 @@
+"""Networks as data: a section of params.yaml in, a Keras model with a name for every layer out.
+
+The model takes posters as the store holds them, uint8 in [0, 255]; resizing, scaling and augmentation are part of it,
+so that whoever has the model has them too.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field, model_validator
+
+from postergenre.backend import keras
+from postergenre.errors import InputError
+from postergenre.params import Section
+
+layers = keras.layers
+
+Rate = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+Norm = Literal["none", "batch", "group", "layer"]
+Seeds = Iterator[np.uint32]
+Activation = Literal["relu", "leaky_relu", "elu", "gelu", "silu", "tanh"]
+
+
+class Input(Section):
+    """What the network sees; posters of another size are resized inside the model. Pixels."""
+
+    height: Annotated[int, Field(ge=8)]
+    width: Annotated[int, Field(ge=8)]
+
+
+class Augmentation(Section):
+    """Random changes while training.
+
+    shift: share of the height and width to move by, each way. brightness, contrast: each way, as a share.
+    horizontal_flip: mirrors titles too, so it is off in the networks that come with the project.
+    """
+
+    shift: Annotated[float, Field(ge=0, le=0.5)]
+    brightness: Annotated[float, Field(ge=0, le=1)]
+    contrast: Annotated[float, Field(ge=0, lt=1)]
+    horizontal_flip: bool
+
+
+class Block(Section):
+    """`repeats` units of one kind with `filters` channels, then pooling, then dropout.
+
+    kind: `plain` is a convolution with its norm and activation; `separable` the same with a depthwise-separable one
+    (Chollet 2017, arXiv:1610.02357); `residual` two convolutions beside a shortcut (He et al. 2016, arXiv:1512.03385).
+    kernel: side of the convolutions. stride: of the first unit. pool: side and stride of the max pooling, 1 for none.
+    """
+
+    kind: Literal["plain", "separable", "residual"]
+    filters: Count
+    repeats: Count
+    kernel: Annotated[int, Field(ge=1, le=11)]
+    stride: Annotated[int, Field(ge=1, le=4)]
+    pool: Annotated[int, Field(ge=1, le=4)]
+    norm: Norm
+    activation: Activation
+    dropout: Rate
+
+
+class Dense(Section):
+    """A fully connected layer of the head."""
+
+    units: Count
+    activation: Activation
+    dropout: Rate
+
+
+class Head(Section):
+    """From the last block's `(height, width, channels)` to a vector, through the dense layers, to the genres."""
+
+    pooling: Literal["flatten", "average", "max"]
+    dropout: Rate
+    dense: list[Dense]
+
+
+class Architecture(Section):
+    """`networks.NAME.architecture` in params.yaml."""
+
+    input: Input
+    augmentation: Augmentation
+    blocks: Annotated[list[Block], Field(min_length=1)]
+    head: Head
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Architecture":
+        height, width = self.input.height, self.input.width
+        for number, block in enumerate(self.blocks):
+            height, width = -(-height // block.stride), -(-width // block.stride)
+            if min(height, width) < block.pool:
+                raise ValueError(
+                    f"blocks.{number} pools by {block.pool} but an input of {self.input.height} x {self.input.width} "
+                    f"has shrunk to {height} x {width} there; take a larger input or pool less"
+                )
+            height, width = height // block.pool, width // block.pool
+            if block.norm == "group" and block.filters % 8:
+                raise ValueError(f"blocks.{number} has {block.filters} filters; group norm needs a multiple of 8")
+        return self
+
+
+def build(
+    architecture: Architecture, height: int, width: int, prevalence: npt.ArrayLike, seed: int, name: str
+) -> keras.Model:
+    """The network for posters of `height` x `width`: uint8 `(n, height, width, 3)` to float32 `(n, genres)` in [0, 1].
+
+    prevalence: each genre's share of the training posters, in (0, 1). The last bias starts from it, so that training
+    does not spend its first steps on learning how rare genres are (Lin et al. 2017, arXiv:1708.02002, section 4.1).
+    seed: decides the initial weights, the augmentation and the dropout.
+    """
+    seeds = iter(np.random.SeedSequence(seed).generate_state(10_000))
+    keras.utils.set_random_seed(int(next(seeds)))
+    posters = keras.Input((height, width, 3), dtype="uint8", name="poster")
+    x = layers.Rescaling(1 / 255, name="scale")(posters)
+    if (height, width) != (architecture.input.height, architecture.input.width):
+        x = layers.Resizing(architecture.input.height, architecture.input.width, name="resize")(x)
+    x = _augment(x, architecture.augmentation, seeds)
+    for number, block in enumerate(architecture.blocks, 1):
+        x = _block(x, block, f"block{number}", seeds)
+    x = _head(x, architecture.head, seeds)
+    share = np.clip(np.asarray(prevalence, dtype=np.float64), 1e-4, 1 - 1e-4)
+    bias = keras.initializers.Constant(np.log(share / (1 - share)).tolist())
+    # float32 also under mixed precision: a sigmoid in float16 rounds rare genres to 0.
+    genres = layers.Dense(len(share), "sigmoid", bias_initializer=bias, dtype="float32", name="genres")(x)
+    return keras.Model(posters, genres, name=name)
+
+
+def from_json(text: str) -> keras.Model:
+    """The network that `architecture.json` describes, with fresh weights.
+
+    Raises:
+        InputError: the text describes no network that this Keras can build.
+    """
+    try:
+        return keras.models.model_from_json(text)
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(
+            f"architecture.json describes no network that Keras {keras.__version__} builds: {error}"
+        ) from None
+
+
+def probabilities(model: keras.Model, posters: Iterable[npt.NDArray[np.uint8]]) -> npt.NDArray[np.float32]:
+    """The model's answers, `(n, genres)`, to batches of posters, each uint8 `(k, height, width, 3)`."""
+    return np.concatenate([np.asarray(model.predict_on_batch(batch), dtype=np.float32) for batch in posters])
+
+
+def _augment(x: keras.KerasTensor, augmentation: Augmentation, seeds: Seeds) -> keras.KerasTensor:
+    # On [0, 1] floats; each layer passes posters through unchanged at prediction.
+    if augmentation.shift:
+        x = layers.RandomTranslation(
+            augmentation.shift, augmentation.shift, fill_mode="nearest", seed=int(next(seeds)), name="shift"
+        )(x)
+    if augmentation.brightness:
+        x = layers.RandomBrightness(augmentation.brightness, (0, 1), seed=int(next(seeds)), name="brightness")(x)
+    if augmentation.contrast:
+        x = layers.RandomContrast(augmentation.contrast, (0, 1), seed=int(next(seeds)), name="contrast")(x)
+    if augmentation.horizontal_flip:
+        x = layers.RandomFlip("horizontal", seed=int(next(seeds)), name="flip")(x)
+    return x
+
+
+def _block(x: keras.KerasTensor, block: Block, name: str, seeds: Seeds) -> keras.KerasTensor:
+    unit = _residual if block.kind == "residual" else _convolution
+    for number in range(1, block.repeats + 1):
+        x = unit(x, block, block.stride if number == 1 else 1, f"{name}_unit{number}")
+    if block.pool > 1:
+        x = layers.MaxPooling2D(block.pool, name=f"{name}_pool")(x)
+    if block.dropout:
+        x = layers.Dropout(block.dropout, seed=int(next(seeds)), name=f"{name}_dropout")(x)
+    return x
+
+
+def _convolution(
+    x: keras.KerasTensor, block: Block, stride: int, name: str, activate: bool = True, kernel: int | None = None
+) -> keras.KerasTensor:
+    kind = layers.SeparableConv2D if block.kind == "separable" else layers.Conv2D
+    # A norm has a bias of its own.
+    convolution = kind(
+        block.filters,
+        kernel or block.kernel,
+        stride,
+        padding="same",
+        use_bias=block.norm == "none",
+        name=f"{name}_conv",
+    )
+    x = _normalise(convolution(x), block.norm, f"{name}_norm")
+    return layers.Activation(block.activation, name=f"{name}_{block.activation}")(x) if activate else x
+
+
+def _residual(x: keras.KerasTensor, block: Block, stride: int, name: str) -> keras.KerasTensor:
+    shortcut = x
+    if stride > 1 or x.shape[-1] != block.filters:
+        shortcut = _convolution(x, block, stride, f"{name}_shortcut", activate=False, kernel=1)
+    x = _convolution(x, block, stride, f"{name}_first")
+    x = _convolution(x, block, 1, f"{name}_second", activate=False)
+    x = layers.Add(name=f"{name}_add")([x, shortcut])
+    return layers.Activation(block.activation, name=f"{name}_{block.activation}")(x)
+
+
+def _normalise(x: keras.KerasTensor, norm: Norm, name: str) -> keras.KerasTensor:
+    if norm == "batch":
+        # 0.99 would need hundreds of steps to forget the start; a short training has few.
+        return layers.BatchNormalization(momentum=0.9, name=name)(x)
+    if norm == "group":
+        return layers.GroupNormalization(8, name=name)(x)
+    if norm == "layer":
+        return layers.LayerNormalization(name=name)(x)
+    return x
+
+
+def _head(x: keras.KerasTensor, head: Head, seeds: Seeds) -> keras.KerasTensor:
+    pool = {"flatten": layers.Flatten, "average": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D}
+    x = pool[head.pooling](name=f"head_{head.pooling}")(x)
+    if head.dropout:
+        x = layers.Dropout(head.dropout, seed=int(next(seeds)), name="head_dropout")(x)
+    for number, dense in enumerate(head.dense, 1):
+        x = layers.Dense(dense.units, dense.activation, name=f"dense{number}")(x)
+        if dense.dropout:
+            x = layers.Dropout(dense.dropout, seed=int(next(seeds)), name=f"dense{number}_dropout")(x)
+    return x

@@ -1,0 +1,98 @@
+"""One poster: from bytes as a host or a person gives them to an RGB array of one size."""
+
+import io
+import warnings
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+Fit = Literal["crop", "pad", "stretch"]
+
+# Beyond this many pixels an image is refused before it is decoded: a few kilobytes can unpack to gigabytes.
+MAX_PIXELS = 50_000_000
+# Shorter than this it is a tracking pixel or an icon.
+MIN_SIDE = 16
+
+Image.MAX_IMAGE_PIXELS = None  # `_open` asks first, and with one sentence
+Image.init()
+# All that Pillow reads, but EPS, which it hands to an interpreter outside.
+FORMATS = tuple(name for name in Image.ID if name != "EPS")
+
+
+class ImageError(ValueError):
+    """The bytes are no picture that can be used; the message says why."""
+
+
+def identify(data: bytes) -> str:
+    """The file extension (`jpg`, `png`, `webp`, ...) of a complete picture.
+
+    Raises:
+        ImageError: the bytes are no picture, truncated, tiny or huge.
+    """
+    image = _open(data)
+    return "jpg" if image.format in ("JPEG", "MPO") else str(image.format).lower()
+
+
+def decode(data: bytes) -> Image.Image:
+    """The picture in RGB: upright (EXIF orientation), its first frame, transparency on white.
+
+    Raises:
+        ImageError: the bytes are no picture, truncated, tiny or huge.
+    """
+    image = ImageOps.exif_transpose(_open(data))
+    if image.mode.startswith(("I", "F")):  # 16 or 32 bits a pixel, which `convert` would clip
+        return _rescale(image).convert("RGB")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    return image.convert("RGB")
+
+
+def fit(image: Image.Image, height: int, width: int, mode: Fit) -> npt.NDArray[np.uint8]:
+    """The RGB picture as uint8 `(height, width, 3)`.
+
+    mode: `crop` fills the frame and cuts what overhangs on both sides alike, `pad` shows all of it on black,
+    `stretch` ignores its proportions.
+    """
+    if mode == "crop":
+        image = ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS)
+    elif mode == "pad":
+        image = ImageOps.pad(image, (width, height), Image.Resampling.LANCZOS)
+    else:
+        image = image.resize((width, height), Image.Resampling.LANCZOS)
+    return np.asarray(image, dtype=np.uint8)
+
+
+def _open(data: bytes) -> Image.Image:
+    if not data:
+        raise ImageError("it is empty")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of odd metadata that changes no pixel
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise ImageError(f"it has {width} x {height} pixels, more than {MAX_PIXELS:,}")
+            if min(width, height) < MIN_SIDE:
+                raise ImageError(f"it has {width} x {height} pixels, fewer than {MIN_SIDE} on a side")
+            image.load()
+    except UnidentifiedImageError:
+        raise ImageError("it is a web page" if _is_html(data) else "it is not an image") from None
+    except ImageError:
+        raise
+    except Exception as error:  # Pillow's decoders raise whatever a malformed file provokes, and it is all one to us
+        raise ImageError(f"it is damaged ({error})") from error
+    return image
+
+
+def _is_html(data: bytes) -> bool:
+    start = data[:200].lstrip().lower()
+    return start.startswith((b"<!doctype html", b"<html", b"<?xml"))
+
+
+def _rescale(image: Image.Image) -> Image.Image:
+    pixels = np.asarray(image, dtype=np.float64)
+    top = 65535.0 if image.mode.startswith("I") else max(float(pixels.max()), 1.0)
+    return Image.fromarray(np.clip(pixels * (255.0 / top), 0, 255).astype(np.uint8))

@@ -1,0 +1,365 @@
+"""Training one network: the best epoch by validation mAP, resumable after any interruption."""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from pydantic import Field
+from sklearn.metrics import average_precision_score
+from tqdm import tqdm
+
+from postergenre import architecture, files, splits
+from postergenre.backend import keras
+from postergenre.errors import InputError
+from postergenre.params import Section
+from postergenre.splits import Split
+from postergenre.store import Store, batches
+
+Switch = Literal["auto"] | bool
+
+
+class TrainParams(Section):
+    """`train` in params.yaml, where each key is explained."""
+
+    network: str
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    deterministic: bool
+    device: Literal["auto", "cpu", "gpu"]
+    mixed_precision: Switch
+    xla: Switch
+    threshold_shrinkage: Annotated[float, Field(ge=0)]
+
+
+class Recipe(Section):
+    """`networks.NAME.training`: how that network is trained.
+
+    schedule: of the learning rate after `warmup_epochs` of linear growth (cosine: Loshchilov and Hutter 2017,
+    arXiv:1608.03983). weight_decay: of AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101), on kernels only.
+    patience: epochs without a better validation mAP before training stops.
+    frequency_bias: start from each genre's share.
+    """
+
+    epochs: Annotated[int, Field(ge=1)]
+    batch_size: Annotated[int, Field(ge=1)]
+    optimizer: Literal["adam", "adamw"]
+    learning_rate: Annotated[float, Field(gt=0)]
+    weight_decay: Annotated[float, Field(ge=0)]
+    schedule: Literal["constant", "cosine"]
+    warmup_epochs: Annotated[int, Field(ge=0)]
+    patience: Annotated[int, Field(ge=1)]
+    loss: Literal["bce"]
+    frequency_bias: bool
+
+
+class Network(Section):
+    """`networks.NAME`: an architecture and its training."""
+
+    architecture: architecture.Architecture
+    training: Recipe
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a training sees. summary: of the dataset, as `summary.json` holds it; digest: of its three splits."""
+
+    store: Store
+    train: Split
+    val: Split
+    summary: dict[str, Any]
+    digest: str
+
+
+class Batches(keras.utils.PyDataset):
+    """Posters uint8 `(n, height, width, 3)`, labels float32 `(n, genres)`, in an order that seed and epoch decide."""
+
+    def __init__(self, store: Store, split: Split, batch_size: int, seed: int, epoch: int):
+        super().__init__()
+        self.store, self.split, self.batch_size, self.seed, self.epoch = store, split, batch_size, seed, epoch
+        self._shuffle()
+
+    def __len__(self) -> int:
+        return -(-len(self.split.rows) // self.batch_size)
+
+    def __getitem__(self, number: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+        chosen = self.order[number * self.batch_size : (number + 1) * self.batch_size]
+        return self.store[self.split.rows[chosen]], self.split.labels[chosen].astype(np.float32)
+
+    def on_epoch_end(self) -> None:
+        self.epoch += 1
+        self._shuffle()
+
+    def _shuffle(self) -> None:
+        self.order = np.random.default_rng([self.seed, self.epoch]).permutation(len(self.split.rows))
+
+
+class Checkpoint:
+    """The state after each finished epoch, in a folder named by what decides the training's result.
+
+    state.json: the history so far and the id of the tracked run; epoch-N.weights.h5: weights, optimizer and the states
+    of the random layers, of the last and of the best epoch. A kill leaves the state of one finished epoch or the next.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        state = files.read_json(folder / "state.json", "train") if (folder / "state.json").exists() else {}
+        self.history: list[dict[str, float]] = state.get("history", [])
+        self.run_id: str | None = state.get("run_id")
+
+    @property
+    def epochs(self) -> int:
+        """How many are finished."""
+        return len(self.history)
+
+    @property
+    def best_epoch(self) -> int:
+        """The first with the highest validation mAP, counted from 1."""
+        return 1 + int(np.argmax([row["val_map"] for row in self.history]))
+
+    def weights(self, epoch: int) -> Path:
+        return self.folder / f"epoch-{epoch:04d}.weights.h5"
+
+    def save_run(self, run_id: str | None) -> None:
+        self.run_id = run_id
+        files.write_json(self.folder / "state.json", {"run_id": run_id, "history": self.history})
+
+    def save_epoch(self, model: keras.Model, row: dict[str, float]) -> None:
+        self.history.append(row)
+        model.save_weights(self.weights(self.epochs), overwrite=True)
+        self.save_run(self.run_id)
+        for file in self.folder.glob("epoch-*.weights.h5"):
+            if file not in (self.weights(self.epochs), self.weights(self.best_epoch)):
+                file.unlink()
+
+
+class _EpochEnd(keras.callbacks.Callback):
+    """Judges each epoch on the validation posters, keeps it, and stops after `patience` epochs without a better one."""
+
+    def __init__(
+        self, data: Data, recipe: Recipe, checkpoint: Checkpoint, log_epoch: Callable[[int, dict[str, float]], None]
+    ):
+        super().__init__()
+        self.data, self.recipe, self.checkpoint, self.log_epoch = data, recipe, checkpoint, log_epoch
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        probabilities = answers(self.model, self.data.store, self.data.val)
+        row = {
+            "epoch": epoch + 1,
+            "loss": float((logs or {})["loss"]),
+            "val_loss": float(np.mean(binary_cross_entropy(self.data.val.labels, probabilities))),
+            "val_map": mean_average_precision(self.data.val.labels, probabilities),
+            "learning_rate": float(self.model.optimizer.learning_rate),
+        }
+        if not np.isfinite(row["loss"]):
+            raise InputError(
+                f"the loss is {row['loss']} after epoch {epoch + 1}; "
+                f"a learning_rate below {self.recipe.learning_rate} would help"
+            )
+        self.checkpoint.save_epoch(self.model, row)
+        self.log_epoch(epoch + 1, {key: value for key, value in row.items() if key != "epoch"})
+        if epoch + 1 - self.checkpoint.best_epoch >= self.recipe.patience:
+            self.model.stop_training = True
+
+
+class _Progress(keras.callbacks.Callback):
+    """On a terminal, one bar with the time left until the last epoch; elsewhere a line per epoch."""
+
+    def __init__(self, checkpoint: Checkpoint, epochs: int, steps: int):
+        super().__init__()
+        self.checkpoint, self.epochs = checkpoint, epochs
+        self.bar = tqdm(
+            total=epochs * steps, initial=checkpoint.epochs * steps, unit=" steps", desc="train", disable=None
+        )
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        self.bar.update()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        row, best = self.checkpoint.history[-1], self.checkpoint.best_epoch
+        tqdm.write(
+            f"epoch {epoch + 1:3d}/{self.epochs}  loss {row['loss']:.4f}  val_loss {row['val_loss']:.4f}"
+            f"  val mAP {row['val_map']:.4f}" + ("  best" if best == epoch + 1 else f"  best is {best}")
+        )
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        self.bar.close()
+
+
+def read_data(resized: Path, dataset: Path) -> Data:
+    """The posters and the splits to train on.
+
+    Raises:
+        InputError: one of them is missing, or the dataset was made from another store.
+    """
+    store, summary = Store(resized), files.read_json(dataset / "summary.json", "`dvc repro dataset`")
+    if summary["store"] != store.digest:
+        raise InputError(f"{dataset} was made from other posters than {resized} holds; run `dvc repro`")
+    train, val = (splits.read_split(dataset / f"{name}.csv") for name in ("train", "val"))
+    return Data(store, train, val, summary, splits.digest(dataset))
+
+
+def about(network: Network, params: TrainParams, data: Data) -> dict[str, Any]:
+    """What decides the training's result, for run.json: whoever has the model can tell what made it."""
+    resize = {"height": data.store.height, "width": data.store.width, "fit": data.store.fit}
+    return {
+        "params": {
+            "resize": resize,
+            "dataset": data.summary["params"],
+            "train": params.model_dump(),
+            "network": network.model_dump(),
+        },
+        "data": {"store": data.store.digest, "dataset": data.digest, "posters": data.summary["posters"]},
+        "backend": {"name": keras.backend.backend(), "keras": keras.__version__},
+    }
+
+
+def checkpoint(folder: Path, about: dict[str, Any]) -> Checkpoint:
+    """The place in `folder` for a training that `about` describes: another one never resumes from it."""
+    return Checkpoint(folder / files.sha256_text(json.dumps(about, sort_keys=True))[:16])
+
+
+def prepare(params: TrainParams) -> str:
+    """Set up the backend for this process before its first operation; returns the device, `cpu` or `gpu`.
+
+    Raises:
+        InputError: `device: gpu`, and there is none.
+    """
+    if params.device == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    if params.deterministic:
+        _make_deterministic()
+    device = "gpu" if params.device != "cpu" and keras.distribution.list_devices("gpu") else "cpu"
+    if params.device == "gpu" and device == "cpu":
+        raise InputError(
+            f"train.device is gpu, but {keras.backend.backend()} finds none here; "
+            "auto or cpu trains without, TF_CPP_MIN_LOG_LEVEL=0 may show why"
+        )
+    mixed = device == "gpu" if params.mixed_precision == "auto" else params.mixed_precision
+    keras.config.set_dtype_policy("mixed_float16" if mixed else "float32")
+    return device
+
+
+def fit(
+    network: Network,
+    params: TrainParams,
+    data: Data,
+    checkpoint: Checkpoint,
+    log_epoch: Callable[[int, dict[str, float]], None],
+) -> keras.Model:
+    """Train from the checkpoint's last finished epoch to the end; the model of the best epoch, in float32."""
+    recipe = network.training
+    posters = Batches(data.store, data.train, recipe.batch_size, params.seed, checkpoint.epochs)
+    model = _built(network, params, data)
+    model.compile(
+        optimizer=optimizer(recipe, len(posters)),
+        loss="binary_crossentropy",
+        jit_compile=params.xla,
+        auto_scale_loss=True,
+    )
+    if checkpoint.epochs:
+        model.optimizer.build(model.trainable_variables)
+        model.load_weights(checkpoint.weights(checkpoint.epochs))
+    if not _finished(checkpoint, recipe):
+        callbacks = [
+            _EpochEnd(data, recipe, checkpoint, log_epoch),
+            _Progress(checkpoint, recipe.epochs, len(posters)),
+        ]
+        model.fit(posters, epochs=recipe.epochs, initial_epoch=checkpoint.epochs, callbacks=callbacks, verbose=0)
+    keras.config.set_dtype_policy("float32")
+    best = _built(network, params, data)
+    best.load_weights(checkpoint.weights(checkpoint.best_epoch))
+    return best
+
+
+def optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
+    """The recipe's optimizer; `steps` is the number of batches in an epoch."""
+    rate = _schedule(recipe, steps)
+    if recipe.optimizer == "adam":
+        return keras.optimizers.Adam(rate)
+    adamw = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
+    adamw.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return adamw
+
+
+def answers(model: keras.Model, store: Store, split: Split) -> npt.NDArray[np.float32]:
+    """The model's probabilities `(n, genres)` for a split's posters."""
+    return architecture.probabilities(model, (store[rows] for rows in batches(split.rows, 128)))
+
+
+def write(
+    folder: Path,
+    model: keras.Model,
+    checkpoint: Checkpoint,
+    thresholds: npt.NDArray[np.float64],
+    genres: Path,
+    about: dict[str, Any],
+) -> None:
+    """Write `models/`. thresholds: `(genres,)`; genres: the dataset's genres.json; about: see `about`."""
+    model.save_weights(folder / "weights.weights.h5")
+    (folder / "architecture.json").write_text(model.to_json(indent=1) + "\n", encoding="utf-8")
+    (folder / "genres.json").write_bytes(genres.read_bytes())
+    names = files.read_json(genres, "`dvc repro dataset`")["genre2id"]
+    files.write_json(folder / "thresholds.json", {name: round(float(thresholds[k]), 6) for name, k in names.items()})
+    summary: list[str] = []
+    model.summary(line_length=110, print_fn=lambda line: summary.append(line))
+    (folder / "summary.txt").write_text("\n".join(summary) + "\n", encoding="utf-8")
+    pd.DataFrame(checkpoint.history).to_csv(folder / "history.csv", index=False, float_format="%.6g")
+    facts = {
+        "model": files.sha256(folder / "weights.weights.h5", folder / "architecture.json"),
+        "weights": int(model.count_params()),
+        "best_epoch": checkpoint.best_epoch,
+    }
+    files.write_json(folder / "run.json", facts | about)
+
+
+def mean_average_precision(labels: npt.NDArray[np.uint8], probabilities: npt.NDArray[np.float32]) -> float:
+    """Average precision, averaged over the genres that have positives."""
+    seen = labels.any(axis=0)
+    return float(average_precision_score(labels[:, seen], probabilities[:, seen], average="macro"))
+
+
+def binary_cross_entropy(
+    labels: npt.NDArray[np.uint8], probabilities: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float64]:
+    """Per poster and genre, in nats; probabilities are clipped to 1e-7 from 0 and 1 as Keras does."""
+    p = np.clip(probabilities.astype(np.float64), 1e-7, 1 - 1e-7)
+    return -np.where(labels, np.log(p), np.log1p(-p))
+
+
+def _built(network: Network, params: TrainParams, data: Data) -> keras.Model:
+    share = data.train.labels.mean(axis=0) if network.training.frequency_bias else np.full(len(data.train.genres), 0.5)
+    return architecture.build(
+        network.architecture, data.store.height, data.store.width, share, params.seed, f"postergenre_{params.network}"
+    )
+
+
+def _finished(checkpoint: Checkpoint, recipe: Recipe) -> bool:
+    return checkpoint.epochs >= recipe.epochs or (
+        checkpoint.epochs > 0 and checkpoint.epochs - checkpoint.best_epoch >= recipe.patience
+    )
+
+
+def _schedule(recipe: Recipe, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+    schedules = keras.optimizers.schedules
+    rate, warmup, total = recipe.learning_rate, recipe.warmup_epochs * steps, recipe.epochs * steps
+    if recipe.schedule == "cosine":
+        if not warmup:
+            return schedules.CosineDecay(rate, total)
+        return schedules.CosineDecay(rate / warmup, max(total - warmup, 1), warmup_target=rate, warmup_steps=warmup)
+    # A straight line up to the rate, which it keeps.
+    return schedules.PolynomialDecay(rate / warmup if warmup else rate, max(warmup, 1), end_learning_rate=rate)
+
+
+def _make_deterministic() -> None:
+    """Same inputs, same bytes. Keras has no switch for it, so this is the one place that asks which backend runs."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+    elif keras.backend.backend() == "jax":
+        os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_gpu_deterministic_ops=true"

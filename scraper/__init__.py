@@ -1,0 +1,1 @@
+"""The Scrapy project: the `posters` spider, its settings, and the sample site it crawls by default."""

@@ -1,0 +1,26 @@
+"""resize: decode each poster once.
+
+Reads   data/posters/shard-*.tar
+Writes  data/resized/: shard-*.npy with uint8 (posters, height, width, 3), index.csv, rejects.csv, store.json
+Params  resize
+"""
+
+from pathlib import Path
+
+from postergenre import errors, files, params, store
+
+POSTERS = Path("data/posters")
+OUTPUT = Path("data/resized")
+
+
+def main() -> None:
+    resize = params.load("resize", store.ResizeParams)
+    with files.replaced_folder(OUTPUT) as folder:
+        kept, refused = store.write(POSTERS, folder, resize)
+        if not kept:
+            raise errors.InputError(f"{POSTERS} holds no poster that can be decoded; run `dvc repro scrape`")
+    print(f"{kept:,} posters at {resize.height} x {resize.width}, {refused:,} refused (data/resized/rejects.csv)")
+
+
+if __name__ == "__main__":
+    errors.run(main)

@@ -1,0 +1,40 @@
+"""train: train the chosen network and keep its best epoch.
+
+Reads   data/resized/, data/dataset/
+Writes  models/: weights.weights.h5, architecture.json, genres.json, thresholds.json, summary.txt, history.csv, run.json
+Keeps   checkpoints/, outside DVC: an interrupted training goes on from its last finished epoch
+Params  train, networks.NAME
+"""
+
+from pathlib import Path
+
+from postergenre import errors, files, params, thresholds, tracking, training
+
+RESIZED = Path("data/resized")
+DATASET = Path("data/dataset")
+OUTPUT = Path("models")
+CHECKPOINTS = Path("checkpoints")
+
+
+def main() -> None:
+    train = params.load("train", training.TrainParams)
+    network = params.load(f"networks.{train.network}", training.Network)
+    data = training.read_data(RESIZED, DATASET)
+    device = training.prepare(train)
+    about = training.about(network, train, data)
+    checkpoint = training.checkpoint(CHECKPOINTS, about)
+    print(f"{train.network}: {len(data.train.rows):,} posters, {len(data.train.genres)} genres, on the {device}")
+    with tracking.training_run(about, checkpoint.run_id) as run:
+        checkpoint.save_run(run.id)
+        model = training.fit(network, train, data, checkpoint, run.log_epoch)
+        chosen = thresholds.fit(
+            data.val.labels, training.answers(model, data.store, data.val), train.threshold_shrinkage
+        )
+        with files.replaced_folder(OUTPUT) as folder:
+            training.write(folder, model, checkpoint, chosen, DATASET / "genres.json", about)
+        run.log_training(OUTPUT)
+    files.remove(checkpoint.folder)
+
+
+if __name__ == "__main__":
+    errors.run(main)

@@ -1,0 +1,114 @@
+"""What several tests need: small pictures, a catalogue, and a site whose every answer the test decides."""
+
+import io
+import os
+import socket
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[1]
+HEADER = "imdbId,Imdb Link,Title,IMDB Score,Genre,Poster"
+
+
+def picture(seed: int, width: int = 60, height: int = 90) -> Image.Image:
+    """A picture of its own for each seed: a coarse pattern, so that its perceptual hash is its own too."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (9, 6, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def encoded(image: Image.Image, kind: str = "JPEG") -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, kind)
+    return stream.getvalue()
+
+
+@dataclass
+class Answer:
+    """What the site says at one path. status 0 resets the connection."""
+
+    body: bytes = b""
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    kind: str = "image/jpeg"
+
+
+class Site:
+    """A real HTTP server on loopback. `answers` by path; `asked` lists the paths in the order they were asked."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Answer | list[Answer]] = {"/robots.txt": Answer(status=404)}
+        self.asked: list[str] = []
+        site = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                site.asked.append(self.path)
+                found = site.answers.get(self.path, Answer(status=404))
+                answer = found.pop(0) if isinstance(found, list) and len(found) > 1 else found
+                self.give(answer[0] if isinstance(answer, list) else answer)
+
+            def give(self, answer: Answer) -> None:
+                if not answer.status:
+                    reset = struct.pack("ii", 1, 0)
+                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+                    self.close_connection = True
+                    return self.connection.close()
+                self.send_response(answer.status)
+                for name, value in ({"Content-Length": str(len(answer.body))} | answer.headers).items():
+                    self.send_header(name, value)
+                self.send_header("Content-Type", answer.kind)
+                self.end_headers()
+                self.wfile.write(answer.body)
+
+            def log_message(self, *_: object) -> None:
+                return None
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def posters(self, seeds: Sequence[int]) -> None:
+        for seed in seeds:
+            self.answers[f"/{seed}.jpg"] = Answer(encoded(picture(seed)))
+
+
+@contextmanager
+def site() -> Iterator[Site]:
+    made = Site()
+    thread = threading.Thread(target=made.server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield made
+    finally:
+        made.server.shutdown()
+        thread.join()
+        made.server.server_close()
+
+
+def catalogue(file: Path, rows: Sequence[tuple[str, str, str]], encoding: str = "utf-8") -> Path:
+    """A catalogue in the published format from (imdbId, Genre, Poster)."""
+    lines = [
+        f'{number},http://127.0.0.1:9/title/{number},"Film {number}",,{names},{link}' for number, names, link in rows
+    ]
+    file.write_text("\n".join([HEADER, *lines]) + "\n", encoding=encoding)
+    return file
+
+
+def run(
+    *command: str, cwd: Path, timeout: float = 300, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """A command with this environment's programs first on PATH; its output as text."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    merged = os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "true"} | (env or {})
+    return subprocess.run(command, cwd=cwd, env=merged, capture_output=True, text=True, timeout=timeout, check=False)

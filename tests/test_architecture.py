@@ -1,0 +1,143 @@
+from typing import Any
+
+import numpy as np
+import pytest
+
+from postergenre import architecture, params
+from postergenre.architecture import Architecture
+from postergenre.backend import keras
+from postergenre.errors import InputError
+from tests.support import ROOT
+
+BLOCK = {
+    "kind": "plain",
+    "filters": 8,
+    "repeats": 1,
+    "kernel": 3,
+    "stride": 1,
+    "pool": 2,
+    "norm": "batch",
+    "activation": "relu",
+    "dropout": 0.1,
+}
+SMALL: dict[str, Any] = {
+    "input": {"height": 24, "width": 16},
+    "augmentation": {"shift": 0.0, "brightness": 0.0, "contrast": 0.0, "horizontal_flip": False},
+    "blocks": [BLOCK],
+    "head": {"pooling": "average", "dropout": 0.0, "dense": []},
+}
+
+
+def shipped(name: str) -> Architecture:
+    section = params.read(ROOT / "params.yaml")["networks"][name]["architecture"]
+    return params.parse("architecture", Architecture, section)
+
+
+def small(**changes: Any) -> Architecture:
+    return params.parse("architecture", Architecture, SMALL | changes)
+
+
+def built(network: Architecture, height: int = 24, width: int = 16, genres: int = 5, seed: int = 1) -> keras.Model:
+    return architecture.build(network, height, width, [0.3] * genres, seed, "net")
+
+
+def posters(count: int, height: int = 24, width: int = 16) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    return np.random.default_rng(0).integers(0, 256, (count, height, width, 3), dtype=np.uint8)
+
+
+def test_the_seed_network_is_the_original_one() -> None:
+    network = built(shipped("seed"), 150, 100, genres=29)
+    assert network.count_params() == 7_647_037
+    kinds = [type(layer).__name__ for layer in network.layers]
+    block = ["Conv2D", "Activation", "Conv2D", "Activation", "MaxPooling2D", "Dropout"]
+    assert kinds == ["InputLayer", "Rescaling", *block, *block, "Flatten", "Dense", "Dropout", "Dense"]
+
+
+def test_the_default_network_is_small() -> None:
+    assert 1e6 < built(shipped("resnet"), 150, 100, genres=20).count_params() < 3e6
+
+
+def test_posters_of_another_size_are_resized_inside() -> None:
+    network = built(shipped("seed"), 268, 182, genres=3)
+    assert network.predict_on_batch(posters(2, 268, 182)).shape == (2, 3)
+    assert network.count_params() == built(shipped("seed"), 150, 100, genres=3).count_params()
+
+
+@pytest.mark.parametrize("name", ["seed", "resnet"])
+def test_every_layer_has_a_name_of_its_own_place(name: str) -> None:
+    names = [layer.name for layer in built(shipped(name), 150, 100).layers]
+    assert not [n for n in names if n.rsplit("_", 1)[-1].isdigit()]
+
+
+@pytest.mark.parametrize("kind", ["plain", "separable", "residual"])
+@pytest.mark.parametrize("norm", ["none", "batch", "group", "layer"])
+def test_every_weight_gets_a_gradient(kind: str, norm: str) -> None:
+    block = BLOCK | {"kind": kind, "norm": norm, "repeats": 2, "stride": 2, "dropout": 0.0, "activation": "gelu"}
+    network = built(small(blocks=[block], head={"pooling": "max", "dropout": 0.0, "dense": []}))
+    before = [weight.numpy().copy() for weight in network.trainable_variables]
+    network.compile(keras.optimizers.SGD(10.0), "binary_crossentropy")
+    labels = np.random.default_rng(1).integers(0, 2, (8, 5)).astype("float32")
+    for _ in range(2):
+        network.train_on_batch(posters(8), labels)
+    moved = [not np.array_equal(old, new.numpy()) for old, new in zip(before, network.trainable_variables, strict=True)]
+    assert all(moved), [weight.path for weight, did in zip(network.trainable_variables, moved, strict=True) if not did]
+
+
+def test_eight_posters_can_be_learned_by_heart() -> None:
+    block = BLOCK | {"kind": "residual", "filters": 16, "dropout": 0.0}
+    network = built(small(blocks=[block]))
+    network.compile(keras.optimizers.Adam(0.01), "binary_crossentropy")
+    labels = np.random.default_rng(1).integers(0, 2, (8, 5)).astype("float32")
+    network.fit(posters(8), labels, batch_size=8, epochs=150, verbose=0)
+    assert ((network.predict(posters(8), verbose=0) > 0.5) == labels).mean() > 0.97
+
+
+def test_the_seed_decides_every_weight() -> None:
+    one, again, other = (built(small(), seed=seed) for seed in (3, 3, 4))
+    assert all(np.array_equal(a, b) for a, b in zip(one.get_weights(), again.get_weights(), strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(one.get_weights(), other.get_weights(), strict=True))
+
+
+def test_before_training_the_answer_is_the_genres_frequency() -> None:
+    network = architecture.build(small(), 24, 16, [0.5, 0.1, 0.02], 1, "net")
+    network.get_layer("genres").kernel.assign(np.zeros((8, 3)))
+    np.testing.assert_allclose(network.predict_on_batch(posters(1))[0], [0.5, 0.1, 0.02], rtol=1e-5)
+
+
+def test_augmentation_changes_posters_in_training_only() -> None:
+    augmentation = {"shift": 0.2, "brightness": 0.2, "contrast": 0.2, "horizontal_flip": True}
+    network = built(small(augmentation=augmentation))
+    assert [layer.name for layer in network.layers][2:6] == ["shift", "brightness", "contrast", "flip"]
+    seen = keras.Model(network.input, network.get_layer("flip").output)
+    one = posters(1)
+    np.testing.assert_allclose(seen(one, training=False), one / np.float32(255), atol=1e-6)
+    assert np.abs(np.asarray(seen(one, training=True)) - one / 255).max() > 0.01
+
+
+def test_the_written_description_rebuilds_the_network() -> None:
+    network = built(small())
+    again = architecture.from_json(network.to_json())
+    again.set_weights(network.get_weights())
+    np.testing.assert_array_equal(again.predict_on_batch(posters(3)), network.predict_on_batch(posters(3)))
+    with pytest.raises(InputError, match="describes no network"):
+        architecture.from_json('{"class_name": "Nothing", "config": {}}')
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"blocks": [BLOCK | {"kind": "dense"}]}, "'plain', 'separable' or 'residual'"),
+        ({"blocks": [BLOCK | {"activation": "sine"}]}, "blocks.0.activation is 'sine'; it should be 'relu'"),
+        ({"blocks": [BLOCK | {"filters": 0}]}, "blocks.0.filters is 0; it should be greater than or equal to 1"),
+        ({"blocks": [BLOCK | {"dropout": 1.0}]}, "blocks.0.dropout is 1.0; it should be less than 1"),
+        ({"blocks": [BLOCK | {"color": 1}]}, "blocks.0.color is not a known key"),
+        ({"blocks": [BLOCK | {"norm": "group", "filters": 12}]}, "group norm needs a multiple of 8"),
+        ({"blocks": []}, "blocks: List should have at least 1 item"),
+        ({"blocks": [BLOCK] * 5}, "blocks.4 pools by 2 but an input of 24 x 16 has shrunk to 1 x 1 there"),
+        ({"head": SMALL["head"] | {"pooling": "mean"}}, "'flatten', 'average' or 'max'"),
+    ],
+)
+def test_an_impossible_network_is_refused_before_any_work(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError) as error:
+        small(**changes)
+    assert said in str(error.value)

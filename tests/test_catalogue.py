@@ -1,0 +1,88 @@
+from pathlib import Path
+
+import pytest
+
+from postergenre import catalogue
+from postergenre.errors import InputError
+from tests.support import HEADER
+
+
+def test_both_published_formats_are_read_alike(tmp_path: Path) -> None:
+    published = tmp_path / "MovieGenre.csv"
+    published.write_text(
+        f"{HEADER}\n84058,http://h/title/tt84058,Amélie (2001),8.3,Drama|Comedy,http://h/a.jpg\n", "latin-1"
+    )
+    table = tmp_path / "train.csv"
+    table.write_text("Id,Genre,Comedy,Drama\ntt0084058,\"['Comedy', 'Drama']\",1,1\n")
+    (one,), (other,) = catalogue.read(published), catalogue.read(table)
+    assert one.title == "Amélie (2001)"
+    assert (one.imdb_id, one.genres) == (other.imdb_id, other.genres) == ("tt0084058", ("Comedy", "Drama"))
+    assert one.poster == "http://h/a.jpg"
+    assert other.page == "https://www.imdb.com/title/tt0084058/"
+    assert other.poster == ""
+
+
+def test_utf8_is_not_mistaken_for_latin1(tmp_path: Path) -> None:
+    file = tmp_path / "c.csv"
+    file.write_text(f"\ufeff{HEADER}\n1,p,Ōkami,,Drama,l\n", "utf-8")
+    assert catalogue.read(file)[0].title == "Ōkami"
+
+
+@pytest.mark.parametrize(
+    ("text", "identity"),
+    [("84058", "tt0084058"), ("84058.0", "tt0084058"), (" tt0084058 ", "tt0084058"), ("12345678", "tt12345678")],
+)
+def test_an_id_gets_its_padding(text: str, identity: str) -> None:
+    assert catalogue.imdb_id(text) == identity
+
+
+@pytest.mark.parametrize(
+    "text", ["", "../../x", "tt12", "0", "-5", "tt0084058/../x", "\uff11\uff12", "84058.5", "nan", "123456789"]
+)
+def test_what_is_no_id_is_kept_as_a_row_with_a_fault(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "c.csv"
+    file.write_text(f"{HEADER}\n{text},p,T,,Drama,l\n84058,p,T,,Drama,l\n")
+    bad, good = catalogue.read(file)
+    assert (bad.row, bad.imdb_id) == (1, "")
+    assert repr(text) in bad.fault
+    assert not good.fault
+
+
+@pytest.mark.parametrize("names", ["", "nan", "N/A", " | ", "None"])
+def test_what_says_no_genre_is_no_genre(tmp_path: Path, names: str) -> None:
+    file = tmp_path / "c.csv"
+    file.write_text(f"{HEADER}\n1,p,T,,{names},l\n")
+    assert catalogue.read(file)[0].genres == ()
+
+
+def test_genres_are_canonical_whatever_their_order(tmp_path: Path) -> None:
+    file = tmp_path / "c.csv"
+    file.write_text(f"{HEADER}\n1,p,T,,Drama| Comedy |Drama|N/A,nan\n")
+    film = catalogue.read(file)[0]
+    assert film.genres == ("Comedy", "Drama")
+    assert film.poster == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty"),
+        (HEADER.encode() + b"\n", "has no row below its header"),
+        (b"id,name\n1,x\n", "has the columns id, name; a catalogue has imdbId"),
+        (f"{HEADER}\n1,p,T,,Drama,l\n".encode("utf-16"), "holds NUL bytes; a catalogue is a CSV file in UTF-8"),
+        (f"{HEADER}\n1,p,T,,Drama,l,more\n2,p,T,,Drama,l,more,and more\n".encode(), "is not a table"),
+        (b"Id,Genre\ntt0084058,Drama\n", "row 1: Genre is 'Drama'; it must be a list"),
+    ],
+)
+def test_a_file_that_is_no_catalogue_is_refused_in_one_sentence(tmp_path: Path, content: bytes, said: str) -> None:
+    file = tmp_path / "c.csv"
+    file.write_bytes(content)
+    with pytest.raises(InputError) as error:
+        catalogue.read(file)
+    assert said in str(error.value)
+    assert str(file) in str(error.value)
+
+
+def test_a_missing_catalogue_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"gone\.csv is not a file; scrape\.catalogue must name"):
+        catalogue.read(tmp_path / "gone.csv")

@@ -1,0 +1,93 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from postergenre import images
+from tests.support import encoded, picture
+
+KINDS = [("RGB", kind) for kind in ("JPEG", "WEBP", "BMP", "TIFF")] + [("L", "JPEG"), ("CMYK", "JPEG"), ("P", "GIF")]
+KINDS += [(mode, "PNG") for mode in ("P", "RGBA", "LA", "1")]
+
+
+@pytest.mark.parametrize(("mode", "kind"), KINDS)
+def test_every_kind_of_picture_comes_out_in_rgb(mode: str, kind: str) -> None:
+    decoded = images.decode(encoded(picture(1).convert(mode), kind))
+    assert (decoded.mode, decoded.size) == ("RGB", (60, 90))
+
+
+def test_a_16_bit_picture_is_scaled_not_clipped() -> None:
+    ramp = np.linspace(0, 65535, 40 * 40, dtype=np.uint16).reshape(40, 40)
+    grey = np.asarray(images.decode(encoded(Image.fromarray(ramp), "PNG")))[..., 0]
+    assert np.abs(grey.astype(float) - ramp / 257).max() <= 1
+
+
+def test_transparency_becomes_white_also_in_a_palette() -> None:
+    clear = Image.new("RGBA", (40, 40), (255, 0, 0, 0))
+    assert np.asarray(images.decode(encoded(clear, "PNG"))).min() == 255
+    palette = Image.new("P", (40, 40), 3)
+    palette.putpalette([0, 0, 0] * 256)
+    palette.info["transparency"] = 3
+    assert np.asarray(images.decode(encoded(palette, "PNG"))).min() == 255
+
+
+def test_exif_orientation_turns_the_picture_upright() -> None:
+    image = Image.new("RGB", (80, 40), "black")
+    image.paste((255, 255, 255), (0, 0, 40, 40))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held upright: turn by a quarter, clockwise
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", exif=exif)
+    upright = images.decode(stream.getvalue())
+    assert upright.size == (40, 80)
+    assert upright.getpixel((20, 10)) == (255, 255, 255)
+    assert upright.getpixel((20, 70)) == (0, 0, 0)
+
+
+def test_crop_keeps_the_middle_pad_shows_all_stretch_fills() -> None:
+    wide = Image.new("RGB", (120, 60), "white")
+    wide.paste((255, 0, 0), (0, 0, 30, 60))
+    wide.paste((255, 0, 0), (90, 0, 120, 60))
+    crop, pad, stretch = (images.fit(wide, 60, 60, mode).astype(int) for mode in ("crop", "pad", "stretch"))
+    assert crop.shape == pad.shape == stretch.shape == (60, 60, 3)
+    assert (crop[5:-5, 5:-5] > 250).all()  # the red sides overhang
+    assert (pad[:10] == 0).all()
+    assert pad[30, 2, 0] > 250
+    assert pad[30, 2, 1] < 5
+    assert stretch[0, 5].tolist() == [255, 0, 0]
+    assert (stretch[:, 20:40] == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "it is empty"),
+        (b"<!DOCTYPE html><html></html>", "it is a web page"),
+        (b"\x00\x01\x02\x03" * 50, "it is not an image"),
+        (encoded(picture(1))[:-300], "it is damaged"),
+        (encoded(picture(1), "PNG")[:-300], "it is damaged"),
+        (encoded(Image.new("RGB", (1, 1)), "GIF"), "1 x 1 pixels, fewer than 16"),
+    ],
+)
+def test_what_is_no_poster_is_told_apart(data: bytes, said: str) -> None:
+    with pytest.raises(images.ImageError, match=said):
+        images.identify(data)
+    with pytest.raises(images.ImageError, match=said):
+        images.decode(data)
+
+
+def test_a_bomb_is_refused_before_it_unpacks() -> None:
+    bomb = encoded(Image.new("1", (10_000, 10_000)), "PNG")
+    assert len(bomb) < 20_000
+    with pytest.raises(images.ImageError, match="10000 x 10000 pixels, more than 50,000,000"):
+        images.identify(bomb)
+
+
+def test_the_extension_is_what_the_bytes_are() -> None:
+    assert [images.identify(encoded(picture(1), kind)) for kind in ("JPEG", "PNG", "WEBP", "GIF")] == [
+        "jpg",
+        "png",
+        "webp",
+        "gif",
+    ]

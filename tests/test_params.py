@@ -1,0 +1,53 @@
+from pathlib import Path
+
+import pytest
+
+from postergenre import params
+from postergenre.errors import InputError
+from postergenre.splits import DatasetParams
+from postergenre.store import ResizeParams
+from tests.support import ROOT
+
+GOOD = "resize: {height: 150, width: 100, fit: crop}\nnetworks: {seed: {}, resnet: {}}\n"
+
+
+def written(folder: Path, text: str) -> Path:
+    file = folder / "params.yaml"
+    file.write_text(text)
+    return file
+
+
+def test_a_section_is_read_as_written(tmp_path: Path) -> None:
+    resize = params.load("resize", ResizeParams, written(tmp_path, GOOD))
+    assert (resize.height, resize.width, resize.fit) == (150, 100, "crop")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (GOOD.replace("fit: crop", "fit: crop, speed: 3"), "resize.speed is not a known key"),
+        (GOOD.replace(", fit: crop", ""), "resize.fit is missing"),
+        (GOOD.replace("150", "'150'"), "resize.height is '150'; it should be a valid integer"),
+        (GOOD.replace("150", "0"), "resize.height is 0; it should be greater than or equal to 8"),
+        (GOOD.replace("crop", "zoom"), "resize.fit is 'zoom'; it should be 'crop', 'pad' or 'stretch'"),
+        (GOOD.replace("resize:", "size:"), "has no section resize; there are: size, networks"),
+        ("- a\n", "holds list; it must hold sections"),
+        ("a: [", "is not YAML"),
+    ],
+)
+def test_a_wrong_section_is_named_with_what_would_be_right(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(InputError) as error:
+        params.load("resize", ResizeParams, written(tmp_path, text))
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_an_unknown_network_is_told_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no section networks\.vgg; there are: seed, resnet"):
+        params.load("networks.vgg", ResizeParams, written(tmp_path, GOOD))
+
+
+def test_shares_that_leave_nothing_to_train_on_are_refused() -> None:
+    section = params.read(ROOT / "params.yaml")["dataset"]
+    with pytest.raises(InputError, match="nothing is left to train on"):
+        params.parse("dataset", DatasetParams, section | {"val_share": 0.6, "test_share": 0.4})

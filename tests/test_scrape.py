@@ -1,0 +1,284 @@
+"""The scrape stage as a process, against a real site on loopback."""
+
+import json
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from postergenre import manifest
+from tests import support
+from tests.support import Answer, Site, encoded, picture
+
+
+@pytest.fixture
+def site() -> Any:
+    with support.site() as made:
+        yield made
+
+
+def prepare(folder: Path, rows: list[tuple[str, str, str]], **changes: Any) -> None:
+    folder.mkdir(exist_ok=True)
+    support.catalogue(folder / "films.csv", rows)
+    section = yaml.safe_load((support.ROOT / "params.yaml").read_text())["scrape"]
+    section |= {"catalogue": "films.csv", "min_success": 0.0, "retries": 1, "timeout": 5, "shard_rows": 4} | changes
+    (folder / "params.yaml").write_text(yaml.safe_dump({"scrape": section}))
+
+
+def scrape(folder: Path) -> subprocess.CompletedProcess[str]:
+    return support.run(sys.executable, "-m", "stages.scrape", cwd=folder, timeout=60)
+
+
+def rows_of(folder: Path) -> pd.DataFrame:
+    return manifest.read(folder / "data/posters/manifest.csv")
+
+
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in sorted((folder / "data/posters").iterdir())}
+
+
+def films(site: Site, count: int) -> list[tuple[str, str, str]]:
+    site.posters(range(1, count + 1))
+    return [(str(n), "Drama", f"{site.url}/{n}.jpg") for n in range(1, count + 1)]
+
+
+def test_every_row_ends_with_its_status_and_reason(tmp_path: Path, site: Site) -> None:
+    page = Answer(b"<html>Are you a robot?</html>", kind="image/jpeg")
+    whole = encoded(picture(1))
+    site.answers |= {
+        "/ok.jpg": Answer(whole),
+        "/403.jpg": Answer(status=403),
+        "/500.jpg": Answer(status=500),
+        "/once.jpg": [Answer(status=503), Answer(encoded(picture(2)))],
+        "/html.jpg": page,
+        "/empty.jpg": Answer(b""),
+        "/half.jpg": Answer(whole[: len(whole) // 2]),
+        "/loop.jpg": Answer(status=302, headers={"Location": "/loop.jpg"}),
+        "/reset.jpg": Answer(status=0),
+        "/moved.jpg": Answer(status=301, headers={"Location": "/ok.jpg"}),
+        "/robots.txt": Answer(b"User-agent: *\nDisallow: /private/\n", kind="text/plain"),
+    }
+    links = ["ok", "404", "403", "500", "once", "html", "empty", "half", "loop", "reset", "moved", "private/1"]
+    rows = [(str(n), "Drama", f"{site.url}/{name}.jpg") for n, name in enumerate(links, 1)]
+    rows += [("13", "Drama", ""), ("../../x", "Drama", f"{site.url}/ok.jpg"), ("1", "Comedy", f"{site.url}/ok.jpg")]
+    rows += [
+        ("16", "Drama", "not a link"),
+        ("17", "Drama", "file:///etc/passwd"),
+        ("18", "", ""),
+        ("18", "", f"{site.url}/ok.jpg"),
+    ]
+    prepare(tmp_path, rows)
+    done = scrape(tmp_path)
+    assert done.returncode == 0, done.stderr
+    table = rows_of(tmp_path)
+    ended = list(zip(table["status"], table["reason"], strict=True))
+    assert ended == [
+        ("ok", ""),
+        ("gone", "HTTP 404"),
+        ("refused", "HTTP 403"),
+        ("failed", "HTTP 500"),
+        ("ok", ""),
+        ("not-a-poster", "it is a web page"),
+        ("not-a-poster", "it is empty"),
+        ("not-a-poster", ended[7][1]),
+        ("failed", "max redirections reached"),
+        ("failed", "connection broken off"),
+        ("ok", ""),
+        ("refused", "Forbidden by robots.txt"),
+        ("no-link", "the catalogue gives no link"),
+        ("bad-id", "'../../x' is not an IMDb id such as 84058 or tt0084058"),
+        ("duplicate", "row 1 has the film"),
+        ("failed", "the link is no URL"),
+        ("failed", "neither http nor https"),
+        ("duplicate", "row 19 has the film"),
+        ("ok", ""),
+    ]
+    assert ended[7][1].startswith("it is damaged")
+    assert table["row"].tolist() == list(range(1, 20))
+    with tarfile.open(tmp_path / "data/posters/shard-00000.tar") as tar:
+        assert tar.getnames() == ["tt0000001.jpg"]
+        member = tar.extractfile("tt0000001.jpg")
+        assert member is not None
+        assert member.read() == whole  # as served
+    assert "19 catalogue rows: " in done.stdout
+
+
+def test_the_same_posters_give_the_same_bytes_and_are_asked_once(tmp_path: Path, site: Site) -> None:
+    prepare(tmp_path / "one", films(site, 6))
+    prepare(tmp_path / "two", films(site, 6))
+    assert scrape(tmp_path / "one").returncode == scrape(tmp_path / "two").returncode == 0
+    assert bytes_of(tmp_path / "one") == bytes_of(tmp_path / "two")
+    asked = len(site.asked)
+    assert scrape(tmp_path / "one").returncode == 0
+    assert len(site.asked) == asked
+
+
+def test_a_new_film_and_a_late_poster_cost_only_themselves(tmp_path: Path, site: Site) -> None:
+    rows = films(site, 9)
+    late = site.answers.pop("/6.jpg")
+    prepare(tmp_path, rows[:8])
+    assert scrape(tmp_path).returncode == 0
+    before = bytes_of(tmp_path)
+    site.answers["/6.jpg"] = late
+    site.asked.clear()
+    prepare(tmp_path, rows)
+    assert scrape(tmp_path).returncode == 0
+    assert sorted(path for path in site.asked if path != "/robots.txt") == ["/6.jpg", "/9.jpg"]
+    after = bytes_of(tmp_path)
+    assert after["shard-00000.tar"] == before["shard-00000.tar"]
+    assert after["shard-00001.tar"] != before["shard-00001.tar"]
+    assert (rows_of(tmp_path)["status"] == "ok").all()
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_killed_crawl_goes_on_where_it_stopped(tmp_path: Path, site: Site, how: signal.Signals) -> None:
+    rows = films(site, 60)
+    prepare(tmp_path / "whole", rows)
+    assert scrape(tmp_path / "whole").returncode == 0
+    site.asked.clear()
+    prepare(tmp_path / "killed", rows, concurrency=2, delay=0.02)
+    process = subprocess.Popen([sys.executable, "-m", "stages.scrape"], cwd=tmp_path / "killed", stderr=subprocess.PIPE)
+    while len(site.asked) < 20 and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(how)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode != 0
+    if how != signal.SIGKILL:
+        assert b"the crawl was interrupted; what came is kept" in said
+    assert not (tmp_path / "killed/data/posters").exists()
+    assert 20 <= len(site.asked) < 50
+    prepare(tmp_path / "killed", rows)
+    assert scrape(tmp_path / "killed").returncode == 0
+    assert bytes_of(tmp_path / "killed") == bytes_of(tmp_path / "whole")
+    # What was under way at the kill was not here yet.
+    posters = [path for path in site.asked if path != "/robots.txt"]
+    assert len(posters) - len(set(posters)) <= 2
+
+
+def film_page(json_ld: object = None, og_image: str = "") -> Answer:
+    block = f'<script type="application/ld+json">{json.dumps(json_ld)}</script>' if json_ld else ""
+    return Answer(
+        f'<html><head><meta property="og:image" content="{og_image}">{block}</head></html>'.encode(), kind="text/html"
+    )
+
+
+def test_a_film_page_leads_to_its_poster(tmp_path: Path, site: Site) -> None:
+    site.posters(range(1, 6))
+    pages = {
+        "1": film_page({"@type": "Movie", "image": "/1.jpg"}, og_image="/5.jpg"),
+        "2": film_page({"@graph": [{"@type": "WebSite"}, {"image": {"@type": "ImageObject", "url": "/2.jpg"}}]}),
+        "3": film_page(og_image="/3.jpg"),
+        "4": film_page({"image": "/static/imdb_logo.png"}, og_image="/images/no-poster.png"),
+        "5": Answer(b"<html><script type='application/ld+json'>{broken", kind="text/html"),
+    }
+    site.answers |= {f"/title/{n}/": page for n, page in pages.items()}
+    site.answers |= {f"/title/{n}": Answer(status=301, headers={"Location": f"/title/{n}/"}) for n in pages}
+    prepare(tmp_path, [(n, "Drama", "") for n in pages], source="page")
+    file = tmp_path / "films.csv"
+    file.write_text(file.read_text().replace("http://127.0.0.1:9", site.url))
+    assert scrape(tmp_path).returncode == 0
+    table = rows_of(tmp_path)
+    assert table["status"].tolist() == ["ok", "ok", "ok", "not-a-poster", "not-a-poster"]
+    assert table["reason"].tolist()[3:] == ["the page shows no poster"] * 2
+    assert table["bytes"].tolist()[:3] == [len(encoded(picture(n))) for n in (1, 2, 3)]
+
+
+def test_the_page_is_asked_only_where_the_link_fails(tmp_path: Path, site: Site) -> None:
+    site.posters([1, 2])
+    site.answers["/title/2"] = film_page(og_image="/2.jpg")
+    prepare(tmp_path, [("1", "", f"{site.url}/1.jpg"), ("2", "", f"{site.url}/gone.jpg")], source="poster-then-page")
+    file = tmp_path / "films.csv"
+    file.write_text(file.read_text().replace("http://127.0.0.1:9", site.url))
+    assert scrape(tmp_path).returncode == 0
+    assert rows_of(tmp_path)["status"].tolist() == ["ok", "ok"]
+    assert "/title/1" not in site.asked
+    site.asked.clear()
+    assert scrape(tmp_path).returncode == 0
+    assert site.asked == []
+
+
+def test_a_url_template_names_the_poster_by_id(tmp_path: Path, site: Site) -> None:
+    site.answers["/p/tt0000007.jpg"] = Answer(encoded(picture(7)))
+    prepare(tmp_path, [("7", "Drama", "")], source=f"{site.url}/p/{{imdb_id}}.jpg")
+    assert scrape(tmp_path).returncode == 0
+    assert rows_of(tmp_path)["status"].tolist() == ["ok"]
+
+
+def test_too_few_posters_end_the_stage_and_leave_its_output(tmp_path: Path, site: Site) -> None:
+    prepare(tmp_path, films(site, 4), min_success=0.8)
+    assert scrape(tmp_path).returncode == 0
+    before = bytes_of(tmp_path)
+    rows = [*films(site, 4), *((str(n), "Drama", f"{site.url}/gone{n}.jpg") for n in range(5, 9))]
+    prepare(tmp_path, rows, min_success=0.8)
+    done = scrape(tmp_path)
+    assert done.returncode == 1
+    assert (
+        "50.0% of 8 posters came and scrape.min_success asks 80.0%; most often: gone, HTTP 404 (4 times)" in done.stderr
+    )
+    assert bytes_of(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("rows", "changes", "said"),
+    [
+        ([("1", "Drama", "")], {}, "none of the catalogue's 1 rows has an IMDb id and a link"),
+        ([("x", "Drama", "http://127.0.0.1:9/a.jpg")], {}, "none of the catalogue's 1 rows has an IMDb id and a link"),
+        ([("1", "Drama", "http://127.0.0.1:9/a.jpg")], {"min_success": 0.5}, "most often: failed, connection refused"),
+        (
+            [("1", "Drama", "l")],
+            {"source": "tmdb"},
+            "'tmdb' is neither poster, page, poster-then-page nor a URL template",
+        ),
+        ([("1", "Drama", "l")], {"concurrency": 0}, "scrape.concurrency is 0; it should be greater than or equal to 1"),
+        ([("1", "Drama", "l")], {"catalogue": "gone.csv"}, "gone.csv is not a file"),
+    ],
+)
+def test_what_cannot_be_crawled_is_said_in_one_sentence(
+    tmp_path: Path, rows: list[tuple[str, str, str]], changes: dict[str, Any], said: str
+) -> None:
+    prepare(tmp_path, rows, **changes)
+    done = scrape(tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_second_crawl_on_the_same_downloads_says_so_and_stops(tmp_path: Path, site: Site) -> None:
+    prepare(tmp_path, films(site, 40), concurrency=1, delay=0.2)
+    first = subprocess.Popen([sys.executable, "-m", "stages.scrape"], cwd=tmp_path)
+    try:
+        while len(site.asked) < 3 and first.poll() is None:
+            time.sleep(0.02)
+        second = scrape(tmp_path)
+    finally:
+        first.kill()
+        first.wait()
+    assert second.returncode == 1
+    assert "is in use" in second.stderr
+
+
+def test_a_damaged_download_is_fetched_again(tmp_path: Path, site: Site) -> None:
+    prepare(tmp_path, films(site, 3))
+    assert scrape(tmp_path).returncode == 0
+    before = bytes_of(tmp_path)
+    file = tmp_path / "downloads/posters.sqlite"
+    poster = encoded(picture(2))
+    at = file.read_bytes().find(poster[200:260])
+    assert at > 0
+    with file.open("r+b") as stream:
+        stream.seek(at)
+        stream.write(b"\0" * 8)
+    done = scrape(tmp_path)
+    assert done.returncode == 1
+    assert "held a damaged poster of" in done.stderr
+    assert scrape(tmp_path).returncode == 0
+    assert bytes_of(tmp_path) == before
