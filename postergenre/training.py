@@ -101,8 +101,8 @@ class Batches(keras.utils.PyDataset):
 class Checkpoint:
     """The state after each finished epoch, in a folder named by what decides the training's result.
 
-    state.json: the history so far and the id of the tracked run; epoch-N.weights.h5: weights, optimizer and the states
-    of the random layers, of the last and of the best epoch. A kill leaves the state of one finished epoch or the next.
+    state.json: the history so far and the id of the tracked run; epoch-N.weights.h5: weights and optimizer of the last
+    and of the best epoch. A kill leaves the state of one finished epoch or the next.
     """
 
     def __init__(self, folder: Path):
@@ -129,12 +129,26 @@ class Checkpoint:
         files.write_json(self.folder / "state.json", {"run_id": run_id, "history": self.history})
 
     def save_epoch(self, model: keras.Model, row: dict[str, float]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.history.append(row)
         model.save_weights(self.weights(self.epochs), overwrite=True)
         self.save_run(self.run_id)
         for file in self.folder.glob("epoch-*.weights.h5"):
             if file not in (self.weights(self.epochs), self.weights(self.best_epoch)):
                 file.unlink()
+
+
+class _EpochBegin(keras.callbacks.Callback):
+    """Sets the random layers anew from seed and epoch, for Keras saves no state of theirs with the weights."""
+
+    def __init__(self, seed: int):
+        super().__init__()
+        self.seed = seed
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        states = [variable for variable in self.model.variables if variable.name == "seed_generator_state"]
+        for number, state in enumerate(states):
+            state.assign(np.random.SeedSequence([self.seed, epoch, number]).generate_state(2))
 
 
 class _EpochEnd(keras.callbacks.Callback):
@@ -147,19 +161,20 @@ class _EpochEnd(keras.callbacks.Callback):
         self.data, self.recipe, self.checkpoint, self.log_epoch = data, recipe, checkpoint, log_epoch
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        loss = float((logs or {})["loss"])
+        if not np.isfinite(loss):
+            raise InputError(
+                f"the loss is {loss} after epoch {epoch + 1}; "
+                f"a learning_rate below {self.recipe.learning_rate} would help"
+            )
         probabilities = answers(self.model, self.data.store, self.data.val)
         row = {
             "epoch": epoch + 1,
-            "loss": float((logs or {})["loss"]),
+            "loss": loss,
             "val_loss": float(np.mean(binary_cross_entropy(self.data.val.labels, probabilities))),
             "val_map": mean_average_precision(self.data.val.labels, probabilities),
             "learning_rate": float(self.model.optimizer.learning_rate),
         }
-        if not np.isfinite(row["loss"]):
-            raise InputError(
-                f"the loss is {row['loss']} after epoch {epoch + 1}; "
-                f"a learning_rate below {self.recipe.learning_rate} would help"
-            )
         self.checkpoint.save_epoch(self.model, row)
         self.log_epoch(epoch + 1, {key: value for key, value in row.items() if key != "epoch"})
         if epoch + 1 - self.checkpoint.best_epoch >= self.recipe.patience:
@@ -266,10 +281,19 @@ def fit(
         model.load_weights(checkpoint.weights(checkpoint.epochs))
     if not _finished(checkpoint, recipe):
         callbacks = [
+            _EpochBegin(params.seed),
             _EpochEnd(data, recipe, checkpoint, log_epoch),
             _Progress(checkpoint, recipe.epochs, len(posters)),
         ]
-        model.fit(posters, epochs=recipe.epochs, initial_epoch=checkpoint.epochs, callbacks=callbacks, verbose=0)
+        # `shuffle` would shuffle the batches once more, by a global generator.
+        model.fit(
+            posters,
+            epochs=recipe.epochs,
+            initial_epoch=checkpoint.epochs,
+            callbacks=callbacks,
+            shuffle=False,
+            verbose=0,
+        )
     keras.config.set_dtype_policy("float32")
     best = _built(network, params, data)
     best.load_weights(checkpoint.weights(checkpoint.best_epoch))

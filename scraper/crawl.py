@@ -1,5 +1,6 @@
 """One run of the spider, from Scrapy's settings to an honest end: `scrapy crawl` exits 0 whatever happened."""
 
+import logging
 from collections.abc import Mapping
 
 from scrapy.crawler import CrawlerProcess
@@ -19,6 +20,8 @@ def crawl(wanted: Mapping[str, list[Source]], downloads: Downloads, params: Scra
         InputError: the crawl did not reach its end: stopped by a signal, a full disk or a fault of the spider's own.
     """
     process = CrawlerProcess(SETTINGS | _politeness(params))
+    # Where robots.txt does not come, the posters do not either, and the manifest says so without a traceback.
+    logging.getLogger("scrapy.downloadermiddlewares.robotstxt").setLevel(logging.CRITICAL)
     crawler = process.create_crawler(PostersSpider)
     process.crawl(crawler, wanted=wanted, downloads=downloads)
     process.start()

@@ -6,6 +6,10 @@ SETTINGS: dict[str, Any] = {
     "BOT_NAME": "postergenre",
     "ITEM_PIPELINES": {"scraper.pipelines.KeepPoster": 100},
     "ROBOTSTXT_OBEY": True,
+    "DOWNLOADER_MIDDLEWARES": {
+        "scrapy.downloadermiddlewares.robotstxt.RobotsTxtMiddleware": None,
+        "scraper.middlewares.ObeyRobotsTxt": 100,
+    },
     # Two redirects are usual (padding, then a slash); a loop must end.
     "REDIRECT_MAX_TIMES": 6,
     # A poster needs no session.

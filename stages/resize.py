@@ -7,16 +7,16 @@ Params  resize
 
 from pathlib import Path
 
-from postergenre import errors, files, params, store
+from postergenre import errors, files, packing, params
 
 POSTERS = Path("data/posters")
 OUTPUT = Path("data/resized")
 
 
 def main() -> None:
-    resize = params.load("resize", store.ResizeParams)
+    resize = params.load("resize", packing.ResizeParams)
     with files.replaced_folder(OUTPUT) as folder:
-        kept, refused = store.write(POSTERS, folder, resize)
+        kept, refused = packing.write(POSTERS, folder, resize)
         if not kept:
             raise errors.InputError(f"{POSTERS} holds no poster that can be decoded; run `dvc repro scrape`")
     print(f"{kept:,} posters at {resize.height} x {resize.width}, {refused:,} refused (data/resized/rejects.csv)")

@@ -61,10 +61,11 @@ class Site:
 
             def give(self, answer: Answer) -> None:
                 if not answer.status:
-                    reset = struct.pack("ii", 1, 0)
-                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+                    # Closed with time 0 to linger, a connection is reset.
+                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                     self.close_connection = True
-                    return self.connection.close()
+                    self.connection.close()
+                    return
                 self.send_response(answer.status)
                 for name, value in ({"Content-Length": str(len(answer.body))} | answer.headers).items():
                     self.send_header(name, value)
@@ -75,7 +76,13 @@ class Site:
             def log_message(self, *_: object) -> None:
                 return None
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+
+            def handle_error(self, *_: object) -> None:
+                """A client that was killed is what a test wanted, not an error of the site's."""
+
+        self.server = Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
     def posters(self, seeds: Sequence[int]) -> None:

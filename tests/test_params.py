@@ -4,8 +4,8 @@ import pytest
 
 from postergenre import params
 from postergenre.errors import InputError
+from postergenre.packing import ResizeParams
 from postergenre.splits import DatasetParams
-from postergenre.store import ResizeParams
 from tests.support import ROOT
 
 GOOD = "resize: {height: 150, width: 100, fit: crop}\nnetworks: {seed: {}, resnet: {}}\n"

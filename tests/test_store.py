@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from postergenre import images, store
+from postergenre import images, packing
 from postergenre.errors import InputError
-from postergenre.store import ResizeParams, Store
+from postergenre.packing import ResizeParams
+from postergenre.store import Store
 from tests.support import encoded, picture
 
 PARAMS = ResizeParams(height=24, width=16, fit="crop")
@@ -32,7 +33,7 @@ def posters(tmp_path: Path) -> Path:
 
 def packed(posters: Path, folder: Path) -> Store:
     folder.mkdir()
-    store.write(posters, folder, PARAMS)
+    packing.write(posters, folder, PARAMS)
     return Store(folder)
 
 

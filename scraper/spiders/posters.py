@@ -28,7 +28,7 @@ REASON_OF = {
     "DownloadFailedError": "connection broken off",
     "ResponseDataLossError": "answer incomplete",
     "DownloadCancelledError": "larger than scrape.max_bytes",
-    "UnsupportedURLSchemeError": "neither http nor https",
+    "NotSupported": "neither http nor https",
 }
 
 

@@ -1,0 +1,1 @@
+"""What is timed, and against what; README.md beside this says how to repeat it."""

@@ -1,0 +1,189 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score, log_loss
+
+from postergenre import params, training
+from postergenre.backend import keras
+from postergenre.errors import InputError
+from postergenre.splits import Split
+from postergenre.training import Checkpoint, Network, Recipe, TrainParams
+from tests.support import ROOT
+from tests.test_architecture import BLOCK, SMALL
+
+TRAIN: dict[str, Any] = params.read(ROOT / "params.yaml")["train"] | {"network": "small", "device": "cpu"}
+RECIPE: dict[str, Any] = {
+    "epochs": 5,
+    "batch_size": 8,
+    "optimizer": "adamw",
+    "learning_rate": 0.01,
+    "weight_decay": 0.01,
+    "schedule": "cosine",
+    "warmup_epochs": 1,
+    "patience": 5,
+    "loss": "bce",
+    "frequency_bias": True,
+}
+NETWORK = {
+    "architecture": SMALL
+    | {
+        "augmentation": {"shift": 0.1, "brightness": 0.1, "contrast": 0.1, "horizontal_flip": False},
+        "blocks": [BLOCK | {"kind": "residual"}],
+    },
+    "training": RECIPE,
+}
+
+
+class Posters:
+    """Posters in memory that answer as a store does; a bright one has genre 0, a dark one genre 1."""
+
+    height, width, fit, digest = 24, 16, "crop", "posters"
+
+    def __init__(self, count: int):
+        random = np.random.default_rng(3)
+        self.labels = np.zeros((count, 3), np.uint8)
+        self.labels[np.arange(count), random.integers(0, 2, count)] = 1
+        noise = random.integers(0, 90, (count, 24, 16, 3))
+        self.pixels = (noise + 160 * self.labels[:, :1, None, None]).astype(np.uint8)
+
+    def __getitem__(self, rows: Any) -> Any:
+        return self.pixels[rows]
+
+
+def data() -> training.Data:
+    posters = Posters(60)
+    train, val = (
+        Split([f"tt{row:07d}" for row in rows], rows, ["A", "B", "C"], posters.labels[rows])
+        for rows in (np.arange(40), np.arange(40, 60))
+    )
+    return training.Data(posters, train, val, {"params": {}, "posters": {}}, "splits")  # type: ignore[arg-type]
+
+
+def network(**changes: Any) -> Network:
+    return params.parse("networks.small", Network, NETWORK | {"training": RECIPE | changes})
+
+
+def fitted(folder: Path, log: Callable[[int, dict[str, float]], None] = lambda *_: None, **changes: Any) -> keras.Model:
+    train = params.parse("train", TrainParams, TRAIN)
+    training.prepare(train)
+    return training.fit(network(**changes), train, data(), Checkpoint(folder), log)
+
+
+def test_training_learns_and_is_logged_epoch_by_epoch(tmp_path: Path) -> None:
+    logged: list[tuple[int, dict[str, float]]] = []
+    model = fitted(tmp_path, lambda epoch, metrics: logged.append((epoch, metrics)), epochs=12, patience=12)
+    assert [epoch for epoch, _ in logged] == list(range(1, 13))
+    assert set(logged[0][1]) == {"loss", "val_loss", "val_map", "learning_rate"}
+    assert logged[-1][1]["val_map"] > 0.95
+    probabilities = training.answers(model, data().store, data().val)
+    best = max(metrics["val_map"] for _, metrics in logged)
+    assert training.mean_average_precision(data().val.labels, probabilities) == pytest.approx(best, abs=1e-6)
+
+
+def test_a_training_interrupted_after_any_epoch_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
+    whole = fitted(tmp_path / "whole")
+
+    def interrupt(epoch: int, _: dict[str, float]) -> None:
+        if epoch in (2, 3):
+            raise KeyboardInterrupt
+
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            fitted(tmp_path / "broken", interrupt)
+    resumed = fitted(tmp_path / "broken")
+    for one, other in zip(whole.weights, resumed.weights, strict=True):
+        np.testing.assert_array_equal(one.numpy(), other.numpy(), err_msg=one.path)
+    assert Checkpoint(tmp_path / "broken").history == Checkpoint(tmp_path / "whole").history
+
+
+def test_a_finished_training_is_not_trained_on(tmp_path: Path) -> None:
+    one = fitted(tmp_path, epochs=2)
+    again = fitted(tmp_path, lambda *_: pytest.fail("trained again"), epochs=2)
+    assert all(np.array_equal(a, b) for a, b in zip(one.get_weights(), again.get_weights(), strict=True))
+
+
+def test_only_the_last_and_the_best_epoch_are_kept(tmp_path: Path) -> None:
+    fitted(tmp_path, epochs=4)
+    kept = {int(file.name[6:10]) for file in tmp_path.glob("epoch-*")}
+    assert kept == {4, Checkpoint(tmp_path).best_epoch}
+
+
+def test_training_stops_when_nothing_gets_better(tmp_path: Path) -> None:
+    epochs: list[int] = []
+    fitted(tmp_path, lambda epoch, _: epochs.append(epoch), epochs=9, patience=2, learning_rate=1e-12, warmup_epochs=0)
+    best = Checkpoint(tmp_path).best_epoch
+    assert len(epochs) == best + 2 < 9
+
+
+def test_a_loss_that_is_no_number_ends_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="a learning_rate below 1e\\+38 would help"):
+        fitted(tmp_path, optimizer="adam", learning_rate=1e38, schedule="constant", warmup_epochs=0)
+
+
+def test_the_rate_warms_up_and_follows_its_schedule() -> None:
+    def rates(**changes: Any) -> list[float]:
+        optimizer = training.optimizer(network(**changes).training, 10)
+        schedule = optimizer._learning_rate
+        return [float(schedule(step)) for step in (0, 5, 10, 30, 50)]
+
+    cosine = rates()
+    assert cosine == pytest.approx([0.001, 0.0055, 0.01, 0.005, 0.0], abs=1e-6)
+    assert rates(schedule="constant") == pytest.approx([0.001, 0.0055, 0.01, 0.01, 0.01], abs=1e-6)
+    assert rates(schedule="constant", warmup_epochs=0) == pytest.approx([0.01] * 5, abs=1e-6)
+    assert rates(warmup_epochs=0)[::2] == pytest.approx([0.01, 0.009045, 0.0], abs=1e-6)
+
+
+def test_every_epoch_sees_each_poster_once_in_its_own_order() -> None:
+    made = data()
+    batches = training.Batches(made.store, made.train, 16, seed=1, epoch=0)
+    first = batches.order.copy()
+    assert [len(batches[k][0]) for k in range(len(batches))] == [16, 16, 8]
+    posters, labels = batches[1]
+    assert posters.dtype == np.uint8
+    np.testing.assert_array_equal(labels, made.train.labels[first[16:32]])
+    batches.on_epoch_end()
+    assert sorted(first) == sorted(batches.order) == list(range(40))
+    assert not np.array_equal(first, batches.order)
+    np.testing.assert_array_equal(training.Batches(made.store, made.train, 16, 1, epoch=1).order, batches.order)
+
+
+def test_the_figures_are_scikit_learns() -> None:
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 2, (50, 4)).astype(np.uint8)
+    labels[:, 2] = 0
+    probabilities = random.random((50, 4)).astype(np.float32)
+    expected = np.mean([average_precision_score(labels[:, k], probabilities[:, k]) for k in (0, 1, 3)])
+    assert training.mean_average_precision(labels, probabilities) == pytest.approx(expected)
+    entropy = training.binary_cross_entropy(labels, probabilities)
+    assert entropy[:, 0].mean() == pytest.approx(log_loss(labels[:, 0], probabilities[:, 0].astype(float)), rel=1e-6)
+
+
+def test_a_gpu_that_is_not_there_is_refused() -> None:
+    if keras.distribution.list_devices("gpu"):
+        pytest.skip("there is a GPU here")
+    with pytest.raises(InputError, match=r"train\.device is gpu, but tensorflow finds none here"):
+        training.prepare(params.parse("train", TrainParams, TRAIN | {"device": "gpu"}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"optimizer": "sgd"}, "training.optimizer is 'sgd'; it should be 'adam' or 'adamw'"),
+        ({"schedule": "step"}, "training.schedule is 'step'; it should be 'constant' or 'cosine'"),
+        ({"learning_rate": "1e-3"}, "training.learning_rate is '1e-3'; it should be a valid number"),
+        ({"epochs": 0}, "training.epochs is 0; it should be greater than or equal to 1"),
+        ({"momentum": 0.9}, "training.momentum is not a known key"),
+    ],
+)
+def test_a_wrong_recipe_is_refused(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError) as error:
+        network(**changes)
+    assert said in str(error.value)
+
+
+def test_the_shipped_networks_are_valid() -> None:
+    for name in params.read(ROOT / "params.yaml")["networks"]:
+        assert isinstance(params.load(f"networks.{name}", Network, ROOT / "params.yaml").training, Recipe)
