@@ -34,7 +34,7 @@ lock: setup ## Resolve pyproject.toml anew into requirements.lock
 		--python-version 3.11 --output-file requirements.lock pyproject.toml
 
 mlflow: setup ## Open the runs in MLflow, http://127.0.0.1:5000
-	postergenre mlflow
+	mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}"
 
 # uv installs in seconds what pip takes minutes for; pip only fetches uv itself, by the lock's hashes. Bytecode is compiled
 # now and in parallel, for TensorFlow's first import takes three times as long without.

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from postergenre import catalogue, downloads, errors, files, manifest, params
 from scraper import crawl, plan
+from scraper.sample import films as sample
 from scraper.sample import site
 
-SAMPLE = Path("data/sample/MovieGenre.csv")
 OUTPUT = Path("data/posters")
 DOWNLOADS = Path(os.environ.get("POSTERGENRE_DOWNLOADS", "downloads"), "posters.sqlite")
 
@@ -24,7 +24,7 @@ def main() -> None:
     file = Path(scrape.catalogue)
     films = catalogue.read(file)
     chosen = plan.chosen_rows(films, scrape.source)
-    sample_site = site.serving(file) if file.resolve() == SAMPLE.resolve() else nullcontext()
+    sample_site = site.serving(file) if file.resolve() == sample.CATALOGUE.resolve() else nullcontext()
     with downloads.opened(DOWNLOADS) as held:
         wanted = plan.wanted(chosen, scrape.source, held)
         with sample_site if wanted else nullcontext():

@@ -1,0 +1,35 @@
+"""Fixtures that several tests share."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support import ROOT
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as the train stage writes it, of a tiny network for three genres and posters of 24 x 16."""
+    from postergenre import files, genres, params, training
+    from postergenre.training import Checkpoint, TrainParams
+    from tests.test_training import TRAIN, data, network
+
+    folder = tmp_path_factory.mktemp("trained")
+    train, checkpoint = params.parse("train", TrainParams, TRAIN), Checkpoint(folder / "checkpoint")
+    training.prepare(train)
+    model = training.fit(network(epochs=3), train, data(), checkpoint, lambda *_: None)
+    files.write_json(folder / "genres.json", genres.vocabulary(["A", "B", "C"]))
+    about = training.about(network(), train, data())
+    (folder / "models").mkdir()
+    training.write(folder / "models", model, checkpoint, np.array([0.4, 0.5, 0.6]), folder / "genres.json", about)
+    return folder / "models"
+
+
+@pytest.fixture
+def in_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in that has the project's params.yaml, and no tracking server in the environment."""
+    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return tmp_path

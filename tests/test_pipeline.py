@@ -1,0 +1,239 @@
+"""The whole chain in a DVC repository of its own, on four dozen tiny posters from a site on loopback."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from tests import support
+from tests.support import ROOT, Answer, Site, encoded, picture
+from tests.test_training import NETWORK
+
+GENRES = ("Comedy", "Drama", "Horror")
+OUTPUTS = ("data/posters", "data/resized", "data/dataset", "models", "reports")
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    with support.site() as made:
+        yield made
+
+
+def films(site: Site, count: int = 48) -> list[tuple[str, str, str]]:
+    site.posters(range(1, count + 1))
+    names = ("Comedy", "Drama", "Horror", "Comedy|Drama", "Drama|Horror")
+    rows = [(str(n), names[n % 5], f"{site.url}/{n}.jpg") for n in range(1, count + 1)]
+    return [*rows, ("99", "Drama", f"{site.url}/gone.jpg"), ("98", "", f"{site.url}/1.jpg")]
+
+
+def project(folder: Path, site: Site, **changes: Any) -> Path:
+    """The project as git has it, on its own small catalogue, with its own small network."""
+    tracked = support.run("git", "ls-files", "-co", "--exclude-standard", cwd=ROOT).stdout.splitlines()
+    for name in tracked:
+        if (ROOT / name).is_file() and not name.startswith(("tests/", "reports/", "dvc.lock", "data/sample/")):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    support.catalogue(folder / "films.csv", films(site))
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["scrape"] |= {"catalogue": "films.csv", "retries": 0}
+    params["resize"] |= {"height": 24, "width": 16}
+    params["dataset"] |= {"min_posters": 3}
+    params["train"] |= {"network": "small", "device": "cpu"}
+    params["evaluate"] |= {"bootstrap": 100}
+    params["networks"]["small"] = NETWORK
+    for section, values in changes.items():
+        params[section] |= values
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    for command in (["init", "-q"], ["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "t"]):
+        assert support.run("git", *command, cwd=folder).returncode == 0
+    return folder
+
+
+def repro(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    return support.run("dvc", "repro", *more, cwd=folder, timeout=400)
+
+
+def lock(folder: Path) -> dict[str, Any]:
+    stages: dict[str, Any] = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]
+    return stages
+
+
+def runs(folder: Path) -> pd.DataFrame:
+    code = (
+        "import mlflow, sys; mlflow.set_tracking_uri(sys.argv[1]);"
+        "print(mlflow.search_runs(experiment_names=['poster-genres']).to_json())"
+    )
+    done = support.run(sys.executable, "-c", code, f"sqlite:///{folder}/mlflow.db", cwd=folder)
+    return pd.DataFrame(json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, site: Site) -> Path:
+    """One undisturbed `dvc repro`, which the tests only read."""
+    folder = project(tmp_path_factory.mktemp("whole"), site)
+    done = repro(folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def test_one_command_makes_everything(whole: Path) -> None:
+    manifest = pd.read_csv(whole / "data/posters/manifest.csv")
+    assert len(manifest) == 50
+    assert manifest["status"].value_counts().to_dict() == {"ok": 49, "gone": 1}
+    summary = json.loads((whole / "data/dataset/summary.json").read_text())
+    assert summary["set_aside"] == {"it has no genre": 1}
+    assert sum(summary["posters"].values()) == 48
+    for name in (
+        "weights.weights.h5",
+        "architecture.json",
+        "genres.json",
+        "thresholds.json",
+        "summary.txt",
+        "history.csv",
+    ):
+        assert (whole / "models" / name).stat().st_size > 0
+    metrics = json.loads((whole / "reports/metrics.json").read_text())
+    assert 0 < metrics["map"] <= 1
+    assert "<html" in (whole / "reports/report.html").read_text()[:200].lower()
+
+
+def test_no_film_stands_in_two_splits(whole: Path) -> None:
+    seen = [pd.read_csv(whole / f"data/dataset/{name}.csv")["imdb_id"] for name in ("train", "val", "test")]
+    together = pd.concat(seen)
+    assert together.is_unique
+    assert len(together) == 48
+
+
+def test_repro_again_runs_no_stage(whole: Path) -> None:
+    again = repro(whole)
+    assert again.returncode == 0
+    assert again.stdout.count("didn't change, skipping") == 5
+    assert "Running stage" not in again.stdout
+
+
+def test_the_run_is_in_mlflow_with_its_metrics(whole: Path) -> None:
+    (run,) = runs(whole).to_dict("records")
+    metrics = json.loads((whole / "reports/metrics.json").read_text())
+    assert run["status"] == "FINISHED"
+    assert run["metrics.test.map"] == pytest.approx(metrics["map"])
+    assert run["params.train.network"] == "small"
+    assert run["tags.postergenre.model"] == json.loads((whole / "models/run.json").read_text())["model"]
+
+
+def test_two_runs_from_nothing_give_the_same_bytes(whole: Path, tmp_path: Path, site: Site) -> None:
+    other = project(tmp_path, site)
+    done = repro(other)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert lock(other) == lock(whole)
+    assert (other / "reports/metrics.json").read_bytes() == (whole / "reports/metrics.json").read_bytes()
+
+
+def test_a_training_killed_in_the_middle_ends_as_an_undisturbed_one(whole: Path, tmp_path: Path, site: Site) -> None:
+    killed = project(tmp_path, site)
+    assert repro(killed, "dataset").returncode == 0
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    training = subprocess.Popen(["python", "-m", "stages.train"], cwd=killed, env=environment)
+    try:
+        while not list(killed.glob("checkpoints/*/epoch-*")) and training.poll() is None:
+            time.sleep(0.01)
+    finally:
+        training.send_signal(signal.SIGKILL)
+        training.wait()
+    assert not (killed / "models").exists()
+    done = repro(killed)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "epoch   1/" not in done.stdout
+    assert lock(killed) == lock(whole)
+    assert not list(killed.glob("checkpoints/*"))
+    assert runs(killed)["status"].tolist() == ["FINISHED"]
+
+
+def test_a_wrong_value_ends_repro_with_a_sentence_and_loses_nothing(whole: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(whole, tmp_path / "copy", symlinks=True)
+    file = folder / "params.yaml"
+    good = file.read_text()
+    file.write_text(good.replace("patience: 5", "patience: 0"))
+    done = repro(folder)
+    assert done.returncode != 0
+    assert (
+        "error: params.yaml: networks.small.training.patience is 0; it should be greater than or equal to 1"
+        in done.stderr
+    )
+    file.write_text(good)
+    assert repro(folder).returncode == 0
+    assert lock(folder) == lock(whole)
+    assert (folder / "models/run.json").read_bytes() == (whole / "models/run.json").read_bytes()
+
+
+def test_a_full_disk_leaves_the_output_as_it_was(whole: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(whole, tmp_path / "copy", symlinks=True)
+    before = {file: file.read_bytes() for file in (folder / "data/resized").iterdir()}
+    # A limit on the size of files stands in for the end of the disk: the write fails with an error of the same kind.
+    done = support.run("bash", "-c", "ulimit -f 8; exec python -m stages.resize", cwd=folder)
+    assert done.returncode == 1
+    assert "could not be written" in done.stderr
+    assert {file: file.read_bytes() for file in (folder / "data/resized").iterdir()} == before
+    assert not list((folder / "data").glob(".*"))
+
+
+def test_stages_run_by_hand_refuse_what_others_made(whole: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(whole, tmp_path / "copy", symlinks=True)
+    store = folder / "data/resized/store.json"
+    about = json.loads(store.read_text())
+    store.unlink()
+    store.write_text(json.dumps(about | {"sha256": "0" * 64}))
+    for stage, said in (("train", "data/dataset was made from other posters"), ("evaluate", "run `dvc repro`")):
+        done = support.run("python", "-m", f"stages.{stage}", cwd=folder)
+        assert done.returncode == 1
+        assert done.stderr.startswith("error: ")
+        assert said in done.stderr
+
+
+def test_an_outside_split_is_rebuilt_exactly(whole: Path, tmp_path: Path, site: Site) -> None:
+    ids = pd.read_csv(whole / "data/dataset/test.csv")["imdb_id"].tolist()
+    folder = project(tmp_path, site, dataset={"split_file": "data/splits/mine.csv", "min_posters": 1})
+    names = ["train", "val", "test"]
+    rows = [f"{imdb_id},{names[k % 3]}" for k, imdb_id in enumerate(ids)]
+    (folder / "data/splits/mine.csv").write_text("\n".join(["imdb_id,split", *rows]) + "\n")
+    done = repro(folder, "dataset")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for k, name in enumerate(names):
+        assert sorted(pd.read_csv(folder / f"data/dataset/{name}.csv")["imdb_id"]) == sorted(ids[k::3])
+
+
+def test_an_experiment_changes_what_it_names_and_no_more(whole: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(whole, tmp_path / "copy", symlinks=True)
+    done = support.run("dvc", "exp", "run", "-S", "networks.small.training.epochs=1", cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("didn't change, skipping") == 3
+    assert len(pd.read_csv(folder / "models/history.csv")) == 1
+
+
+def test_posters_that_differ_in_a_few_bits_stay_together(tmp_path: Path, site: Site) -> None:
+    folder = project(tmp_path, site)
+    rows = films(site)
+    for n in range(1, 25):
+        site.answers[f"/again{n}.jpg"] = Answer(encoded(picture(n).resize((66, 99))))
+        rows.append((str(200 + n), "Drama", f"{site.url}/again{n}.jpg"))
+    support.catalogue(folder / "films.csv", rows)
+    done = repro(folder, "dataset")
+    assert done.returncode == 0, done.stdout + done.stderr
+    summary = json.loads((folder / "data/dataset/summary.json").read_text())
+    assert summary["near_duplicates"]["groups"] >= 20
+    where = {
+        imdb_id: name
+        for name in ("train", "val", "test")
+        for imdb_id in pd.read_csv(folder / f"data/dataset/{name}.csv")["imdb_id"]
+    }
+    assert summary["near_duplicates"]["groups_across_splits"] == 0
+    assert sum(where[f"tt{n:07d}"] == where[f"tt{200 + n:07d}"] for n in range(1, 25)) >= 20

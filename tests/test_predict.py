@@ -1,0 +1,140 @@
+"""`postergenre predict` as a person runs it."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from postergenre import cli, images, predictor
+from tests import support
+from tests.support import encoded, picture
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Good pictures of every kind, in a folder in a folder, and three files that are none."""
+    folder = tmp_path_factory.mktemp("pictures")
+    kinds = {"a.jpg": ("RGB", "JPEG"), "b.png": ("P", "PNG"), "c.webp": ("RGBA", "WEBP"), "d.jpeg": ("CMYK", "JPEG")}
+    kinds |= {"e.png": ("L", "PNG"), "f.tiff": ("LA", "TIFF"), "g.gif": ("P", "GIF"), "below/h.bmp": ("RGB", "BMP")}
+    (folder / "below").mkdir()
+    for seed, (name, (mode, kind)) in enumerate(kinds.items()):
+        (folder / name).write_bytes(encoded(picture(seed).convert(mode), kind))
+    (folder / "broken.jpg").write_bytes(encoded(picture(1))[:500])
+    (folder / "notes.txt").write_text("no picture, and no name of one")
+    return folder
+
+
+def test_one_command_answers_for_every_kind_of_picture(models: Path, pictures: Path, tmp_path: Path) -> None:
+    command = ["predict", str(pictures), "missing.jpg", "--model", str(models), "--top", "2", "--csv", "t.csv"]
+    done = support.run("postergenre", *command, cwd=tmp_path)
+    assert done.returncode == 1
+    errors = done.stderr.splitlines()
+    assert len(errors) == 2
+    assert errors[0].startswith(f"error: {pictures}/broken.jpg: it is damaged")
+    assert errors[1] == "error: missing.jpg: it cannot be read (No such file or directory)"
+    names = ["a.jpg", "b.png", "below/h.bmp", "c.webp", "d.jpeg", "e.png", "f.tiff", "g.gif"]
+    table = pd.read_csv(tmp_path / "t.csv")
+    assert table.columns.tolist() == ["path", "A", "B", "C"]
+    assert table["path"].tolist() == [f"{pictures}/{name}" for name in names]
+    answers = predictor.load(models)
+    fitted = np.stack([images.fit(images.decode((pictures / n).read_bytes()), 24, 16, "crop") for n in names])
+    np.testing.assert_allclose(table[["A", "B", "C"]], answers.predict(fitted), atol=1e-5)
+    lines = done.stdout.splitlines()
+    for line, row in zip(lines, table.to_dict("records"), strict=True):
+        best, second = sorted("ABC", key=lambda genre: -row[genre])[:2]
+        marks = ["*" if row[genre] >= cut else "" for genre, cut in zip("ABC", (0.4, 0.5, 0.6), strict=True)]
+        expected = " | ".join(f"{genre} {row[genre]:.4f}{marks['ABC'.index(genre)]}" for genre in (best, second))
+        assert line == f"{row['path']}  {expected}"
+
+
+def test_json_gives_every_genre(models: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["predict", str(pictures / "a.jpg"), "--model", str(models), "--json"])
+    assert ended.value.code == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["path"] == f"{pictures}/a.jpg"
+    assert set(found["genres"]) == {"A", "B", "C"}
+    assert found["predicted"] == [g for g, cut in zip("ABC", (0.4, 0.5, 0.6), strict=True) if found["genres"][g] >= cut]
+
+
+def test_the_picture_is_turned_upright_as_in_training(models: Path, tmp_path: Path) -> None:
+    upright, turned = picture(4), tmp_path / "turned.png"
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    upright.transpose(Image.Transpose.ROTATE_270).save(turned, exif=exif)
+    upright.save(tmp_path / "upright.png")
+    answers = dict(predictor.load(models).predict_files([turned, tmp_path / "upright.png"]))
+    np.testing.assert_array_equal(answers[turned], answers[tmp_path / "upright.png"])
+
+
+def test_many_pictures_are_answered_in_order(models: Path, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{k}.png" for k in range(300)]
+    for k, path in enumerate(paths):
+        path.write_bytes(b"" if k % 100 == 7 else encoded(picture(k % 9, 20, 30), "PNG"))
+    answers = list(predictor.load(models).predict_files(paths))
+    assert [path for path, _ in answers] == paths
+    assert [k for k, (_, answer) in enumerate(answers) if isinstance(answer, str)] == [7, 107, 207]
+    np.testing.assert_allclose(answers[0][1], answers[9][1], atol=1e-6)
+
+
+def predict(*arguments: str) -> int | str | None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["predict", *arguments])
+    return ended.value.code
+
+
+def test_the_model_of_this_folder_is_the_default(
+    models: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(models, tmp_path / "models")
+    monkeypatch.chdir(tmp_path)
+    assert predict(str(pictures / "a.jpg")) == 0
+
+
+def test_without_a_model_a_sentence_says_how_to_make_one(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "CHECKOUT", tmp_path)
+    said = predict(str(pictures / "a.jpg"))
+    assert str(said).startswith("error: there is no trained network in models or ")
+    assert "`make repro` trains one" in str(said)
+
+
+def test_a_folder_without_pictures_is_an_error_line(
+    models: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert predict(str(tmp_path), str(pictures / "a.jpg"), "--model", str(models)) == 1
+    captured = capsys.readouterr()
+    assert captured.err == f"error: {tmp_path}: it is a folder without pictures\n"
+    assert captured.out.startswith(f"{pictures}/a.jpg  ")
+
+
+def test_a_table_that_cannot_be_written_whole_is_not_written(models: Path, pictures: Path, tmp_path: Path) -> None:
+    file = tmp_path / "t.csv"
+    file.write_text("as it was")
+    command = ["postergenre", "predict", *[str(pictures / "a.jpg")] * 50, "--model", str(models), "--csv", str(file)]
+    # Files end at 1 KiB, where a disk might; the table is longer.
+    done = support.run("bash", "-c", 'ulimit -f 1; exec "$@"', "-", *command, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "could not be written" in done.stderr
+    assert file.read_text() == "as it was"
+    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
+
+
+@pytest.mark.parametrize("arguments", [["predict"], ["predict", "a.jpg", "--top", "0"], [], ["dance"]])
+def test_a_wrong_command_line_exits_with_2(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    assert ended.value.code == 2
+
+
+def test_results_say_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["results"])
+    assert "comparison.csv is missing; `dvc repro` writes it" in str(ended.value.code)
