@@ -167,12 +167,12 @@ class _EpochEnd(keras.callbacks.Callback):
                 f"the loss is {loss} after epoch {epoch + 1}; "
                 f"a learning_rate below {self.recipe.learning_rate} would help"
             )
-        probabilities = answers(self.model, self.data.store, self.data.val)
+        labels, probabilities = self.data.val.labels, answers(self.model, self.data.store, self.data.val)
         row = {
             "epoch": epoch + 1,
             "loss": loss,
-            "val_loss": float(np.mean(binary_cross_entropy(self.data.val.labels, probabilities))),
-            "val_map": mean_average_precision(self.data.val.labels, probabilities),
+            "val_loss": float(np.mean(keras.losses.binary_crossentropy(labels.astype(np.float32), probabilities))),
+            "val_map": mean_average_precision(labels, probabilities),
             "learning_rate": float(self.model.optimizer.learning_rate),
         }
         self.checkpoint.save_epoch(self.model, row)
@@ -345,14 +345,6 @@ def mean_average_precision(labels: npt.NDArray[np.uint8], probabilities: npt.NDA
     """Average precision, averaged over the genres that have positives."""
     seen = labels.any(axis=0)
     return float(average_precision_score(labels[:, seen], probabilities[:, seen], average="macro"))
-
-
-def binary_cross_entropy(
-    labels: npt.NDArray[np.uint8], probabilities: npt.NDArray[np.float32]
-) -> npt.NDArray[np.float64]:
-    """Per poster and genre, in nats; probabilities are clipped to 1e-7 from 0 and 1 as Keras does."""
-    p = np.clip(probabilities.astype(np.float64), 1e-7, 1 - 1e-7)
-    return -np.where(labels, np.log(p), np.log1p(-p))
 
 
 def _built(network: Network, params: TrainParams, data: Data) -> keras.Model:

@@ -1,0 +1,233 @@
+from itertools import permutations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from sklearn import metrics as sklearn_metrics
+
+from postergenre import baselines, metrics, thresholds
+from postergenre.metrics import METRICS, Answer, Judge
+from postergenre.splits import Split
+
+Labels = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float64]
+
+CUTS = np.array([0.3, 0.5, 0.2, 0.7, 0.4, 0.6])
+
+
+def posters(n: int = 80) -> tuple[Labels, Floats]:
+    """Labels and probabilities with many ties; the fifth genre has no positives, the sixth no negatives."""
+    random = np.random.default_rng(4)
+    labels = (random.random((n, 6)) < [0.5, 0.3, 0.1, 0.05, 0, 1]).astype(np.uint8)
+    labels[:, 3] |= np.arange(n) == 7
+    return labels, np.clip(random.random((n, 6)) * 0.7 + 0.3 * labels, 0, 1).round(1)
+
+
+def figures(labels: Labels, answer: Answer) -> dict[str, float]:
+    ones = np.ones((1, len(labels)), dtype=int)
+    return {key: float(values[0]) for key, values in Judge(labels, answer).figures(ones).items()}
+
+
+def reference(labels: Labels, scores: Floats) -> dict[str, float]:
+    """What scikit-learn says, on the genres for which it can say something."""
+    with_positives = labels.any(axis=0)
+    both = with_positives & ~labels.all(axis=0)
+    said, at_half = (scores >= CUTS[: labels.shape[1]]).astype(int), (scores >= 0.5).astype(int)
+    clipped = np.clip(scores, 1e-7, 1 - 1e-7)
+    found = {
+        "map": sklearn_metrics.average_precision_score(labels[:, with_positives], scores[:, with_positives]),
+        "map_micro": sklearn_metrics.average_precision_score(labels, scores, average="micro"),
+        "roc_auc": sklearn_metrics.roc_auc_score(labels[:, both], scores[:, both]),
+        "lrap": sklearn_metrics.label_ranking_average_precision_score(labels, scores),
+        "coverage": sklearn_metrics.coverage_error(labels, scores),
+        "hamming": sklearn_metrics.hamming_loss(labels, said),
+        "binary_accuracy": sklearn_metrics.accuracy_score(labels.ravel(), said.ravel()),
+        "subset_accuracy": sklearn_metrics.accuracy_score(labels, said),
+        "bce": sklearn_metrics.log_loss(labels.ravel(), clipped.ravel()),
+        "brier": sklearn_metrics.brier_score_loss(labels.ravel(), scores.ravel()),
+    }
+    for suffix, answered in (("", said), ("_at_half", at_half)):
+        for average in ("micro", "macro", "weighted", "samples"):
+            kept = with_positives if average == "macro" else slice(None)
+            found[f"f1_{average}{suffix}"] = sklearn_metrics.f1_score(
+                labels[:, kept], answered[:, kept], average=average, zero_division=0
+            )
+    return found
+
+
+# The first five genres leave some posters without any.
+@pytest.mark.parametrize("count", [5, 6])
+def test_every_figure_is_what_scikit_learn_says_with_ties_and_without_positives(count: int) -> None:
+    labels, scores = posters()
+    labels, scores = labels[:, :count], scores[:, :count]
+    found = figures(labels, Answer(scores, CUTS[:count]))
+    expected = reference(labels, scores)
+    assert set(found) == set(METRICS) == set(expected) | {"top1_hit", "top3_hit"}
+    for key, value in expected.items():
+        assert found[key] == pytest.approx(value, abs=1e-12), key
+
+
+def test_a_resample_counts_as_the_posters_repeated() -> None:
+    labels, scores = posters()
+    drawn = metrics.resamples(len(labels), 5, seed=2)
+    samples = Judge(labels, Answer(scores, CUTS)).figures(drawn)
+    for number, counts in enumerate(drawn):
+        repeated = reference(np.repeat(labels, counts, axis=0), np.repeat(scores, counts, axis=0))
+        for key, value in repeated.items():
+            assert samples[key][number] == pytest.approx(value, abs=1e-12), key
+
+
+def test_blocks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels, scores = posters()
+    judge, drawn = Judge(labels, Answer(scores, CUTS)), metrics.resamples(len(labels), 7, seed=2)
+    whole = judge.figures(drawn)
+    monkeypatch.setattr(metrics, "BLOCK", 2 * len(labels))
+    for key, values in judge.figures(drawn).items():
+        np.testing.assert_allclose(values, whole[key], rtol=1e-12)
+
+
+def test_the_constant_drama_comedy_by_hand() -> None:
+    #                 Comedy, Drama, Horror
+    labels = np.array([[0, 1, 0], [1, 1, 0], [0, 0, 1]], dtype=np.uint8)
+    found = figures(labels, Answer(np.array([1.0, 1.0, 0.0]), np.full(3, 0.5)))
+    assert found == pytest.approx(
+        {
+            "map": (1 / 3 + 2 / 3 + 1 / 3) / 3,
+            "map_micro": 3 / 4 * 3 / 6 + 1 / 4 * 4 / 9,
+            "roc_auc": 0.5,
+            "f1_micro": 2 * 3 / (6 + 4),
+            "f1_macro": (2 / 4 + 4 / 5 + 0) / 3,
+            "f1_weighted": (1 * 2 / 4 + 2 * 4 / 5 + 0) / 4,
+            "f1_samples": (2 / 3 + 1 + 0) / 3,
+            "f1_micro_at_half": 2 * 3 / (6 + 4),
+            "f1_macro_at_half": (2 / 4 + 4 / 5 + 0) / 3,
+            "f1_weighted_at_half": (1 * 2 / 4 + 2 * 4 / 5 + 0) / 4,
+            "f1_samples_at_half": (2 / 3 + 1 + 0) / 3,
+            "lrap": (1 / 2 + 1 + 1 / 3) / 3,
+            "coverage": (2 + 2 + 3) / 3,
+            "top1_hit": (1 / 2 + 1 + 0) / 3,
+            "top3_hit": 1.0,
+            "hamming": 4 / 9,
+            "binary_accuracy": 5 / 9,
+            "subset_accuracy": 1 / 3,
+            "bce": -4 / 9 * np.log(1e-7) - 5 / 9 * np.log(1 - 1e-7),
+            "brier": 4 / 9,
+        }
+    )
+
+
+@pytest.mark.parametrize(("key", "k"), [("top1_hit", 1), ("top3_hit", 3)])
+def test_ties_for_the_likeliest_genres_are_drawn_among(key: str, k: int) -> None:
+    labels, scores = posters(30)
+    labels, scores = labels[:, :5], (scores[:, :5] * 3).round() / 3
+    orders = list(permutations(range(5)))
+    hits = [
+        labels[row, sorted(order, key=lambda genre: -scores[row, genre])[:k]].any()
+        for row in range(30)
+        for order in orders
+    ]
+    assert figures(labels, Answer(scores, CUTS[:5]))[key] == pytest.approx(np.mean(hits))
+
+
+def test_a_genre_without_positives_does_not_count() -> None:
+    labels, scores = posters()
+    without = [0, 1, 2, 3, 5]
+    found = figures(labels, Answer(scores, CUTS))
+    kept = figures(labels[:, without], Answer(scores[:, without], CUTS[without]))
+    assert [found[key] for key in ("map", "roc_auc", "f1_macro")] == [
+        kept[key] for key in ("map", "roc_auc", "f1_macro")
+    ]
+    table = metrics.per_genre(labels, Answer(scores, CUTS), metrics.resamples(80, 100, seed=1))
+    assert table["average_precision"].isna().tolist() == [False] * 4 + [True, False]
+    assert table["roc_auc"].isna().tolist() == [False] * 4 + [True, True]
+
+
+def test_the_table_of_genres_is_what_scikit_learn_says() -> None:
+    labels, scores = posters()
+    table = metrics.per_genre(labels, Answer(scores, CUTS), metrics.resamples(80, 200, seed=1))
+    for genre in range(4):
+        said = scores[:, genre] >= CUTS[genre]
+        precision, recall, f1, _ = sklearn_metrics.precision_recall_fscore_support(
+            labels[:, genre], said, average="binary", zero_division=0
+        )
+        expected = {
+            "prevalence": labels[:, genre].mean(),
+            "average_precision": sklearn_metrics.average_precision_score(labels[:, genre], scores[:, genre]),
+            "roc_auc": sklearn_metrics.roc_auc_score(labels[:, genre], scores[:, genre]),
+            "threshold": CUTS[genre],
+            "precision": precision,
+            "recall": recall,
+            "f1": f1,
+        }
+        row = table.iloc[genre].to_dict()
+        assert row["low"] < row["average_precision"] < row["high"]
+        assert {key: row[key] for key in expected} == pytest.approx(expected)
+
+
+def test_all_answers_are_judged_on_the_same_resamples() -> None:
+    labels, scores = posters()
+    drawn = metrics.resamples(len(labels), 100, seed=3)
+    assert (drawn.sum(axis=1) == len(labels)).all()
+    assert (drawn == metrics.resamples(len(labels), 100, seed=3)).all()
+    assert not (drawn == metrics.resamples(len(labels), 100, seed=4)).all()
+    answer = Answer(scores, CUTS)
+    table = metrics.compare(labels, {"model": answer, "again": answer}, drawn)
+    one, other = (table[table["answer"] == name].drop(columns="answer") for name in ("model", "again"))
+    assert (one.to_numpy() == other.to_numpy()).all()
+    assert ((one["low"] <= one["value"]) & (one["value"] <= one["high"])).all()
+
+
+def test_the_interval_of_map_holds_the_true_value_where_plain_percentiles_do_not() -> None:
+    random = np.random.default_rng(1)
+    prevalence, strength = np.geomspace(0.03, 0.5, 15), 0.6
+
+    def draw(n: int) -> tuple[Labels, Floats]:
+        labels = (random.random((n, 15)) < prevalence).astype(np.uint8)
+        return labels, random.normal(size=labels.shape) + strength * labels
+
+    cuts = np.zeros(15)
+    labels, scores = draw(60_000)
+    true = figures(labels, Answer(scores, cuts))["map"]
+    mirrored, plain = [], []
+    for seed in range(40):
+        labels, scores = draw(300)
+        answer, drawn = Answer(scores, cuts), metrics.resamples(300, 200, seed)
+        samples = Judge(labels, answer).figures(drawn)["map"]
+        low, high = metrics.interval(figures(labels, answer)["map"], samples)
+        mirrored.append(low <= true <= high)
+        plain.append(np.percentile(samples, 2.5) <= true <= np.percentile(samples, 97.5))
+    assert sum(mirrored) >= 34
+    assert sum(plain) <= 20
+
+
+def test_an_interval_stays_in_the_range_of_its_figure() -> None:
+    assert metrics.interval(0.99, np.array([0.9, 0.99, 1.0])) == pytest.approx((0.9805, 1.0))
+    assert metrics.interval(0.01, np.array([0.0, 0.01, 0.1])) == pytest.approx((0.0, 0.0195))
+    assert metrics.interval(9.0, np.array([8.0, 9.0, 10.0]), np.inf) == pytest.approx((8.05, 9.95))
+
+
+def split(labels: list[list[int]]) -> Split:
+    ids = [f"tt{k:07d}" for k in range(len(labels))]
+    return Split(ids, np.arange(len(labels)), ["Comedy", "Drama", "Horror"], np.array(labels, dtype=np.uint8))
+
+
+def test_baselines_are_named_by_what_they_say_and_learn_from_the_training_posters() -> None:
+    train = split([[0, 1, 0], [1, 1, 0], [0, 1, 0], [1, 0, 1]])
+    val = split([[0, 0, 1], [1, 0, 1], [0, 1, 1]])
+    answers = baselines.answers(train, val, shrinkage=2)
+    assert {name: answer.probabilities.tolist() for name, answer in answers.items()} == {
+        "no genre": [0, 0, 0],
+        "genre prior": [0.5, 0.75, 0.25],
+        "{Drama}": [0, 1, 0],
+        "{Drama, Comedy}": [1, 1, 0],
+        "all genres": [1, 1, 1],
+    }
+    fitted = thresholds.fit(val.labels, np.array([[0.5, 0.75, 0.25]] * 3), 2)
+    assert answers["genre prior"].thresholds.tolist() == fitted.tolist()
+
+
+def test_a_single_genre_has_no_constant_of_two() -> None:
+    one = Split(["tt0000001", "tt0000002"], np.arange(2), ["Drama"], np.array([[1], [0]], dtype=np.uint8))
+    answers = baselines.answers(one, one, shrinkage=2)
+    assert list(answers) == ["no genre", "genre prior", "{Drama}", "all genres"]
+    assert figures(one.labels, answers["{Drama}"])["top3_hit"] == 0.5

@@ -1,0 +1,243 @@
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from postergenre import files, genres, page, params, plots, report, splits
+from postergenre.errors import InputError
+from postergenre.metrics import METRICS, Answer
+from postergenre.report import Data, EvaluateParams, Report
+
+PARAMS = EvaluateParams(bootstrap=100, seed=1, pictures=4)
+GENRES = ["Comedy", "Drama", "Film-Noir & <em>"]
+TITLE = '<script>alert("1")</script>'
+POSTERS = {"train": 40, "val": 20, "test": 30}
+
+
+def labels(name: str) -> np.ndarray:
+    random = np.random.default_rng(len(name))
+    drawn = (random.random((POSTERS[name], 3)) < [0.4, 0.6, 0.2]).astype(np.uint8)
+    drawn[:, 1] |= drawn.sum(axis=1) == 0
+    return drawn
+
+
+def project(root: Path) -> Path:
+    """What the stages before leave behind, on tiny posters."""
+    manifest_rows, start = [], 0
+    for folder in ("posters", "resized", "dataset", "models"):
+        (root / folder).mkdir(parents=True)
+    for name, count in POSTERS.items():
+        ids = [f"tt{k:07d}" for k in range(start, start + count)]
+        table = pd.DataFrame({"imdb_id": ids, "row": range(start, start + count)})
+        table[GENRES] = labels(name)
+        table.to_csv(root / "dataset" / f"{name}.csv", index=False)
+        manifest_rows += [(k + 1, imdb_id, TITLE) for k, imdb_id in enumerate(ids)]
+        start += count
+    films = pd.DataFrame(manifest_rows, columns=["row", "imdb_id", "title"])
+    films = films.assign(genres="Drama", url="http://127.0.0.1/x.jpg", status="ok", reason="", http_status=200)
+    films = films.assign(sha256="", bytes=1, shard="shard-00000.tar")
+    films.to_csv(root / "posters/manifest.csv", index=False)
+    write_store(root / "resized", films["imdb_id"].tolist())
+    files.write_json(root / "dataset/genres.json", genres.vocabulary(GENRES))
+    write_model(root)
+    return root
+
+
+def write_store(folder: Path, imdb_ids: list[str]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (len(imdb_ids), 12, 8, 3), dtype=np.uint8)
+    np.save(folder / "shard-00000.npy", pixels)
+    index = pd.DataFrame({"imdb_id": imdb_ids, "shard": "shard-00000.npy", "row": range(len(imdb_ids))})
+    index.to_csv(folder / "index.csv", index=False)
+    about = {"height": 12, "width": 8, "fit": "crop", "posters": len(imdb_ids), "sha256": "a" * 64}
+    files.write_json(folder / "store.json", about)
+
+
+def write_model(root: Path) -> None:
+    history = {"epoch": [1, 2], "loss": [0.7, 0.6], "val_loss": [0.7, 0.65], "val_map": [0.4, 0.5]}
+    pd.DataFrame(history).to_csv(root / "models/history.csv", index=False)
+    (root / "models/summary.txt").write_text("conv <1>\n")
+    run = {
+        "weights": 1234,
+        "best_epoch": 2,
+        "params": {"train": {"network": "tiny", "threshold_shrinkage": 20}},
+        "data": {"store": "a" * 64, "dataset": splits.digest(root / "dataset")},
+    }
+    files.write_json(root / "models/run.json", run)
+
+
+def read(root: Path) -> Data:
+    return report.read_data(root / "posters/manifest.csv", root / "resized", root / "dataset", root / "models")
+
+
+def answer(data: Data) -> Answer:
+    """Right more often than not."""
+    truth = data.splits["test"].labels
+    scores = np.random.default_rng(9).random(truth.shape) * 0.8 + 0.2 * truth
+    return Answer(scores.astype(np.float32), np.full(3, 0.5))
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    data = read(project(tmp_path_factory.mktemp("report")))
+    return report.judge(data, answer(data), PARAMS)
+
+
+@pytest.fixture(scope="module")
+def html(judged: Report, tmp_path_factory: pytest.TempPathFactory) -> str:
+    file = tmp_path_factory.mktemp("html") / "report.html"
+    page.write(file, judged, PARAMS.pictures)
+    return file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("changed", ["dataset/val.csv", "resized/store.json"])
+def test_a_model_of_another_dataset_is_refused_in_one_sentence(tmp_path: Path, changed: str) -> None:
+    root = project(tmp_path)
+    file = root / changed
+    file.write_text(file.read_text().replace("tt0000040", "tt9999999").replace("a" * 64, "b" * 64))
+    with pytest.raises(InputError, match=r"was trained on another dataset than .* hold; run `dvc repro`$"):
+        read(root)
+
+
+@pytest.mark.parametrize("wrong", [{"bootstrap": 99}, {"seed": -1}, {"pictures": 61}, {"pictures": -1}])
+def test_impossible_params_are_refused(wrong: dict[str, int]) -> None:
+    (key,) = wrong
+    with pytest.raises(InputError, match=rf"evaluate\.{key} is .*; it should be"):
+        params.parse("evaluate", EvaluateParams, PARAMS.model_dump() | wrong)
+
+
+def test_the_folder_holds_every_figure_for_every_answer(judged: Report, tmp_path: Path) -> None:
+    report.write(tmp_path, judged)
+    found = files.read_json(tmp_path / "metrics.json", "the test")
+    assert set(found) == set(METRICS) | {"test_posters", "genres", "genres_judged"}
+    assert (found["test_posters"], found["genres"], found["genres_judged"]) == (30, 3, 3)
+    comparison = pd.read_csv(tmp_path / "comparison.csv")
+    assert list(comparison.columns) == ["answer", "metric", "value", "low", "high"]
+    assert comparison["answer"].unique().tolist() == list(judged.answers)
+    assert len(comparison) == len(judged.answers) * len(METRICS)
+    assert found["map"] == pytest.approx(comparison["value"][0])
+    per_genre = pd.read_csv(tmp_path / "per_genre.csv")
+    assert per_genre["genre"].tolist() == GENRES
+    for name in POSTERS:
+        assert per_genre[name].tolist() == labels(name).sum(axis=0).tolist()
+    assert {file.name for file in (tmp_path / "plots").iterdir()} == {
+        "precision_recall.csv",
+        "genre_counts.csv",
+        "cooccurrence.csv",
+    }
+
+
+def test_the_same_posters_give_the_same_bytes(judged: Report, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        again = report.judge(judged.data, answer(judged.data), PARAMS)
+        report.write(tmp_path / name, again)
+        page.write(tmp_path / name / "report.html", again, PARAMS.pictures)
+    written = sorted(file.relative_to(tmp_path / "one") for file in (tmp_path / "one").rglob("*") if file.is_file())
+    assert len(written) == 7
+    for file in written:
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+
+
+def test_the_page_asks_for_nothing_outside_itself(html: str, judged: Report) -> None:
+    assert "://" not in html
+    sources = re.findall(r'(?:src|href)\s*=\s*"([^"]*)"', html)
+    assert len(sources) == sum(map(len, page.films(judged, PARAMS.pictures))) > PARAMS.pictures
+    assert all(source.startswith("data:image/jpeg;base64,") for source in sources)
+    assert not re.search(r"<(script|link|iframe|object)|@import|url\(", html)
+
+
+def test_the_page_names_every_genre_answer_and_figure(html: str, judged: Report) -> None:
+    assert "Film-Noir &amp; &lt;em&gt;" in html
+    for name in ("Comedy", "Drama", *list(judged.answers)[1:], *(metric.label for metric in METRICS.values())):
+        assert name in html
+
+
+def test_the_page_shows_text_from_outside_as_text(html: str) -> None:
+    assert "&lt;script&gt;alert(&#34;1&#34;)&lt;/script&gt;" in html
+    assert "<script" not in html
+    assert "<em>" not in html
+    assert "conv &lt;1&gt;" in html
+
+
+def test_hits_are_right_misses_are_wrong_and_the_farthest_from_the_prior_come_first(judged: Report) -> None:
+    hits, misses = page.films(judged, 30)
+    assert len(hits) + len(misses) == 30
+    assert all(film.genres[0][2] for film in hits)
+    assert not any(film.genres[0][2] for film in misses)
+    best, worst = ([float(film.times) * (1 if film.better else -1) for film in group] for group in (hits, misses))
+    assert best == sorted(best, reverse=True)
+    assert worst == sorted(worst)
+    assert page.films(judged, 3) == (hits[:3], misses[:3])
+    assert page.films(judged, 0) == ([], [])
+
+
+def test_a_genre_without_test_posters_is_shown_as_such(judged: Report, tmp_path: Path) -> None:
+    test = judged.data.splits["test"]
+    bare = splits.Split(test.imdb_ids, test.rows, test.genres, test.labels * np.array([1, 1, 0], dtype=np.uint8))
+    data = Data(**{**vars(judged.data), "splits": {**judged.data.splits, "test": bare}})
+    found = report.judge(data, answer(data), PARAMS)
+    page.write(tmp_path / "report.html", found, 2)
+    assert (tmp_path / "report.html").read_text().count("no test poster") == 1
+    assert report.figures(found)["genres_judged"] == 2
+    assert set(plots.precision_recall(bare, answer(data))["genre"]) == {"Comedy", "Drama"}
+
+
+def comparison(model: tuple[float, float, float], **guesses: float) -> pd.DataFrame:
+    """The same figures for every metric."""
+    rows = [("model", *model)] + [(name, value, value, value) for name, value in guesses.items()]
+    return pd.DataFrame(
+        [(name, key, *values) for name, *values in rows for key in METRICS],
+        columns=["answer", "metric", "value", "low", "high"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("metric", "model", "verdict", "rival"),
+    [
+        ("map", (0.5, 0.4, 0.6), "better", "b"),
+        ("map", (0.5, 0.2, 0.6), "unsure", "b"),
+        ("map", (0.3, 0.2, 0.4), "not better", "b"),
+        ("brier", (0.05, 0.01, 0.09), "better", "a"),
+        ("brier", (0.05, 0.01, 0.2), "unsure", "a"),
+        ("brier", (0.2, 0.1, 0.3), "not better", "a"),
+    ],
+)
+def test_the_network_is_held_against_the_best_baseline(
+    metric: str, model: tuple[float, float, float], verdict: str, rival: str
+) -> None:
+    assert report.against_guessing(comparison(model, a=0.1, b=0.3), metric) == (verdict, rival)
+
+
+def test_the_terminal_table_fits_and_marks_what_is_no_better_than_guessing(judged: Report) -> None:
+    table = report.results_table(judged.comparison)
+    assert max(map(len, table.splitlines())) <= 110
+    assert not any(line != line.rstrip() for line in table.splitlines())
+    guesses = {
+        "no genre": 0.1,
+        "genre prior": 0.3,
+        "{Documentary}": 0.1,
+        "{Documentary, Animation}": 0.1,
+        "all genres": 0,
+    }
+    table = report.results_table(comparison((0.2, 0.1, 0.3), **guesses))
+    assert max(map(len, table.splitlines())) <= 110
+    assert "0.200*" in table
+    assert "* a baseline does as well or better" in table
+
+
+def test_curves_are_thinned_to_what_can_be_seen_and_end_at_full_recall() -> None:
+    random = np.random.default_rng(2)
+    truth = (random.random((5000, 1)) < 0.3).astype(np.uint8)
+    test = splits.Split([""] * 5000, np.arange(5000), ["Drama"], truth)
+    curve = plots.precision_recall(test, Answer(random.random((5000, 1)) + truth, np.array([0.5])))
+    assert len(curve) == plots.POINTS
+    assert curve["recall"].is_monotonic_increasing
+    assert curve["recall"].iloc[-1] == 1
+
+
+def test_cooccurrence_counts_posters_of_all_splits_that_have_both(judged: Report) -> None:
+    table = plots.cooccurrence(judged.data.splits).set_index(["genre", "other"])["posters"]
+    both = sum(int((labels(name)[:, 0] & labels(name)[:, 1]).sum()) for name in POSTERS)
+    assert table["Comedy", "Drama"] == table["Drama", "Comedy"] == both
+    assert table["Drama", "Drama"] == sum(labels(name)[:, 1].sum() for name in POSTERS)
