@@ -1,0 +1,72 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+from postergenre import files
+from postergenre.errors import InputError
+from tests import support
+
+
+def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    for text in ("one", "two"):
+        with files.replaced_folder(target) as folder:
+            (folder / f"{text}.txt").write_text(text)
+    assert [file.name for file in target.iterdir()] == ["two.txt"]
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_what_fails_leaves_everything_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/old.txt").write_text("old")
+    (tmp_path / "file.txt").write_text("old")
+
+    def fail_in_a_folder() -> None:
+        with files.replaced_folder(tmp_path / "out") as folder:
+            (folder / "new.txt").write_text("new")
+            raise RuntimeError
+
+    def fail_in_a_file() -> None:
+        with files.replaced_file(tmp_path / "file.txt") as file:
+            file.write_text("new")
+            raise RuntimeError
+
+    for fail in (fail_in_a_folder, fail_in_a_file):
+        with pytest.raises(RuntimeError):
+            fail()
+    assert (tmp_path / "out/old.txt").read_text() == (tmp_path / "file.txt").read_text() == "old"
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file.txt", "old.txt", "out"]
+
+
+def test_json_that_is_missing_or_broken_names_its_maker(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"a\.json is missing; `dvc repro` writes it"):
+        files.read_json(tmp_path / "a.json", "`dvc repro`")
+    (tmp_path / "a.json").write_text("{")
+    with pytest.raises(InputError, match=r"a\.json is not JSON .*; `dvc repro` writes it anew"):
+        files.read_json(tmp_path / "a.json", "`dvc repro`")
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "said"),
+    [
+        ("raise errors.InputError('the poster is upside down')", 1, "error: the poster is upside down\n"),
+        (
+            "raise OSError(errno.ENOSPC, 'No space left on device', 'models')",
+            1,
+            "error: models could not be written: No",
+        ),
+        ("os.kill(os.getpid(), signal.SIGTERM); time.sleep(5)", 143, ""),
+        ("os.kill(os.getpid(), signal.SIGINT); time.sleep(5)", 130, ""),
+        ("raise OSError(errno.EACCES, 'Permission denied', 'models')", 1, "Traceback"),
+        ("pass", 0, ""),
+    ],
+)
+def test_a_program_ends_with_a_code_and_a_sentence(tmp_path: Path, line: str, code: int, said: str) -> None:
+    program = (
+        f"import errno, os, signal, time\nfrom postergenre import errors\ndef main():\n    {line}\nerrors.run(main)"
+    )
+    done = support.run(sys.executable, "-c", program, cwd=tmp_path)
+    assert done.returncode == code
+    assert done.stderr.startswith(said)
+    assert bool(done.stderr) == bool(said)
