@@ -177,6 +177,7 @@ def test_a_film_page_leads_to_its_poster(tmp_path: Path, site: Site) -> None:
         "3": film_page(og_image="/3.jpg"),
         "4": film_page({"image": "/static/imdb_logo.png"}, og_image="/images/no-poster.png"),
         "5": Answer(b"<html><script type='application/ld+json'>{broken", kind="text/html"),
+        "6": film_page(og_image="http://[half/6.jpg"),
     }
     site.answers |= {f"/title/{n}/": page for n, page in pages.items()}
     site.answers |= {f"/title/{n}": Answer(status=301, headers={"Location": f"/title/{n}/"}) for n in pages}
@@ -185,8 +186,9 @@ def test_a_film_page_leads_to_its_poster(tmp_path: Path, site: Site) -> None:
     file.write_text(file.read_text().replace("http://127.0.0.1:9", site.url))
     assert scrape(tmp_path).returncode == 0
     table = rows_of(tmp_path)
-    assert table["status"].tolist() == ["ok", "ok", "ok", "not-a-poster", "not-a-poster"]
-    assert table["reason"].tolist()[3:] == ["the page shows no poster"] * 2
+    assert table["status"].tolist() == ["ok"] * 3 + ["not-a-poster"] * 3
+    assert table["reason"].tolist()[3:5] == ["the page shows no poster"] * 2
+    assert table["reason"].tolist()[5] == "the page's link to its poster is no URL"
     assert table["bytes"].tolist()[:3] == [len(encoded(picture(n))) for n in (1, 2, 3)]
 
 

@@ -65,13 +65,15 @@ class PostersSpider(Spider):
 
     def parse_page(self, response: Response, **context: Any) -> Found:
         """A film's page: goes on to the picture that it shows."""
-        link = poster_link(response) if isinstance(response, TextResponse) else ""
-        if link:
-            yield Request(link, self.parse_poster, errback=self.failed, cb_kwargs=context, dont_filter=True)
-        else:
-            yield from self.settle(
-                Outcome("not-a-poster", response.url, "the page shows no poster", response.status), **context
-            )
+        try:
+            link = poster_link(response) if isinstance(response, TextResponse) else ""
+            if link:
+                yield Request(link, self.parse_poster, errback=self.failed, cb_kwargs=context, dont_filter=True)
+                return
+            reason = "the page shows no poster"
+        except ValueError:
+            reason = "the page's link to its poster is no URL"
+        yield from self.settle(Outcome("not-a-poster", response.url, reason, response.status), **context)
 
     def parse_poster(self, response: Response, **context: Any) -> Found:
         """A picture: kept as served, if it is one."""
