@@ -73,11 +73,6 @@ def sha256_text(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def size(path: Path) -> int:
-    """Bytes of a file, or of all files below a folder."""
-    return path.stat().st_size if path.is_file() else sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
-
-
 def remove(path: Path) -> None:
     """Delete a file or a folder; nothing happens where there is none."""
     if path.is_dir():
