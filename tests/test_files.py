@@ -63,9 +63,9 @@ def test_json_that_is_missing_or_broken_names_its_maker(tmp_path: Path) -> None:
     ],
 )
 def test_a_program_ends_with_a_code_and_a_sentence(tmp_path: Path, line: str, code: int, said: str) -> None:
-    program = (
-        f"import errno, os, signal, time\nfrom postergenre import errors\ndef main():\n    {line}\nerrors.run(main)"
-    )
+    # What runs in the background of a shell inherits that it ignores Ctrl-C.
+    listen = "import errno, os, signal, time; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    program = f"{listen}\nfrom postergenre import errors\ndef main():\n    {line}\nerrors.run(main)"
     done = support.run(sys.executable, "-c", program, cwd=tmp_path)
     assert done.returncode == code
     assert done.stderr.startswith(said)
