@@ -2,9 +2,12 @@
 
 import argparse
 import csv
+import io
 import json
+import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,45 +21,53 @@ if TYPE_CHECKING:
     from postergenre.predictor import Predictor
 
 MARK = "*"
+# What Pillow knows by name but does not decode: films and measurements may lie beside posters.
+NOT_DECODED = {"BUFR", "GRIB", "HDF5", "MPEG", "WMF"}
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run one command; exits 0, 1 after an error, 2 after a wrong command line."""
     arguments = _parser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a file's name need not be text
+            stream.reconfigure(errors="backslashreplace")
     errors.run(lambda: arguments.command(arguments))
 
 
 def predict(arguments: argparse.Namespace) -> None:
     """Genres for pictures: a line each, or JSON, and a table if asked for."""
     predictor = _load(arguments.model)
-    names: list[str] = []
-    rows: list[npt.NDArray[np.float32]] = []
-    failed = False
-    for path, answer in predictor.predict_files(_pictures(arguments.paths)):
-        if isinstance(answer, str):
-            failed = True
-            print(f"error: {path}: {answer}", file=sys.stderr)
-            continue
-        names.append(str(path))
-        rows.append(answer)
-        if not arguments.json:
-            print(_line(path, answer, predictor, arguments.top))
+    objects: list[dict[str, Any]] = []
+    answered, failed = 0, 0
+    with _table(arguments.csv, predictor.genres) as add_row:
+        for path, answer in predictor.predict_files(_pictures(arguments.paths)):
+            if isinstance(answer, str):
+                failed += 1
+                print(f"error: {path}: {answer}", file=sys.stderr)
+                continue
+            answered += 1
+            add_row(path, answer)
+            if arguments.json:
+                objects.append(_object(path, answer, predictor))
+            else:
+                print(_line(path, answer, predictor, arguments.top))
     if arguments.json:
-        print(json.dumps([_object(*one, predictor) for one in zip(names, rows, strict=True)], indent=2))
-    elif rows and sys.stdout.isatty():
+        print(json.dumps(objects, indent=2))
+    elif answered and sys.stdout.isatty():
         print(f"{MARK} above the genre's threshold")
-    if arguments.csv:
-        _write_table(arguments.csv, predictor.genres, names, rows)
     if failed:
         sys.exit(1)
 
 
 def track(arguments: argparse.Namespace) -> None:
     """Log the model and the reports of this folder in MLflow, after the fact."""
+    # Nothing but this command waits, and it may have a whole model to send.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     from postergenre import tracking
 
-    print(f"tracked as run {tracking.track(Path('models'), Path('reports'))}")
+    run = tracking.track(Path("models"), Path("reports"))
+    print(f"tracked as run {run.id}" if run.restored else f"run {run.id} has this model; what it lacked is there now")
 
 
 def results(arguments: argparse.Namespace) -> None:
@@ -110,7 +121,8 @@ def _load(model: str | None) -> "Predictor":
     if model and model.startswith(("models:/", "runs:/")):
         from postergenre import tracking
 
-        return tracking.load_model(model)
+        here = Path.cwd()
+        return tracking.load_model(model, here if (here / tracking.STORE).exists() else CHECKOUT)
     if model:
         return predictor.load(Path(model))
     places = (Path("models"), CHECKOUT / "models")
@@ -124,13 +136,13 @@ def _pictures(paths: Sequence[Path]) -> Iterator[Path]:
     """The paths, folders replaced by the pictures below them in order of their names."""
     from PIL import Image
 
-    known = Image.registered_extensions()
+    from postergenre import images
+
+    decoded = {*images.FORMATS, "MPO"} - NOT_DECODED
+    known = {suffix for suffix, kind in Image.registered_extensions().items() if kind in decoded}
     for path in paths:
-        if not path.is_dir():
-            yield path
-            continue
-        found = sorted(file for file in path.rglob("*") if file.suffix.lower() in known and file.is_file())
-        yield from found or [path]
+        below = (Path(folder, name) for folder, _, names in os.walk(path) for name in names)
+        yield from sorted(file for file in below if file.suffix.lower() in known) or [path]
 
 
 def _line(path: Path, answer: "npt.NDArray[np.float32]", predictor: "Predictor", top: int) -> str:
@@ -145,17 +157,32 @@ def _genre(predictor: "Predictor", answer: "npt.NDArray[np.float32]", place: int
     return f"\033[1m{text}{MARK}\033[0m" if sys.stdout.isatty() else text + MARK
 
 
-def _object(name: str, answer: "npt.NDArray[np.float32]", predictor: "Predictor") -> dict[str, Any]:
+def _object(path: Path, answer: "npt.NDArray[np.float32]", predictor: "Predictor") -> dict[str, Any]:
     chosen = [genre for genre, p, cut in zip(predictor.genres, answer, predictor.thresholds, strict=True) if p >= cut]
     genres = {genre: round(float(p), 6) for genre, p in zip(predictor.genres, answer, strict=True)}
-    return {"path": name, "predicted": chosen, "genres": genres}
+    return {"path": str(path), "predicted": chosen, "genres": genres}
 
 
-def _write_table(file: Path, genres: list[str], names: list[str], rows: list["npt.NDArray[np.float32]"]) -> None:
-    with files.replaced_file(file) as new, new.open("w", newline="", encoding="utf-8") as stream:
-        table = csv.writer(stream, lineterminator="\n")
-        table.writerow(["path", *genres])
-        table.writerows([name, *(f"{p:.6f}" for p in answer)] for name, answer in zip(names, rows, strict=True))
+@contextmanager
+def _table(file: Path | None, genres: list[str]) -> Iterator[Callable[[Path, "npt.NDArray[np.float32]"], object]]:
+    """What adds a picture's row to the table in `file`, which is there when the block ends; without a file, nothing."""
+    if file is None:
+        yield lambda path, answer: None
+        return
+    if file.is_dir():
+        raise InputError(f"{file} is a folder; --csv takes a file")
+    try:
+        with (
+            files.replaced_file(file) as new,
+            new.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream,
+        ):
+            rows = csv.writer(stream, lineterminator="\n")
+            rows.writerow(["path", *genres])
+            yield lambda path, answer: rows.writerow([path, *(f"{p:.6f}" for p in answer)])
+    except OSError as error:
+        if error.filename is None:  # the disk is full, or nobody reads our stdout any more
+            raise
+        raise InputError(f"{file} cannot be written: {error.strerror}") from None
 
 
 if __name__ == "__main__":

@@ -88,38 +88,49 @@ def load(models: Path) -> Predictor:
     Raises:
         InputError: a file is missing, or they are not of one training.
     """
-    run = files.read_json(models / "run.json", TRAIN)
+    known = about(models)
     weights, description = models / "weights.weights.h5", models / "architecture.json"
-    missing = next((file for file in (weights, description) if not file.exists()), None)
+    missing = next((file for file in (weights, description) if not file.is_file()), None)
     if missing:
         raise InputError(f"{missing} is missing; {TRAIN} writes it")
-    if files.sha256(weights, description) != run["model"]:
+    if files.sha256(weights, description) != files.read_json(models / "run.json", TRAIN).get("model"):
         raise InputError(f"{models} is not one model: its weights are not those that run.json names; run {TRAIN}")
     model = architecture.from_json(description.read_text(encoding="utf-8"))
     model.load_weights(weights)
-    return assemble(model, about(models))
+    return assemble(model, known)
 
 
 def about(models: Path) -> dict[str, Any]:
-    """What `assemble` needs beside the model itself, from a folder that the train stage wrote."""
-    return {
-        "genres": list(files.read_json(models / "genres.json", TRAIN)["genre2id"]),
-        "thresholds": files.read_json(models / "thresholds.json", TRAIN),
-        "resize": files.read_json(models / "run.json", TRAIN)["params"]["resize"],
-    }
+    """What `assemble` needs beside the model itself, from a folder that the train stage wrote.
+
+    Raises:
+        InputError: a file is missing, or not as the train stage writes it.
+    """
+    ids, thresholds, run = (files.read_json(models / f"{name}.json", TRAIN) for name in ("genres", "thresholds", "run"))
+    try:
+        genres = sorted(ids["genre2id"], key=ids["genre2id"].__getitem__)
+        cuts = {genre: float(thresholds[genre]) for genre in genres}
+        resize = {key: run["params"]["resize"][key] for key in ("height", "width", "fit")}
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"genres.json, thresholds.json and run.json in {models} are not of one training ({error!r}); run {TRAIN}"
+        ) from None
+    return {"genres": genres, "thresholds": cuts, "resize": resize}
 
 
 def assemble(model: keras.Model, about: dict[str, Any]) -> Predictor:
     """A predictor from a Keras model and what `about` says.
 
     Raises:
-        InputError: the model has not one output for each genre.
+        InputError: the model takes posters of another size, or has not one output for each genre.
     """
     genres, thresholds, resize = about["genres"], about["thresholds"], about["resize"]
-    if model.output_shape[-1] != len(genres) or set(thresholds) != set(genres):
+    expected = (resize["height"], resize["width"], 3), len(genres)
+    found = tuple(model.input_shape[1:]), model.output_shape[-1]
+    if found != expected:
         raise InputError(
-            f"the network has {model.output_shape[-1]} outputs, {len(genres)} genres and {len(thresholds)} thresholds; "
-            f"they must be as many: run {TRAIN}"
+            f"the network takes posters of {found[0]} and answers for {found[1]} genres, but {expected[0]} and "
+            f"{expected[1]} genres were trained on; run {TRAIN}"
         )
     cuts = np.array([thresholds[genre] for genre in genres], dtype=np.float64)
     return Predictor(model, genres, cuts, resize["height"], resize["width"], resize["fit"])

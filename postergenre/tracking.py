@@ -7,11 +7,13 @@ warning, and `postergenre track` logs the run later from what DVC keeps.
 import logging
 import os
 import platform
+import re
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 import filelock
 import mlflow
@@ -31,22 +34,34 @@ from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.data.meta_dataset import MetaDataset
 from mlflow.models import ModelSignature
 from mlflow.types import Schema, TensorSpec
+from mlflow.utils.async_logging.run_operations import RunOperations
 
 from postergenre import files, params, predictor
 from postergenre.backend import keras
 from postergenre.errors import InputError, Terminated
 
 EXPERIMENT = "poster-genres"
-# The tag by which a model finds its run: run ids would make two identical trainings differ.
+# The default store, in the project's folder.
+STORE = "mlflow.db"
+# The tag by which a model finds its run: run ids would make two identical trainings differ. It is set last, so a run
+# that has it is complete.
 MODEL = "postergenre.model"
+TRAIN = "`dvc repro train`"
 BATCH = 100  # params in one request; servers refuse more
+PATIENCE = 60  # seconds to wait for another process that makes the store
 
 
 class Run:
-    """One run in MLflow, or none: after the first failure everything else is left out."""
+    """One run in MLflow, or none: after the first failure nothing more is logged.
 
-    def __init__(self, run_id: str | None):
+    Attributes:
+        id: None without a run. restored: the run was made after the fact, because the server had none of this model.
+    """
+
+    def __init__(self, run_id: str | None, restored: bool = False):
         self.id = run_id
+        self.restored = restored
+        self._sent: list[RunOperations] = []
 
     def attempt(self, work: Callable[[], None]) -> None:
         """Do `work` in this run; a failure of MLflow's, of any kind, costs a warning and ends the tracking."""
@@ -55,14 +70,17 @@ class Run:
         try:
             work()
         except Exception as error:
-            _warn(error)
-            self.id = None
+            self._give_up(error)
 
     def log_epoch(self, epoch: int, metrics: dict[str, float]) -> None:
-        self.attempt(lambda: mlflow.log_metrics(metrics, step=epoch))
+        """In the background, for no epoch should wait for a server; the run's end waits, and says what failed."""
+        self.attempt(lambda: self._sent.append(mlflow.log_metrics(metrics, step=epoch, synchronous=False)))
 
     def log_training(self, models: Path) -> None:
-        """All that a finished training has to show; what the run has already is not logged twice."""
+        """All that a finished training has to show, epochs that did not arrive included; a second time adds nothing."""
+        while self._sent:
+            with suppress(mlflow.exceptions.MlflowException):  # `_log_training` logs what is missing, or fails in turn
+                self._sent.pop().wait()
         self.attempt(lambda: _log_training(models))
 
     def log_evaluation(self, reports: Path) -> None:
@@ -70,7 +88,19 @@ class Run:
         self.attempt(lambda: _log_evaluation(reports))
 
     def end(self, status: str) -> None:
-        self.attempt(lambda: mlflow.end_run(status))
+        """Set the status, also of a run that was given up, which would else count as running for ever."""
+        while self._sent:
+            self.attempt(self._sent.pop().wait)
+        try:
+            if mlflow.active_run():
+                mlflow.end_run(status)
+        except Exception as error:
+            self._give_up(error)
+
+    def _give_up(self, error: Exception) -> None:
+        if self.id is not None:
+            _warn(error)
+        self.id = None
 
 
 @contextmanager
@@ -80,65 +110,81 @@ def training_run(about: dict[str, Any], run_id: str | None = None) -> Iterator[R
     It ends FINISHED, FAILED after an exception, KILLED after Ctrl-C or SIGTERM. After a SIGKILL the next training on
     this host marks it.
     """
-    with _ended(_opened(lambda: _start_training(about, run_id))) as run:
+    with _tracked(lambda: _start_training(about, run_id)) as run:
+        run.attempt(lambda: _describe(about))
         yield run
 
 
 @contextmanager
 def evaluation_run(models: Path) -> Iterator[Run]:
-    """The run of the model in a folder; a new one where the server has none, because DVC restored the training."""
-    with _ended(_opened(lambda: _find_or_restore(models))) as run:
+    """The run of the model in a folder; a new one where the server has none, because DVC restored the training.
+
+    Raises:
+        InputError: the folder holds no model.
+    """
+    about = files.read_json(models / "run.json", TRAIN)
+    with _tracked(lambda: _find_or_restore(about)) as run:
+        if run.restored:
+            run.attempt(lambda: _describe(about))
+            run.log_training(models)
         yield run
 
 
-def track(models: Path, reports: Path) -> str:
-    """Log a finished training, and its evaluation if there is one, after the fact; returns the run's id.
+def track(models: Path, reports: Path) -> Run:
+    """Log a finished training, and its evaluation if there is one, after the fact.
 
     Raises:
-        InputError: the server does not answer.
+        InputError: there is no training, or the server does not answer.
     """
     with evaluation_run(models) as run:
-        run.log_training(models)
         if (reports / "metrics.json").exists():
             run.log_evaluation(reports)
-        tracked = run.id
-    if tracked is None or run.id is None:
-        raise InputError(f"nothing was tracked: MLflow at {mlflow.get_tracking_uri()} failed, see the warning")
-    return tracked
+    if run.id is None:
+        raise InputError(f"nothing was tracked, or not all: MLflow at {_named()} failed, see the warning")
+    return run
 
 
-def load_model(uri: str) -> predictor.Predictor:
+def load_model(uri: str, project: Path) -> predictor.Predictor:
     """A predictor from `models:/NAME/VERSION`, `models:/NAME@ALIAS` or `runs:/ID/model`.
+
+    project: the folder whose runs are meant where $MLFLOW_TRACKING_URI names no server.
 
     Raises:
         InputError: there is no such model, or it was not logged by this project.
     """
+    if _choose_store(project) and not (project / STORE).exists():
+        raise InputError(f"{uri} cannot be loaded: {project} has no {STORE}, and MLFLOW_TRACKING_URI names no server")
     try:
-        _connect()
         about = mlflow.models.get_model_info(uri).metadata
         model = mlflow.keras.load_model(uri)
     except Exception as error:
-        raise InputError(f"{uri} cannot be loaded from {mlflow.get_tracking_uri()}: {_first_line(error)}") from None
+        raise InputError(f"{uri} cannot be loaded from {_named()}: {_reason(error)}") from None
     if not about or "thresholds" not in about:
         raise InputError(f"{uri} carries no genres and thresholds; it was not logged by this project")
     return predictor.assemble(model, about)
 
 
 def _connect() -> None:
-    """Point MLflow to $MLFLOW_TRACKING_URI, else to a store in the project's folder, and to the experiment."""
-    logging.getLogger("mlflow").setLevel(logging.ERROR)
-    logging.getLogger("alembic").setLevel(logging.ERROR)
-    root = _project_root(Path.cwd())
-    default = f"sqlite:///{root / 'mlflow.db'}"
-    mlflow.set_tracking_uri(os.environ.get("MLFLOW_TRACKING_URI", default))
-    if mlflow.get_tracking_uri() != default:
+    """Choose the store and in it the experiment, which are made where they are not."""
+    project = _project_root(Path.cwd())
+    if not _choose_store(project):
         mlflow.set_experiment(EXPERIMENT)
         return
     # Two processes that both make the tables of a new store break each other.
-    with filelock.FileLock(root / "mlflow.db.lock"):
+    with filelock.FileLock(project / f"{STORE}.lock", timeout=PATIENCE):
         if mlflow.get_experiment_by_name(EXPERIMENT) is None:
-            mlflow.create_experiment(EXPERIMENT, artifact_location=(root / "mlruns").as_uri())
+            mlflow.create_experiment(EXPERIMENT, artifact_location=(project / "mlruns").as_uri())
         mlflow.set_experiment(EXPERIMENT)
+
+
+def _choose_store(project: Path) -> bool:
+    """Point MLflow to $MLFLOW_TRACKING_URI, else to the project's own store; whether it is the project's."""
+    # Failures come as exceptions, which end in one warning of ours; those in the background MLflow would also log.
+    logging.getLogger("mlflow").setLevel(logging.CRITICAL)
+    logging.getLogger("alembic").setLevel(logging.ERROR)
+    default = f"sqlite:///{project / STORE}"
+    mlflow.set_tracking_uri(os.environ.get("MLFLOW_TRACKING_URI") or default)
+    return bool(mlflow.get_tracking_uri() == default)
 
 
 def _project_root(folder: Path) -> Path:
@@ -147,17 +193,15 @@ def _project_root(folder: Path) -> Path:
     return exps.parents[2] if exps else folder
 
 
-def _opened(start: Callable[[], str]) -> Run:
-    try:
-        return Run(start())
-    except Exception as error:
-        _warn(error)
-        return Run(None)
-
-
 @contextmanager
-def _ended(run: Run) -> Iterator[Run]:
+def _tracked(start: Callable[[], Run]) -> Iterator[Run]:
+    """The run that `start` gives, or none where it fails; ended as the block ends."""
+    run = Run(None)
     try:
+        try:
+            run = start()
+        except Exception as error:
+            _warn(error)
         yield run
     except (KeyboardInterrupt, Terminated):
         run.end("KILLED")
@@ -168,46 +212,47 @@ def _ended(run: Run) -> Iterator[Run]:
     run.end("FINISHED")
 
 
-def _start_training(about: dict[str, Any], run_id: str | None) -> str:
+def _start_training(about: dict[str, Any], run_id: str | None) -> Run:
     _connect()
     _mark_killed(except_for=run_id)
-    known = run_id is not None and _exists(run_id)
-    run = mlflow.start_run(
-        run_id=run_id if known else None, run_name=None if known else about["params"]["train"]["network"]
-    )
-    mlflow.set_tags(_facts() | {"postergenre.pid": str(os.getpid())})
-    _log_params(about)
-    counts = {name: str(count) for name, count in about["data"]["posters"].items()}
-    source = CodeDatasetSource({"store": about["data"]["store"], "dataset": about["data"]["dataset"]})
-    mlflow.log_input(MetaDataset(source, "posters", about["data"]["dataset"][:32]), context="training", tags=counts)
-    return str(run.info.run_id)
+    if run_id is not None and _exists(run_id):
+        mlflow.start_run(run_id, tags=_process() | _facts())
+        return Run(run_id)
+    run = mlflow.start_run(run_name=about["params"]["train"]["network"], tags=_process() | _facts())
+    return Run(run.info.run_id)
 
 
-def _find_or_restore(models: Path) -> str:
-    about = files.read_json(models / "run.json", "`dvc repro train`")
+def _find_or_restore(about: dict[str, Any]) -> Run:
     _connect()
     query = f"tags.`{MODEL}` = '{about['model']}'"
     found = mlflow.search_runs(filter_string=query, order_by=["start_time DESC"], max_results=1, output_format="list")
     if found:
-        mlflow.start_run(run_id=found[0].info.run_id)
-        return str(found[0].info.run_id)
-    run_id = _start_training(about, None)
+        mlflow.start_run(found[0].info.run_id, tags=_process())
+        return Run(found[0].info.run_id)
+    run = _start_training(about, None)
     mlflow.set_tag("postergenre.restored", "true")
-    _log_training(models)
-    return run_id
+    return Run(run.id, restored=True)
+
+
+def _describe(about: dict[str, Any]) -> None:
+    """The params, and the posters that were trained on."""
+    _log_params(about)
+    counts = {name: str(count) for name, count in about["data"]["posters"].items()}
+    source = CodeDatasetSource({"store": about["data"]["store"], "dataset": about["data"]["dataset"]})
+    mlflow.log_input(MetaDataset(source, "posters", about["data"]["dataset"][:32]), context="training", tags=counts)
 
 
 def _log_training(models: Path) -> None:
-    run = _active()
-    about = files.read_json(models / "run.json", "`dvc repro train`")
+    about = files.read_json(models / "run.json", TRAIN)
+    if MODEL in _active().data.tags:
+        return
     _log_history(models / "history.csv")
     for name in ("genres.json", "thresholds.json", "summary.txt", "history.csv", "run.json", "architecture.json"):
         mlflow.log_artifact(str(models / name), "models")
     for file in (params.FILE, Path("dvc.lock")):
         if file.exists():
             mlflow.log_artifact(str(file))
-    if MODEL not in run.data.tags:
-        _log_model(models)
+    _log_model(models)
     mlflow.set_tags({MODEL: about["model"], "postergenre.weights": str(about["weights"])})
 
 
@@ -224,13 +269,12 @@ def _log_model(models: Path) -> None:
     answers = predictor.load(models)
     posters = TensorSpec(np.dtype("uint8"), (-1, answers.height, answers.width, 3))
     genres = TensorSpec(np.dtype("float32"), (-1, len(answers.genres)))
-    packages = ("keras", keras.backend.backend(), "numpy")
     mlflow.keras.log_model(
         answers.model,
         name="model",
         signature=ModelSignature(inputs=Schema([posters]), outputs=Schema([genres])),
         # Given, since MLflow would load the model in a process of its own to find them out.
-        pip_requirements=[f"{name}=={sys.modules[name].__version__}" for name in packages if name in sys.modules],
+        pip_requirements=[f"{name}=={version}" for name, version in _versions().items()],
         metadata=predictor.about(models),
     )
 
@@ -240,13 +284,15 @@ def _log_evaluation(reports: Path) -> None:
     logged = _active().data.metrics
     fresh = {f"test.{name}": float(value) for name, value in metrics.items() if logged.get(f"test.{name}") != value}
     mlflow.log_metrics(fresh)
+    mlflow.set_tags(_locked("train"))
     mlflow.log_artifacts(str(reports), "reports")
 
 
 def _log_params(about: dict[str, Any]) -> None:
-    """What made the model, and of the sections that did not, what params.yaml says now."""
+    """What made the model, and of the sections that did not, what params.yaml says; MLflow lets none change later."""
     sections = {name: value for name, value in params.read().items() if name in ("scrape", "evaluate")}
-    flat = list(_flattened(sections | about["params"]))
+    known = _active().data.params
+    flat = [(name, value) for name, value in _flattened(sections | about["params"]) if name not in known]
     for start in range(0, len(flat), BATCH):
         mlflow.log_params(dict(flat[start : start + BATCH]))
 
@@ -259,31 +305,55 @@ def _flattened(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield prefix, value
 
 
+def _process() -> dict[str, str]:
+    """Whom to ask whether a run is still under way."""
+    return {"postergenre.host": socket.gethostname(), "postergenre.pid": str(os.getpid())}
+
+
 def _facts() -> dict[str, str]:
     """Where a run comes from: code, data, machine."""
     facts = {
-        "postergenre.host": socket.gethostname(),
         "system.platform": platform.platform(),
         "system.python": platform.python_version(),
         "system.cpus": str(os.cpu_count()),
-        "system.keras": f"{keras.__version__} on {keras.backend.backend()}",
-        "system.gpus": ", ".join(keras.distribution.list_devices("gpu")) or "none",
-        "git.commit": _git("rev-parse", "HEAD"),
-        "git.branch": _git("rev-parse", "--abbrev-ref", "HEAD"),
-        "git.dirty": str(bool(_git("status", "--porcelain"))).lower(),
+        "system.gpus": _gpus(),
+        "system.backend": keras.backend.backend(),
     }
+    facts |= {f"system.{name}": version for name, version in _versions().items()}
+    if commit := _said("git", "rev-parse", "HEAD"):
+        facts |= {
+            "git.commit": commit,
+            "git.branch": _said("git", "rev-parse", "--abbrev-ref", "HEAD"),
+            "git.dirty": str(bool(_said("git", "status", "--porcelain"))).lower(),
+        }
     facts |= {name: os.environ[name] for name in ("DVC_EXP_NAME", "DVC_EXP_BASELINE_REV") if name in os.environ}
-    if Path("dvc.lock").exists():
-        stages = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))["stages"]
-        outs = [out for name, stage in stages.items() if name not in ("train", "evaluate") for out in stage["outs"]]
-        facts |= {f"dvc.{out['path']}": out["md5"] for out in outs}
-    return facts
+    return facts | _locked("scrape", "resize", "dataset")
 
 
-def _git(*command: str) -> str:
-    """What git says; "" outside a repository."""
+def _versions() -> dict[str, str]:
+    """Of the packages that the model runs on."""
+    return {name: sys.modules[name].__version__ for name in ("keras", keras.backend.backend(), "numpy")}
+
+
+def _gpus() -> str:
+    """Those that training sees, by name where NVIDIA's driver is there to tell."""
+    seen = keras.distribution.list_devices("gpu")
+    names = _said("nvidia-smi", "--query-gpu=name", "--format=csv,noheader").splitlines() if seen else []
+    return ", ".join(names or seen) or "none"
+
+
+def _locked(*stages: str) -> dict[str, str]:
+    """The md5 of these stages' outputs, by which DVC keeps them."""
+    if not Path("dvc.lock").exists():
+        return {}
+    locked = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))["stages"]
+    return {f"dvc.{out['path']}": out["md5"] for name in stages if name in locked for out in locked[name]["outs"]}
+
+
+def _said(*command: str) -> str:
+    """What a program prints; "" where it fails or is not there."""
     try:
-        return subprocess.run(["git", *command], capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return ""
 
@@ -326,11 +396,26 @@ def _active() -> Any:
 
 def _warn(error: Exception) -> None:
     print(
-        f"warning: MLflow at {mlflow.get_tracking_uri()} failed ({_first_line(error)}); "
+        f"warning: MLflow at {_named()} failed ({_reason(error)}); "
         "this run is not tracked further, `postergenre track` logs it later",
         file=sys.stderr,
     )
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0][:200] or type(error).__name__
+def _named() -> str:
+    """The server, for people to read."""
+    return _without_password(str(mlflow.get_tracking_uri()))
+
+
+def _reason(error: BaseException) -> str:
+    """In a few words: of a connection, what the system said about it; else the error's first line."""
+    cause: BaseException | None = error
+    while cause:
+        if isinstance(cause, ConnectionError | TimeoutError | socket.gaierror | ssl.SSLError):
+            return cause.strerror or str(cause)
+        cause = cause.__cause__ or cause.__context__
+    return _without_password(str(error).strip().split("\n")[0][:200]) or type(error).__name__
+
+
+def _without_password(text: str) -> str:
+    return re.sub(r"//[^/@\s]*@", "//", text)

@@ -1,7 +1,10 @@
 """`postergenre predict` as a person runs it."""
 
 import json
+import os
+import re
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,7 @@ import pytest
 from PIL import Image
 
 from postergenre import cli, images, predictor
+from postergenre.errors import InputError
 from tests import support
 from tests.support import encoded, picture
 
@@ -30,7 +34,8 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_one_command_answers_for_every_kind_of_picture(models: Path, pictures: Path, tmp_path: Path) -> None:
     command = ["predict", str(pictures), "missing.jpg", "--model", str(models), "--top", "2", "--csv", "t.csv"]
-    done = support.run("postergenre", *command, cwd=tmp_path)
+    (tmp_path / "mlflow.py").write_text("raise ImportError('an answer should not wait for MLflow')")
+    done = support.run("postergenre", *command, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)})
     assert done.returncode == 1
     errors = done.stderr.splitlines()
     assert len(errors) == 2
@@ -129,15 +134,74 @@ def test_a_table_that_cannot_be_written_whole_is_not_written(models: Path, pictu
     assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
 
 
-@pytest.mark.parametrize("arguments", [["predict"], ["predict", "a.jpg", "--top", "0"], [], ["dance"]])
-def test_a_wrong_command_line_exits_with_2(arguments: list[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        cli.main(arguments)
-    assert ended.value.code == 2
-
-
-def test_results_say_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("file", "reason"),
+    [("folder", "folder is a folder; --csv takes a file"), ("notes.txt/t.csv", "notes.txt/t.csv cannot be written")],
+)
+def test_a_table_that_cannot_be_written_at_all_is_refused(
+    models: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, reason: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "notes.txt").write_text("no folder")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as ended:
-        cli.main(["results"])
-    assert "comparison.csv is missing; `dvc repro` writes it" in str(ended.value.code)
+    assert reason in str(predict(str(pictures / "a.jpg"), "--model", str(models), "--csv", file))
+
+
+def test_a_name_that_is_no_text_and_files_that_are_no_pictures(
+    models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "posters"
+    folder.mkdir()
+    (folder / os.fsdecode(b"caf\xe9.png")).write_bytes(encoded(picture(1), "PNG"))
+    for name in ("film.mpg", "sheet.pdf", "weights.h5"):
+        (folder / name).write_text("nothing that Pillow decodes")
+    assert predict(str(folder), "--model", str(models), "--csv", str(tmp_path / "t.csv")) == 0
+    captured = capsys.readouterr()
+    assert captured.out.startswith(f"{folder}/caf\\udce9.png  ")
+    assert captured.err == ""
+    assert pd.read_csv(tmp_path / "t.csv")["path"].tolist() == [f"{folder}/caf\\udce9.png"]
+
+
+def test_a_terminal_shows_the_marked_genres_in_bold_and_explains_the_mark(
+    models: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    predict(*(str(pictures / name) for name in ("a.jpg", "b.png", "e.png")), "--model", str(models))
+    *lines, footer = capsys.readouterr().out.splitlines()
+    assert re.findall(r"\033\[1m[ABC] 0\.\d{4}\*\033\[0m", "".join(lines))
+    assert "*" not in re.sub(r"\033\[1m.*?\033\[0m", "", "".join(lines))
+    assert footer == "* above the genre's threshold"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("run.json", "{}"),
+        ("run.json", "not JSON"),
+        ("genres.json", '{"genre2id": {"A": 0, "D": 1}}'),
+        ("thresholds.json", '{"A": 0.5, "B": "high", "C": 0.5}'),
+    ],
+)
+def test_a_folder_that_no_training_wrote_is_refused(models: Path, tmp_path: Path, name: str, text: str) -> None:
+    copy = shutil.copytree(models, tmp_path / "models")
+    (copy / name).write_text(text)
+    with pytest.raises(InputError, match=name):
+        predictor.load(copy)
+
+
+def test_a_folder_of_two_trainings_is_refused(models: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(models, tmp_path / "models")
+    for name, old, new in (("genres", '"C": 2', '"C": 2, "D": 3'), ("thresholds", "{", '{"D": 0.5, ')):
+        (copy / f"{name}.json").write_text((models / f"{name}.json").read_text().replace(old, new))
+    with pytest.raises(InputError, match=r"answers for 3 genres, but \(24, 16, 3\) and 4 genres were trained on"):
+        predictor.load(copy)
+
+
+def test_weights_that_are_not_the_runs_are_refused(models: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(models, tmp_path / "models")
+    os.truncate(copy / "weights.weights.h5", 1000)
+    with pytest.raises(InputError, match=r"is not one model: its weights are not those that run.json names"):
+        predictor.load(copy)
+    (copy / "weights.weights.h5").unlink()
+    with pytest.raises(InputError, match=r"weights\.weights\.h5 is missing; `dvc repro train` writes it"):
+        predictor.load(copy)

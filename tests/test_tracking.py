@@ -1,6 +1,4 @@
 import json
-import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -14,6 +12,8 @@ from typing import Any
 import mlflow
 import numpy as np
 import pytest
+import tensorflow
+import yaml
 
 from postergenre import files, predictor, tracking
 from postergenre.errors import InputError, Terminated
@@ -44,12 +44,22 @@ def reports(folder: Path) -> Path:
     return folder / "reports"
 
 
+LOCK = {
+    "stages": {
+        "resize": {"outs": [{"path": "data/resized", "md5": "1.dir"}]},
+        "train": {"outs": [{"path": "models", "md5": "2.dir"}]},
+    }
+}
+
+
 def test_a_run_has_params_epochs_test_metrics_files_and_the_model(in_project: Path, models: Path, about: Any) -> None:
     with tracking.training_run(about) as run:
         run.log_epoch(1, {"loss": 0.5, "val_map": 0.1})
         run.log_training(models)
+    Path("dvc.lock").write_text(yaml.safe_dump(LOCK))
     with tracking.evaluation_run(models) as again:
         assert again.id == run.id
+        assert not again.restored
         again.log_evaluation(reports(in_project))
     (found,) = runs()
     assert found.info.status == "FINISHED"
@@ -59,6 +69,8 @@ def test_a_run_has_params_epochs_test_metrics_files_and_the_model(in_project: Pa
     assert not [name for name in found.data.params if name.startswith("networks.")]
     assert found.data.metrics["test.map"] == 0.25
     assert found.data.tags["postergenre.model"] == about["model"]
+    assert found.data.tags["dvc.models"] == "2.dir"
+    assert found.data.tags["system.tensorflow"] == tensorflow.__version__
     client = mlflow.MlflowClient()
     assert [metric.step for metric in client.get_metric_history(run.id, "val_map")] == [1, 2, 3]
     top = {file.path for file in client.list_artifacts(run.id)}
@@ -68,18 +80,27 @@ def test_a_run_has_params_epochs_test_metrics_files_and_the_model(in_project: Pa
     assert list(in_project.glob("mlruns/*"))
 
 
-def test_the_logged_model_is_the_trained_one(in_project: Path, models: Path, about: Any) -> None:
+def test_the_logged_model_is_the_trained_one(
+    in_project: Path, models: Path, about: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
     with tracking.training_run(about) as run:
         run.log_training(models)
     (model,) = mlflow.search_logged_models(output_format="list")
+    client = mlflow.MlflowClient()
+    client.create_registered_model("posters")
+    client.create_model_version("posters", model.model_uri, run.id)
+    client.set_registered_model_alias("posters", "champion", "1")
     posters = np.random.default_rng(0).integers(0, 256, (5, 24, 16, 3), dtype=np.uint8)
     expected = predictor.load(models).predict(posters)
     loaded = mlflow.keras.load_model(model.model_uri)
     np.testing.assert_array_equal(loaded.predict(posters, verbose=0), expected)
-    answers = tracking.load_model(model.model_uri)
-    np.testing.assert_array_equal(answers.predict(posters), expected)
-    assert answers.genres == ["A", "B", "C"]
-    assert answers.thresholds.tolist() == [0.4, 0.5, 0.6]
+    capfd.readouterr()
+    for uri in (model.model_uri, f"runs:/{run.id}/model", "models:/posters/1", "models:/posters@champion"):
+        answers = tracking.load_model(uri, in_project)
+        np.testing.assert_array_equal(answers.predict(posters), expected)
+        assert answers.genres == ["A", "B", "C"]
+        assert answers.thresholds.tolist() == [0.4, 0.5, 0.6]
+    assert capfd.readouterr() == ("", "")
     pinned = Path(mlflow.artifacts.download_artifacts(f"{model.artifact_location}/requirements.txt")).read_text()
     assert all(f"{name}==" in pinned for name in ("keras", "tensorflow", "numpy"))
     info = mlflow.models.get_model_info(model.model_uri)
@@ -90,8 +111,9 @@ def test_logging_twice_adds_nothing(in_project: Path, models: Path, about: Any) 
     with tracking.training_run(about) as run:
         run.log_training(models)
         run.log_training(models)
-    assert tracking.track(models, reports(in_project)) == run.id
-    assert tracking.track(models, in_project / "reports") == run.id
+    tracked = tracking.track(models, reports(in_project))
+    assert (tracked.id, tracked.restored) == (run.id, False)
+    assert tracking.track(models, in_project / "reports").id == run.id
     client = mlflow.MlflowClient()
     assert [metric.step for metric in client.get_metric_history(run.id, "loss")] == [1, 2, 3]
     assert len(client.get_metric_history(run.id, "test.map")) == 1
@@ -99,10 +121,11 @@ def test_logging_twice_adds_nothing(in_project: Path, models: Path, about: Any) 
 
 
 def test_a_model_that_the_server_does_not_know_is_logged_as_restored(
-    in_project: Path, models: Path, about: Any
+    in_project: Path, models: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with tracking.evaluation_run(models) as run:
-        run.log_evaluation(reports(in_project))
+    run = tracking.track(models, reports(in_project))
+    assert run.restored
+    assert capfd.readouterr() == ("", "")  # nor did MLflow say anything while it made its store
     (found,) = runs()
     assert found.data.tags["postergenre.restored"] == "true"
     assert [metric.step for metric in mlflow.MlflowClient().get_metric_history(run.id, "loss")] == [1, 2, 3]
@@ -124,36 +147,59 @@ from pathlib import Path
 from postergenre import errors, tracking
 def main():
     with tracking.training_run(json.loads(Path(sys.argv[1]).read_text())) as run:
-        Path("started").write_text(str(run.id))
+        Path(sys.argv[2]).write_text(str(run.id))
         time.sleep(60)
 errors.run(main)
 """
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-def test_a_killed_process_leaves_no_running_run(
-    in_project: Path, models: Path, about: Any, how: signal.Signals
-) -> None:
-    child = subprocess.Popen([sys.executable, "-c", CHILD, models / "run.json"])
+def test_killed_processes_leave_no_running_run(in_project: Path, models: Path, about: Any) -> None:
+    signals = {"terminated": signal.SIGTERM, "killed": signal.SIGKILL}
+    # Both at once in a project that has no store yet, which each of them wants to make.
+    children = {
+        name: subprocess.Popen([sys.executable, "-c", CHILD, models / "run.json", name], stderr=subprocess.PIPE)
+        for name in signals
+    }
     try:
-        while not Path("started").exists() and child.poll() is None:
+        while not all(Path(name).exists() or child.poll() is not None for name, child in children.items()):
             time.sleep(0.05)
     finally:
-        child.send_signal(how)
-        child.wait(timeout=30)
+        for name, child in children.items():
+            child.send_signal(signals[name])
+        said = {name: child.communicate(timeout=30)[1] for name, child in children.items()}
+    assert said == {"terminated": b"", "killed": b""}
+    tracking._connect()
+    statuses = {run.info.run_id: run.info.status for run in runs()}
+    assert statuses == {Path("terminated").read_text(): "KILLED", Path("killed").read_text(): "RUNNING"}
     with tracking.training_run(about):
         pass
-    assert sorted(run.info.status for run in runs()) == ["FINISHED", "KILLED"]
+    assert sorted(run.info.status for run in runs()) == ["FINISHED", "KILLED", "KILLED"]
 
 
 def test_an_interrupted_training_goes_on_in_its_own_run(in_project: Path, about: Any) -> None:
     with pytest.raises(KeyboardInterrupt), tracking.training_run(about) as run:
         raise KeyboardInterrupt
+    changed = yaml.safe_load(Path("params.yaml").read_text())
+    changed["evaluate"]["bootstrap"] = 123  # decides nothing about the training, and MLflow lets no param change
+    Path("params.yaml").write_text(yaml.safe_dump(changed))
     with tracking.training_run(about, run.id) as again:
         assert again.id == run.id
+    assert again.id == run.id
     with tracking.training_run(about, "0" * 32) as other:  # the id of another server's run
         assert other.id not in (None, run.id)
     assert [run.info.status for run in runs()] == ["FINISHED", "FINISHED"]
+
+
+def test_an_interrupt_before_the_training_starts_ends_the_run(
+    in_project: Path, about: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(mlflow, "log_params", interrupt)
+    with pytest.raises(KeyboardInterrupt), tracking.training_run(about):
+        pass
+    assert [run.info.status for run in runs()] == ["KILLED"]
 
 
 @contextmanager
@@ -164,7 +210,7 @@ def silent_server() -> Iterator[str]:
 
 
 def check_outage(
-    uri: str, models: Path, about: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    uri: str, models: Path, about: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     started = time.monotonic()
@@ -173,53 +219,101 @@ def check_outage(
         run.log_training(models)
     assert run.id is None
     assert time.monotonic() - started < 20
-    said = capsys.readouterr().err
-    assert said.count("warning: MLflow at ") == 1
-    assert "`postergenre track` logs it later" in said
+    out, said = capfd.readouterr()
+    assert out == ""
+    assert said.startswith("warning: MLflow at http://127.0.0.1:")
+    assert said.endswith("`postergenre track` logs it later\n")
+    assert said.count("\n") == 1
+
+
+def test_a_server_that_is_down_costs_a_warning(
+    in_project: Path, models: Path, about: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    check_outage("http://127.0.0.1:9", models, about, monkeypatch, capfd)
     with pytest.raises(InputError, match="nothing was tracked"):
         tracking.track(models, models)
 
 
-def test_a_server_that_is_down_costs_a_warning(
-    in_project: Path, models: Path, about: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    check_outage("http://127.0.0.1:9", models, about, monkeypatch, capsys)
-
-
 def test_a_server_that_hangs_costs_a_warning(
-    in_project: Path, models: Path, about: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    in_project: Path, models: Path, about: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with silent_server() as uri:
-        check_outage(uri, models, about, monkeypatch, capsys)
+        check_outage(uri, models, about, monkeypatch, capfd)
+
+
+def test_a_warning_does_not_tell_the_servers_password(
+    in_project: Path, about: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://films:secret@127.0.0.1:9")
+    with tracking.training_run(about):
+        pass
+    assert "warning: MLflow at http://127.0.0.1:9 failed (Connection refused)" in capfd.readouterr().err
+
+
+def test_no_epoch_waits_for_a_server_and_what_did_not_arrive_is_said_at_the_end(
+    in_project: Path, about: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
+    with silent_server() as uri, tracking.training_run(about) as run:
+        mlflow.set_tracking_uri(uri)
+        started = time.monotonic()
+        run.log_epoch(1, {"loss": 0.5})
+        run.log_epoch(2, {"loss": 0.4})
+        assert time.monotonic() - started < 1
+    assert run.id is None
+    assert capfd.readouterr().err.count("warning: MLflow at ") == 1
+
+
+def test_epochs_that_a_short_outage_swallowed_are_logged_at_the_end(
+    in_project: Path, models: Path, about: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with tracking.training_run(about) as run:
+        own = mlflow.get_tracking_uri()
+        mlflow.set_tracking_uri("http://127.0.0.1:9")
+        run.log_epoch(1, {"val_map": 0.1})
+        mlflow.set_tracking_uri(own)
+        run.log_epoch(2, {"val_map": 0.2})
+        run.log_training(models)
+    history = mlflow.MlflowClient().get_metric_history(run.id, "val_map")
+    assert sorted(metric.step for metric in history) == [1, 2, 3]
+    assert capfd.readouterr().err == ""
 
 
 def test_a_store_that_breaks_in_the_middle_costs_a_warning(
-    in_project: Path, models: Path, about: Any, capsys: pytest.CaptureFixture[str]
+    in_project: Path, models: Path, about: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with tracking.training_run(about) as run:
         Path("mlflow.db").write_bytes(b"this is no database" * 1000)
         run.log_epoch(1, {"loss": 0.5})
+        run.log_training(models)
         assert run.id is None
         run.log_epoch(2, {"loss": 0.4})
-        run.log_training(models)
-    assert capsys.readouterr().err.count("warning: MLflow at ") == 1
+    assert capfd.readouterr().err.count("warning: MLflow at ") == 1
 
 
-def test_a_temporary_experiment_is_tracked_in_the_project_itself() -> None:
-    assert tracking._project_root(Path("/p/films/.dvc/tmp/exps/tmpx1")) == Path("/p/films")
+def test_a_run_that_was_given_up_still_ends_as_the_training_did(in_project: Path, about: Any, tmp_path: Path) -> None:
+    def fail() -> None:
+        with tracking.training_run(about) as run:
+            run.log_training(tmp_path / "no such folder")
+            assert run.id is None
+            raise ValueError("the training")
+
+    with pytest.raises(ValueError, match="the training"):
+        fail()
+    assert [run.info.status for run in runs()] == ["FAILED"]
+
+
+@pytest.mark.parametrize("workspace", ["tmpx1", "standalone/tmpx1"])  # of `dvc exp run --queue` and `--temp`
+def test_a_temporary_experiment_is_tracked_in_the_project_itself(workspace: str) -> None:
+    assert tracking._project_root(Path("/p/films/.dvc/tmp/exps", workspace)) == Path("/p/films")
     assert tracking._project_root(Path("/p/films")) == Path("/p/films")
 
 
-def test_a_model_of_another_origin_is_refused(in_project: Path) -> None:
-    with pytest.raises(InputError, match=r"models:/nothing/1 cannot be loaded from sqlite"):
-        tracking.load_model("models:/nothing/1")
-
-
-def test_weights_that_are_not_the_runs_are_refused(models: Path, tmp_path: Path) -> None:
-    copy = shutil.copytree(models, tmp_path / "models")
-    os.truncate(copy / "weights.weights.h5", 1000)
-    with pytest.raises(InputError, match=r"is not one model: its weights are not those that run.json names"):
-        predictor.load(copy)
-    (copy / "weights.weights.h5").unlink()
-    with pytest.raises(InputError, match=r"weights\.weights\.h5 is missing; `dvc repro train` writes it"):
-        predictor.load(copy)
+def test_a_model_that_is_not_there_is_refused(in_project: Path, about: Any) -> None:
+    with pytest.raises(InputError, match=r"models:/nothing/1 cannot be loaded: .* has no mlflow\.db"):
+        tracking.load_model("models:/nothing/1", in_project)
+    assert not Path("mlflow.db").exists()
+    with tracking.training_run(about):
+        pass
+    with pytest.raises(InputError, match=r"models:/nothing/1 cannot be loaded from sqlite.*not found"):
+        tracking.load_model("models:/nothing/1", in_project)
