@@ -1,11 +1,26 @@
 """Fixtures that several tests share."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.support import ROOT
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_tracking_server() -> Iterator[None]:
+    """The fixtures that outlive a test, and what they start, know no tracking server either."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", "")
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _tracking_server_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow puts its store's URI into the environment, from where the next test and its processes would take it."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
 
 
 @pytest.fixture(scope="session")
@@ -28,8 +43,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def in_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to work in that has the project's params.yaml, and no tracking server in the environment."""
+    """An empty folder to work in that has the project's params.yaml."""
     (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return tmp_path
