@@ -79,8 +79,8 @@ class Batches(keras.utils.PyDataset):
     """Posters uint8 `(n, height, width, 3)`, labels float32 `(n, genres)`, in an order that seed and epoch decide."""
 
     def __init__(self, store: Store, split: Split, batch_size: int, seed: int, epoch: int):
-        # Two, for with one Keras 3.15 leaves the reading to tf.data's autotuner, whose thread may sleep for half a minute
-        # before an epoch can end.
+        # Two, for with one Keras 3.15 leaves the reading to tf.data's autotuner, whose thread may sleep for half a
+        # minute before an epoch can end.
         super().__init__(workers=2)
         self.store, self.split, self.batch_size, self.seed, self.epoch = store, split, batch_size, seed, epoch
         self._shuffle()
