@@ -6,10 +6,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test check format lock mlflow
+.PHONY: help setup repro test test-all check format lock mlflow
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.installed ## Create .venv from requirements.lock
 
@@ -19,6 +19,9 @@ repro: setup ## Run the whole pipeline; print the results
 
 test: setup ## Run the tests
 	pytest
+
+test-all: setup ## Run the tests, those of many minutes too
+	pytest -m ''
 
 check: setup ## Lint, check the format and the types
 	ruff check .

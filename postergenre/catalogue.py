@@ -2,9 +2,11 @@
 
 import ast
 import re
+from codecs import getincrementaldecoder
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -15,6 +17,8 @@ from postergenre.errors import InputError
 PUBLISHED = ("imdbId", "Imdb Link", "Title", "Genre", "Poster")
 # The table of the 7,254-poster set (laxmimerit/Movies-Poster_Dataset), which adds one 0/1 column per genre.
 MULTI_HOT = ("Id", "Genre")
+# Rows read at a time.
+PIECE = 10_000
 
 
 @dataclass(frozen=True)
@@ -34,24 +38,34 @@ class Film:
     fault: str = ""
 
 
-def read(file: Path) -> list[Film]:
+def read(file: Path) -> Iterator[Film]:
     """Every row of a catalogue in either published format, UTF-8 or ISO-8859-1, in its order.
+
+    A piece of the file is in memory at a time, so what comes after a fault in it is found when its turn comes.
 
     Raises:
         InputError: the file is missing, empty, not a table, or has neither format's columns.
     """
-    table = _table(file)
-    columns = set(table.columns)
-    if columns.issuperset(PUBLISHED):
-        rows = zip(*(table[name] for name in PUBLISHED), strict=True)
-        return [_published(row, *values) for row, values in enumerate(rows, 1)]
-    if columns.issuperset(MULTI_HOT):
-        rows = zip(*(table[name] for name in MULTI_HOT), strict=True)
-        return [_multi_hot(file, row, *values) for row, values in enumerate(rows, 1)]
-    raise InputError(
-        f"{file} has the columns {', '.join(table.columns)}; "
-        f"a catalogue has {', '.join(PUBLISHED)} or {', '.join(MULTI_HOT)}"
-    )
+    done = 0
+    for table in _tables(file):
+        columns = set(table.columns)
+        if columns.issuperset(PUBLISHED):
+            films = (_published(*row) for row in _numbered(table, PUBLISHED, done + 1))
+        elif columns.issuperset(MULTI_HOT):
+            films = (_multi_hot(file, *row) for row in _numbered(table, MULTI_HOT, done + 1))
+        else:
+            raise InputError(
+                f"{file} has the columns {', '.join(table.columns)}; "
+                f"a catalogue has {', '.join(PUBLISHED)} or {', '.join(MULTI_HOT)}"
+            )
+        yield from films
+        done += len(table)
+    if not done:
+        raise InputError(f"{file} has no row below its header; a catalogue has a row per film")
+
+
+def _numbered(table: pd.DataFrame, columns: Sequence[str], first: int) -> Iterator[tuple[Any, ...]]:
+    return zip(range(first, first + len(table)), *(table[name] for name in columns), strict=True)
 
 
 def imdb_id(text: str) -> str:
@@ -92,27 +106,27 @@ def _film(row: int, number: str, title: str, names: list[str], page: str, poster
     return Film(row, identity, title, genres.canonical(names), page, poster, fault)
 
 
-def _table(file: Path) -> pd.DataFrame:
+def _tables(file: Path) -> Iterator[pd.DataFrame]:
+    """The table in pieces."""
     try:
-        content = file.read_bytes()
+        yield from pd.read_csv(file, dtype=str, keep_default_na=False, encoding=_encoding(file), chunksize=PIECE)
     except (FileNotFoundError, IsADirectoryError):
         raise InputError(f"{file} is not a file; scrape.catalogue must name a catalogue") from None
-    try:
-        table = pd.read_csv(StringIO(_text(file, content)), dtype=str, keep_default_na=False)
     except pd.errors.EmptyDataError:
         raise InputError(f"{file} is empty; a catalogue has a header and a row per film") from None
     except pd.errors.ParserError as error:
         raise InputError(f"{file} is not a table: {' '.join(str(error).split())}") from None
-    if table.empty:
-        raise InputError(f"{file} has no row below its header; a catalogue has a row per film")
-    return table
 
 
-def _text(file: Path, content: bytes) -> str:
+def _encoding(file: Path) -> str:
     """UTF-8 where the bytes are that, else ISO-8859-1, in which every byte is a letter: NUL tells other files."""
-    if b"\0" in content:
-        raise InputError(f"{file} holds NUL bytes; a catalogue is a CSV file in UTF-8 or ISO-8859-1")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("iso-8859-1")
+    decoder, encoding = getincrementaldecoder("utf-8")(), "utf-8-sig"
+    with file.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            if b"\0" in block:
+                raise InputError(f"{file} holds NUL bytes; a catalogue is a CSV file in UTF-8 or ISO-8859-1")
+            try:
+                decoder.decode(block, final=not stream.peek(1))
+            except UnicodeDecodeError:
+                encoding = "iso-8859-1"
+    return encoding

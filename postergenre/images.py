@@ -25,14 +25,14 @@ class ImageError(ValueError):
     """The bytes are no picture that can be used; the message says why."""
 
 
-def identify(data: bytes) -> str:
-    """The file extension (`jpg`, `png`, `webp`, ...) of a complete picture.
+def identify(data: bytes) -> tuple[str, int, int]:
+    """The file extension (`jpg`, `png`, `webp`, ...), width and height of a complete picture.
 
     Raises:
         ImageError: the bytes are no picture, truncated, tiny or huge.
     """
     image = _open(data)
-    return "jpg" if image.format in ("JPEG", "MPO") else str(image.format).lower()
+    return "jpg" if image.format in ("JPEG", "MPO") else str(image.format).lower(), image.width, image.height
 
 
 def decode(data: bytes) -> Image.Image:

@@ -1,11 +1,15 @@
 """The scrape stage's output: posters in tar shards, and a manifest in which every catalogue row has its end."""
 
+import csv
 import io
 import tarfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields, replace
+from itertools import islice
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pandas as pd
 
@@ -13,6 +17,10 @@ from postergenre.downloads import Downloads
 from postergenre.errors import InputError
 
 FILE = "manifest.csv"
+# So many of the most frequent reasons are named.
+REASONS = 5
+# The ends of rows for which there was nowhere to ask.
+NOT_ASKED = ("bad-id", "duplicate", "no-link")
 
 
 @dataclass(frozen=True)
@@ -20,34 +28,45 @@ class Row:
     """One catalogue row's end.
 
     status: `ok`, `duplicate` (an earlier or better row has the film), `bad-id`, `no-link`, or why the poster did not
-    come (`gone`, `refused`, `failed`, `not-a-poster`). genres: joined by `|`. url: what was asked last, "" for nothing.
-    http_status, bytes: 0 for none. shard: the tar that holds `<imdb_id>.<extension>`.
+    come (`gone`, `refused`, `failed`, `not-a-poster`). genres: joined by `|`. asked: the source's URL, "" for none.
+    url: what was fetched in the end, after redirects or from a film's page. attempts: requests that it took.
+    http_status, bytes, width, height: 0 for none. shard: the tar that holds `<imdb_id>.<extension>`.
     """
 
     row: int
     imdb_id: str
     title: str
     genres: str
-    url: str
-    status: str
-    reason: str
+    status: str = ""
+    reason: str = ""
+    asked: str = ""
+    url: str = ""
     http_status: int = 0
+    attempts: int = 0
     sha256: str = ""
     bytes: int = 0
+    width: int = 0
+    height: int = 0
     shard: str = ""
 
 
-def write(folder: Path, rows: Sequence[Row], downloads: Downloads, shard_rows: int) -> None:
+COLUMNS = [field.name for field in fields(Row)]
+
+
+def write(folder: Path, rows: Iterable[Row], downloads: Downloads, shard_rows: int) -> None:
     """Write the shards and the manifest into an empty folder.
 
     Shard k holds the posters of catalogue rows k * shard_rows + 1 and on, sorted by name and without times: the same
     posters give the same bytes, and a poster that comes later changes its own shard alone.
     """
-    done: list[Row] = []
-    for number, start in enumerate(range(0, len(rows), shard_rows)):
-        done += _write_shard(folder / f"shard-{number:05d}.tar", rows[start : start + shard_rows], downloads)
-    table = pd.DataFrame([astuple(row) for row in done], columns=[field.name for field in fields(Row)])
-    table.to_csv(folder / FILE, index=False, lineterminator="\n")
+    ends, number = iter(rows), 0
+    with (folder / FILE).open("w", encoding="utf-8", newline="") as stream:
+        table = csv.writer(stream, lineterminator="\n")
+        table.writerow(COLUMNS)
+        while some := list(islice(ends, shard_rows)):
+            done = _write_shard(folder / f"shard-{number:05d}.tar", some, downloads)
+            table.writerows(astuple(row) for row in done)
+            number += 1
 
 
 def _write_shard(file: Path, rows: Sequence[Row], downloads: Downloads) -> list[Row]:
@@ -56,13 +75,11 @@ def _write_shard(file: Path, rows: Sequence[Row], downloads: Downloads) -> list[
     if held:
         with tarfile.open(file, "w", format=tarfile.USTAR_FORMAT) as tar:
             for row in held:
-                poster = downloads.get(row.url)
+                poster = downloads.get(row.asked)
                 member = tarfile.TarInfo(f"{row.imdb_id}.{poster.extension}")
                 member.size = len(poster.body)
                 tar.addfile(member, io.BytesIO(poster.body))
-                done[row.row] = replace(
-                    row, http_status=poster.http_status, sha256=poster.sha256, bytes=member.size, shard=file.name
-                )
+                done[row.row] = replace(row, shard=file.name)
     return list(done.values())
 
 
@@ -72,21 +89,60 @@ def read(file: Path) -> pd.DataFrame:
     Raises:
         InputError: the file is missing or has other columns.
     """
-    columns = [field.name for field in fields(Row)]
     try:
         table = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8")
     except FileNotFoundError:
         raise InputError(f"{file} is missing; `dvc repro scrape` writes it") from None
-    if list(table.columns) != columns:
-        raise InputError(f"{file} has the columns {', '.join(table.columns)}; a manifest has {', '.join(columns)}")
-    return table.astype({"row": int, "http_status": int, "bytes": int})
+    if list(table.columns) != COLUMNS:
+        raise InputError(f"{file} has the columns {', '.join(table.columns)}; a manifest has {', '.join(COLUMNS)}")
+    return table.astype({field.name: int for field in fields(Row) if field.type is int})
 
 
-def summary(rows: Iterable[Row]) -> str:
-    """Counts by status, and the most frequent reasons: what a crawl ends by printing."""
-    rows = list(rows)
-    statuses = Counter(row.status for row in rows)
-    lines = [f"{len(rows):,} catalogue rows: " + ", ".join(f"{n:,} {status}" for status, n in statuses.most_common())]
-    reasons = Counter((row.status, row.reason) for row in rows if row.status not in ("ok", "duplicate", "no-link"))
-    lines += [f"  {n:5,}  {status}: {reason}" for (status, reason), n in reasons.most_common(5)]
-    return "\n".join(lines)
+@dataclass(frozen=True)
+class Summary:
+    """How many catalogue rows ended how.
+
+    status: rows by status. missed: those that had somewhere to ask and brought no poster, by `status, reason`.
+    refused: rows that were refused, by the host that was asked.
+    """
+
+    status: Counter[str]
+    missed: Counter[str]
+    refused: Counter[str]
+
+    @property
+    def asked(self) -> int:
+        """Rows for which there was somewhere to ask."""
+        return self.status["ok"] + self.missed.total()
+
+    @property
+    def success(self) -> float:
+        """The share of those whose poster came, 0 to 1."""
+        return self.status["ok"] / self.asked if self.asked else 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """For reports/scrape.json."""
+        return {
+            "rows": self.status.total(),
+            "success": round(self.success, 6),
+            "status": dict(self.status.most_common()),
+            "reasons": [f"{times:,} {reason}" for reason, times in self.missed.most_common(REASONS)],
+        }
+
+    def __str__(self) -> str:
+        """As a crawl ends by printing it."""
+        about = self.as_json()
+        statuses = ", ".join(f"{times:,} {status}" for status, times in about["status"].items())
+        return "\n  ".join([f"{about['rows']:,} catalogue rows: {statuses}", *about["reasons"]])
+
+
+def summary(rows: Iterable[Row]) -> Summary:
+    """Count the rows."""
+    found = Summary(Counter(), Counter(), Counter())
+    for row in rows:
+        found.status[row.status] += 1
+        if row.status not in (*NOT_ASKED, "ok"):
+            found.missed[f"{row.status}, {row.reason}"] += 1
+        if row.status == "refused":
+            found.refused[urlsplit(row.asked).hostname or ""] += 1
+    return found

@@ -283,7 +283,8 @@ def _log_evaluation(reports: Path) -> None:
     metrics = files.read_json(reports / "metrics.json", "`dvc repro evaluate`")
     logged = _active().data.metrics
     fresh = {f"test.{name}": float(value) for name, value in metrics.items() if logged.get(f"test.{name}") != value}
-    mlflow.log_metrics(fresh)
+    rows = files.read_json(reports / "scrape.json", "`dvc repro scrape`")["status"]
+    mlflow.log_metrics(fresh | {f"scrape.{status}": float(count) for status, count in rows.items()})
     mlflow.set_tags(_locked("train"))
     mlflow.log_artifacts(str(reports), "reports")
 

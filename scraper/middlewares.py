@@ -1,26 +1,199 @@
-"""Scrapy's middlewares, where they need mending."""
+"""What stands between the spider and a host: whom we may ask, how often, and when to ask again."""
 
 import asyncio
+import re
+import time
 from collections import defaultdict
 from typing import Any
 
 from scrapy import Request
+from scrapy.crawler import Crawler
+from scrapy.downloadermiddlewares.retry import get_retry_request
 from scrapy.downloadermiddlewares.robotstxt import RobotsTxtMiddleware
+from scrapy.exceptions import (
+    CannotResolveHostError,
+    DownloadConnectionRefusedError,
+    DownloadFailedError,
+    DownloadTimeoutError,
+    IgnoreRequest,
+    ResponseDataLossError,
+)
+from scrapy.http import Response
 from scrapy.robotstxt import RobotParser
 from scrapy.utils.httpobj import urlparse_cached
 
+from scraper.hosts import Host, Hosts, backoff, retry_after
+from scraper.resolver import OWN, PrivateAddressError, check_address, private_names
+
+RETRIED = (500, 502, 504, 408, 522, 524)
+SILENCE = (CannotResolveHostError, DownloadConnectionRefusedError, DownloadTimeoutError)
+BROKEN = (DownloadFailedError, ResponseDataLossError, OSError)
+# In X-Robots-Tag, by which hosts say what may become of a picture; as img2dataset's users know them.
+OPT_OUT = {"noai", "noimageai"}
+
+
+class Refused(IgnoreRequest):
+    """A request that is not sent, or an answer that is not used. status: what becomes of the poster."""
+
+    def __init__(self, status: str, reason: str, http_status: int = 0):
+        super().__init__(reason)
+        self.status, self.reason, self.http_status = status, reason, http_status
+
+
+class _OfCrawler:
+    def __init__(self, crawler: Crawler):
+        self.crawler = crawler
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> Any:
+        return cls(crawler)
+
+
+class PublicOnly(_OfCrawler):
+    """Lets requests through to http and https, and to private addresses only where that is allowed.
+
+    Here by the address in a URL; a name's addresses are looked at as they are resolved.
+    """
+
+    def process_request(self, request: Request) -> None:
+        url = urlparse_cached(request)
+        if url.scheme not in ("http", "https"):
+            raise Refused("failed", "neither http nor https")
+        if url.netloc == self.crawler.settings.get(OWN):
+            return
+        try:
+            check_address(url.hostname or "", self.crawler.settings)
+        except PrivateAddressError:
+            raise Refused("refused", "a private address") from None
+
 
 class ObeyRobotsTxt(RobotsTxtMiddleware):
-    """Holds every request back until its host's robots.txt is read.
+    """robots.txt with its Crawl-delay; a host whose robots.txt fails is not asked (RFC 9309, section 2.3.1.4).
 
-    In Scrapy 2.19 only the first two requests of those that wait for one robots.txt get its rules, and the others go
-    out as if there were none: they await one Deferred, which hands its result to the first of them.
+    It holds every request back until its host's robots.txt is read. In Scrapy 2.19 only the first two requests of
+    those that wait for one get its rules, and the others go out as if there were none: they await one Deferred, which
+    hands its result to the first of them.
     """
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._failed: dict[str, str] = {}
 
     async def robot_parser(self, request: Request) -> RobotParser | None:
-        async with self._turns[urlparse_cached(request).netloc]:
-            return await super().robot_parser(request)
+        url = urlparse_cached(request)
+        async with self._turns[url.netloc]:
+            parser = await super().robot_parser(request)
+        if url.netloc in self._failed:
+            raise Refused("failed", f"robots.txt: {self._failed[url.netloc]}")
+        return parser
+
+    async def _parse_robots(self, response: Response, netloc: str, request: Request) -> None:
+        if response.status >= 500 or response.status == 429:
+            self._failed[netloc] = f"HTTP {response.status}"
+        await super()._parse_robots(response, netloc, request)
+        if response.status == 200 and (delay := self._crawl_delay(self._parsers[netloc])):
+            host = _host(self.crawler, request)
+            host.delay = max(host.delay, delay)
+            _set_delay(self.crawler, request)
+
+    def _robots_error(self, exc: Exception, netloc: str) -> None:
+        self._failed[netloc] = reason_of(exc)
+        super()._robots_error(exc, netloc)
+
+    def _crawl_delay(self, parser: Any) -> float:
+        return float(parser.rp.crawl_delay(self._default_useragent) or 0)
+
+
+class Politeness(_OfCrawler):
+    """Waits where a host is busy, tries again what may work later, and leaves a host alone that turns us away."""
+
+    async def process_request(self, request: Request) -> None:
+        host = _host(self.crawler, request)
+        while (pause := host.resume - time.monotonic()) > 0 and not host.closed:
+            await asyncio.sleep(pause)
+        if host.closed:
+            raise Refused(host.closed.status, host.closed.reason)
+        if task := request.cb_kwargs.get("task"):
+            task.attempts += 1
+
+    async def process_response(self, request: Request, response: Response) -> Request | Response:
+        host, wait = _host(self.crawler, request), retry_after(response.headers)
+        again = None
+        if response.status == 429 or (response.status == 503 and wait is not None):
+            host.throttled(response.status, wait)
+            again = None if host.closed else self._again(request, "busy", limit=20)
+        elif response.status in (401, 403):
+            host.refused(response.status)
+        elif response.status in (503, *RETRIED):
+            again = await self._later(request, f"HTTP {response.status}")
+        else:
+            host.answered()
+        _set_delay(self.crawler, request)
+        return again or response
+
+    async def process_exception(self, request: Request, exception: Exception) -> Request | None:
+        if urlparse_cached(request).hostname in private_names:
+            raise Refused("refused", "a private address") from None
+        if isinstance(exception, SILENCE):
+            _host(self.crawler, request).silent(reason_of(exception))
+        if isinstance(exception, SILENCE + BROKEN):
+            return await self._later(request, type(exception).__name__)
+        return None
+
+    async def _later(self, request: Request, reason: str) -> Request | None:
+        """The request once more after a while that grows with each try; None when it has been tried often enough."""
+        again = self._again(request, reason, self.crawler.settings.getint("RETRY_TIMES"))
+        if again:
+            await asyncio.sleep(backoff(again.meta["retry_times"]))
+        return again
+
+    def _again(self, request: Request, reason: str, limit: int) -> Request | None:
+        assert self.crawler.spider is not None
+        return get_retry_request(request, spider=self.crawler.spider, reason=reason, max_retry_times=limit)
+
+
+class OptOut:
+    """Respects X-Robots-Tag: noai and noimageai, said to everybody or to us by name."""
+
+    def process_response(self, request: Request, response: Response) -> Response:
+        for header in response.headers.getlist("X-Robots-Tag"):
+            words = re.findall(r"[\w-]+:?", header.decode("latin-1").lower())
+            names = [word for word in words if word.endswith(":")]
+            if OPT_OUT.intersection(words) and (not names or "postergenre:" in names):
+                raise Refused("refused", "the host opts out of AI use (X-Robots-Tag)", response.status)
+        return response
+
+
+TOO_LARGE = "larger than scrape.max_bytes"
+REASONS = {
+    "DownloadConnectionRefusedError": "connection refused",
+    "CannotResolveHostError": "host name unknown",
+    "DownloadTimeoutError": "no complete answer in time",
+    "DownloadFailedError": "connection broken off",
+    "ResponseDataLossError": "answer incomplete",
+    "DownloadCancelledError": TOO_LARGE,
+}
+
+
+def reason_of(error: BaseException) -> str:
+    """In few words, since Scrapy's messages repeat the URL, which would make every reason a kind of its own."""
+    for words, reason in {"certificate verify failed": "certificate not valid", "DOWNLOAD_MAXSIZE": TOO_LARGE}.items():
+        if words in str(error):
+            return reason
+    if isinstance(error, IgnoreRequest):
+        return str(error)
+    return REASONS.get(type(error).__name__, f"{type(error).__name__}: {error}"[:200])
+
+
+def _host(crawler: Crawler, request: Request) -> Host:
+    hosts: Hosts = crawler.spider.hosts  # type: ignore[union-attr]
+    return hosts[urlparse_cached(request).hostname or ""]
+
+
+def _set_delay(crawler: Crawler, request: Request) -> None:
+    """Scrapy keeps the time between a host's requests in a slot, which it forgets after a minute without any."""
+    assert crawler.engine is not None
+    downloader, host = crawler.engine.downloader, _host(crawler, request)
+    if slot := downloader.slots.get(downloader.get_slot_key(request)):
+        slot.delay = max(host.delay, host.slowed)

@@ -7,16 +7,26 @@ from typing import Any
 
 from scrapy.http import TextResponse
 
+# After JSON-LD: what pages name for those who link to them, the most used first.
+MARKS = (
+    'meta[property="og:image"]::attr(content)',
+    'meta[name="twitter:image"]::attr(content)',
+    'link[rel="image_src"]::attr(href)',
+)
 # Sites show their own logo, or a drawing of nothing, where they have no poster.
 GENERIC = re.compile(r"logo|no[-_]?(picture|poster|image)|placeholder|default", re.IGNORECASE)
 
 
 def poster_link(response: TextResponse) -> str:
-    """The absolute URL of the poster that a page names in JSON-LD (schema.org `image`) or og:image; "" for none."""
+    """The absolute URL of the poster that a page names, "" for none.
+
+    In this order: JSON-LD (schema.org `image`), og:image, twitter:image, a link of the kind image_src; what looks like
+    the site's logo or a stand-in is passed over.
+    """
     found = [
         link for block in response.css('script[type="application/ld+json"]::text').getall() for link in _json_ld(block)
     ]
-    found += response.css('meta[property="og:image"]::attr(content)').getall()
+    found += [link for mark in MARKS for link in response.css(mark).getall()]
     links = (response.urljoin(link.strip()) for link in found if link.strip())
     return next((link for link in links if not GENERIC.search(link.rsplit("/", 1)[-1])), "")
 

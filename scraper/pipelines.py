@@ -26,7 +26,7 @@ class KeepPoster:
         if isinstance(item, PosterItem):
             spider: PostersSpider = self.crawler.spider  # type: ignore[assignment]
             try:
-                spider.downloads.put(item.url, item.poster)
+                spider.downloads.put(item.asked, item.poster)
             except sqlite3.Error as error:
                 spider.stop(f"posters can not be kept ({error})")
         return item

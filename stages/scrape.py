@@ -1,8 +1,9 @@
 """scrape: fetch the catalogue's posters.
 
 Reads   the catalogue that `scrape.catalogue` names; posters from the hosts that it names
-Writes  data/posters/: shard-*.tar with the posters as served, manifest.csv with a row for every catalogue row
-Keeps   downloads/posters.sqlite (or $POSTERGENRE_DOWNLOADS), outside DVC: an interrupted crawl goes on from there
+Writes  data/posters/: shard-*.tar with the posters as served, manifest.csv with a row for every catalogue row;
+        reports/scrape.json: how many rows ended how
+Keeps   downloads/posters.sqlite (or in $POSTERGENRE_DOWNLOADS), outside DVC: an interrupted crawl goes on from there
 Params  scrape
 """
 
@@ -10,30 +11,40 @@ import os
 from contextlib import nullcontext
 from pathlib import Path
 
-from postergenre import catalogue, downloads, errors, files, manifest, params
-from scraper import crawl, plan
+from postergenre import downloads, errors, files, manifest, params
+from scraper import crawl, plan, wanted
 from scraper.sample import films as sample
 from scraper.sample import site
 
 OUTPUT = Path("data/posters")
-DOWNLOADS = Path(os.environ.get("POSTERGENRE_DOWNLOADS", "downloads"), "posters.sqlite")
+REPORT = Path("reports/scrape.json")
+DOWNLOADS = Path(os.environ.get("POSTERGENRE_DOWNLOADS", "downloads"))
 
 
 def main() -> None:
     scrape = params.load("scrape", plan.ScrapeParams)
     file = Path(scrape.catalogue)
-    films = catalogue.read(file)
-    chosen = plan.chosen_rows(films, scrape.source)
-    sample_site = site.serving(file) if file.resolve() == sample.CATALOGUE.resolve() else nullcontext()
+    films = plan.Plan.of(file, scrape)
+    is_sample = file.resolve() == sample.CATALOGUE.resolve()
     with downloads.opened(DOWNLOADS) as held:
-        wanted = plan.wanted(chosen, scrape.source, held)
-        with sample_site if wanted else nullcontext():
-            outcomes = crawl.crawl(wanted, held, scrape) if wanted else {}
-        rows = plan.rows(films, chosen, scrape.source, held, outcomes)
-        print(manifest.summary(rows))
-        plan.check_success(rows, scrape.min_success)
+        if damaged := held.drop_damaged():
+            print(f"{damaged:,} posters in {held.file} were damaged; they are fetched again")
+        if scrape.retry_failed:
+            held.forget_misses()
+        with (
+            wanted.written(DOWNLOADS / "wanted.sqlite", films.wanted(held)) as asked,
+            site.serving(file) if is_sample and len(asked) else nullcontext(),
+        ):
+            own_site = f"{sample.HOST}:{sample.PORT}" if is_sample else ""
+            blocked = crawl.crawl(asked, held.file, scrape, own_site)
+        rows = plan.Ends(films, held)
+        summary = manifest.summary(rows)
+        print(summary)
+        plan.check(summary, scrape.min_success, blocked)
         with files.replaced_folder(OUTPUT) as folder:
             manifest.write(folder, rows, held, scrape.shard_rows)
+            films.check_unchanged()
+    files.write_json(REPORT, summary.as_json())
 
 
 if __name__ == "__main__":

@@ -7,9 +7,11 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -34,20 +36,27 @@ def encoded(image: Image.Image, kind: str = "JPEG") -> bytes:
 
 @dataclass
 class Answer:
-    """What the site says at one path. status 0 resets the connection."""
+    """What the site says at one path. status 0 resets the connection; stream: sent after the body, piece by piece."""
 
     body: bytes = b""
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     kind: str = "image/jpeg"
+    stream: Callable[[], Iterable[bytes]] | None = None
 
 
 class Site:
-    """A real HTTP server on loopback. `answers` by path; `asked` lists the paths in the order they were asked."""
+    """A real HTTP server on loopback. `answers` by path; `asked` lists the paths in the order they were asked.
+
+    An answer may be a list, one for each time, the last for ever, or a function. headers: of the requests, as `asked`.
+    pause: seconds before each answer.
+    """
 
     def __init__(self) -> None:
-        self.answers: dict[str, Answer | list[Answer]] = {"/robots.txt": Answer(status=404)}
+        self.answers: dict[str, Answer | list[Answer] | Callable[[], Answer]] = {"/robots.txt": Answer(status=404)}
         self.asked: list[str] = []
+        self.headers: list[Message] = []
+        self.pause = 0.0
         site = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -55,9 +64,13 @@ class Site:
 
             def do_GET(self) -> None:
                 site.asked.append(self.path)
+                site.headers.append(self.headers)
+                time.sleep(site.pause)
                 found = site.answers.get(self.path, Answer(status=404))
-                answer = found.pop(0) if isinstance(found, list) and len(found) > 1 else found
-                self.give(answer[0] if isinstance(answer, list) else answer)
+                if isinstance(found, list):
+                    self.give(found.pop(0) if len(found) > 1 else found[0])
+                else:
+                    self.give(found if isinstance(found, Answer) else found())
 
             def give(self, answer: Answer) -> None:
                 if not answer.status:
@@ -68,10 +81,14 @@ class Site:
                     return
                 self.send_response(answer.status)
                 for name, value in ({"Content-Length": str(len(answer.body))} | answer.headers).items():
-                    self.send_header(name, value)
+                    if value:
+                        self.send_header(name, value)
                 self.send_header("Content-Type", answer.kind)
                 self.end_headers()
                 self.wfile.write(answer.body)
+                with suppress(OSError):  # who asks may have heard enough
+                    for piece in answer.stream() if answer.stream else ():
+                        self.wfile.write(piece)
 
             def log_message(self, *_: object) -> None:
                 return None

@@ -4,6 +4,7 @@ import pytest
 
 from postergenre import catalogue
 from postergenre.errors import InputError
+from tests import support
 from tests.support import HEADER
 
 
@@ -25,7 +26,7 @@ def test_both_published_formats_are_read_alike(tmp_path: Path) -> None:
 def test_utf8_is_not_mistaken_for_latin1(tmp_path: Path) -> None:
     file = tmp_path / "c.csv"
     file.write_text(f"\ufeff{HEADER}\n1,p,Ōkami,,Drama,l\n", "utf-8")
-    assert catalogue.read(file)[0].title == "Ōkami"
+    assert next(catalogue.read(file)).title == "Ōkami"
 
 
 @pytest.mark.parametrize(
@@ -52,13 +53,13 @@ def test_what_is_no_id_is_kept_as_a_row_with_a_fault(tmp_path: Path, text: str) 
 def test_what_says_no_genre_is_no_genre(tmp_path: Path, names: str) -> None:
     file = tmp_path / "c.csv"
     file.write_text(f"{HEADER}\n1,p,T,,{names},l\n")
-    assert catalogue.read(file)[0].genres == ()
+    assert next(catalogue.read(file)).genres == ()
 
 
 def test_genres_are_canonical_whatever_their_order(tmp_path: Path) -> None:
     file = tmp_path / "c.csv"
     file.write_text(f"{HEADER}\n1,p,T,,Drama| Comedy |Drama|N/A,nan\n")
-    film = catalogue.read(file)[0]
+    film = next(catalogue.read(file))
     assert film.genres == ("Comedy", "Drama")
     assert film.poster == ""
 
@@ -78,11 +79,24 @@ def test_a_file_that_is_no_catalogue_is_refused_in_one_sentence(tmp_path: Path, 
     file = tmp_path / "c.csv"
     file.write_bytes(content)
     with pytest.raises(InputError) as error:
-        catalogue.read(file)
+        list(catalogue.read(file))
     assert said in str(error.value)
     assert str(file) in str(error.value)
 
 
 def test_a_missing_catalogue_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"gone\.csv is not a file; scrape\.catalogue must name"):
-        catalogue.read(tmp_path / "gone.csv")
+        list(catalogue.read(tmp_path / "gone.csv"))
+
+
+def test_a_catalogue_longer_than_a_piece_is_numbered_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "PIECE", 2)
+    file = support.catalogue(tmp_path / "films.csv", [(str(n), "Drama", "") for n in range(1, 6)])
+    assert [(film.row, film.imdb_id) for film in catalogue.read(file)] == [(n, f"tt{n:07d}") for n in range(1, 6)]
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_letter_that_crosses_two_blocks_is_utf_8_still(tmp_path: Path, before: int) -> None:
+    link = "x" * before + "é" * (1 << 20)  # two bytes each, and a block has 1 << 20
+    file = support.catalogue(tmp_path / "films.csv", [("1", "Drama", link)])
+    assert [film.poster for film in catalogue.read(file)] == [link]

@@ -1,9 +1,15 @@
-"""The chain on 300 real posters, where the collection that they come from lies beside the checkout."""
+"""The chain on 300 real posters, and crawls of all of them, where the collection lies beside the checkout."""
 
+import importlib.util
 import json
+import random
+import signal
 import subprocess
 import sys
+import time
+from argparse import Namespace
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -12,15 +18,17 @@ import pytest
 from tests import support
 from tests.support import ROOT
 from tests.test_pipeline import project, repro
+from tests.test_scrape import bytes_of, prepare, rows_of
 
 POSTER_SITE = ROOT.parent / "shared/poster-site"
 
 
-@pytest.fixture
-def real_site() -> Iterator[str]:
-    if not POSTER_SITE.is_dir():
-        pytest.skip(f"{POSTER_SITE.name} is not beside this checkout")
-    command = [sys.executable, str(POSTER_SITE / "serve.py"), "--port", "0"]
+pytestmark = pytest.mark.skipif(not POSTER_SITE.is_dir(), reason=f"{POSTER_SITE.name} is not beside this checkout")
+
+
+@contextmanager
+def serving(*options: str) -> Iterator[str]:
+    command = [sys.executable, str(POSTER_SITE / "serve.py"), "--port", "0", *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -30,13 +38,18 @@ def real_site() -> Iterator[str]:
         process.wait()
 
 
-def test_three_hundred_real_posters_go_through(real_site: str, tmp_path: Path) -> None:
+def real_catalogue(site: str, rows: int | None = None) -> str:
+    lines = (POSTER_SITE / "MovieGenre.csv").read_text("latin-1").splitlines(keepends=True)
+    return "".join(lines[: rows and rows + 1]).replace("http://127.0.0.1:8765", site)
+
+
+def test_three_hundred_real_posters_go_through(tmp_path: Path) -> None:
     with support.site() as unused:
         folder = project(tmp_path, unused, dataset={"min_posters": 10}, scrape={"catalogue": "real.csv"})
-    lines = (POSTER_SITE / "MovieGenre.csv").read_text("latin-1").splitlines(keepends=True)
-    catalogue = "".join(lines[:301]).replace("http://127.0.0.1:8765", real_site)
-    (folder / "real.csv").write_text(catalogue, "latin-1")
-    done = repro(folder)
+    with serving() as site:
+        catalogue = real_catalogue(site, 300)
+        (folder / "real.csv").write_text(catalogue, "latin-1")
+        done = repro(folder)
     assert done.returncode == 0, done.stdout + done.stderr
     manifest = pd.read_csv(folder / "data/posters/manifest.csv", keep_default_na=False)
     held = {file.stem for file in (POSTER_SITE / "posters").iterdir()}
@@ -49,3 +62,82 @@ def test_three_hundred_real_posters_go_through(real_site: str, tmp_path: Path) -
     assert sum(summary["posters"].values()) + sum(summary["set_aside"].values()) == len(expected)
     assert "Drama" in summary["genres"]
     assert "Drama" in (folder / "reports/report.html").read_text()
+
+
+def all_of_them(folder: Path, site: str) -> None:
+    prepare(folder, [], timeout=4, retries=2, shard_rows=1000)
+    (folder / "films.csv").write_text(real_catalogue(site), "latin-1")
+
+
+def faults(share: float) -> dict[str, str]:
+    """The site's own list of the posters that it answers badly, and how."""
+    spec = importlib.util.spec_from_file_location("serve", POSTER_SITE / "serve.py")
+    assert spec
+    assert spec.loader
+    serve = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(serve)
+    site = Namespace(options=Namespace(faults=share))
+    found = {file.stem: serve.Site.fault(site, file.stem) for file in (POSTER_SITE / "posters").iterdir()}
+    return {film: fault or "" for film, fault in found.items()}
+
+
+def scrape(folder: Path) -> None:
+    done = support.run(sys.executable, "-m", "stages.scrape", cwd=folder, timeout=1200)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.long
+def test_what_a_faulty_site_gives_is_had_and_the_reasons_are_its_faults(tmp_path: Path) -> None:
+    with serving("--faults", "0.05") as site:
+        all_of_them(tmp_path, site)
+        scrape(tmp_path)
+    table = rows_of(tmp_path).query("asked != ''").set_index("imdb_id")
+    listed = faults(0.05)
+    end = {
+        "": ("ok", ""),
+        "404": ("gone", "HTTP 404"),
+        "410": ("gone", "HTTP 410"),
+        "500": ("failed", "HTTP 500"),
+        "503-then-ok": ("ok", ""),
+        "truncated": ("not-a-poster", "it is damaged"),
+        "html-as-jpeg": ("not-a-poster", "it is a web page"),
+        "empty": ("not-a-poster", "it is empty"),
+        "slow": ("failed", "no complete answer in time"),
+        "redirect-loop": ("failed", "max redirections reached"),
+        "reset": ("failed", "connection broken off"),
+    }
+    wrong = {
+        film: (listed.get(film, "no poster"), status, reason)
+        for film, status, reason in table[["status", "reason"]].itertuples()
+        # What is damaged, and how, is Pillow's to say.
+        if (status, reason.split(" (")[0]) != (end[listed[film]] if film in listed else ("gone", "HTTP 404"))
+    }
+    assert not wrong
+    assert set(listed.values()) == set(end)
+
+
+@pytest.mark.long
+def test_a_site_that_throttles_gives_all_its_posters_in_the_end(tmp_path: Path) -> None:
+    with serving("--rate", "50") as site:
+        all_of_them(tmp_path, site)
+        scrape(tmp_path)
+    table = rows_of(tmp_path)
+    held = {file.stem for file in (POSTER_SITE / "posters").iterdir()}
+    linked = set(table.loc[table["asked"] != "", "imdb_id"])
+    assert set(table.loc[table["status"] == "ok", "imdb_id"]) == held & linked
+    assert set(table.loc[table["imdb_id"].isin(linked - held), "status"]) == {"gone"}
+
+
+@pytest.mark.long
+def test_the_real_crawl_killed_and_resumed_gives_the_same_shards(tmp_path: Path) -> None:
+    with serving() as site:
+        all_of_them(tmp_path / "whole", site)
+        scrape(tmp_path / "whole")
+        all_of_them(tmp_path / "killed", site)
+        for _ in range(3):
+            process = subprocess.Popen([sys.executable, "-m", "stages.scrape"], cwd=tmp_path / "killed")
+            time.sleep(random.uniform(4, 10))
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        scrape(tmp_path / "killed")
+    assert bytes_of(tmp_path / "killed") == bytes_of(tmp_path / "whole")

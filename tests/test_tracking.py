@@ -40,6 +40,7 @@ def runs() -> list[Any]:
 
 def reports(folder: Path) -> Path:
     files.write_json(folder / "reports/metrics.json", {"map": 0.25, "roc_auc": 0.7})
+    files.write_json(folder / "reports/scrape.json", {"rows": 5, "status": {"ok": 3, "gone": 2}})
     (folder / "reports/report.html").write_text("<html></html>")
     return folder / "reports"
 
@@ -68,6 +69,7 @@ def test_a_run_has_params_epochs_test_metrics_files_and_the_model(in_project: Pa
     assert found.data.params["scrape.source"] == "poster"
     assert not [name for name in found.data.params if name.startswith("networks.")]
     assert found.data.metrics["test.map"] == 0.25
+    assert found.data.metrics["scrape.gone"] == 2
     assert found.data.tags["postergenre.model"] == about["model"]
     assert found.data.tags["dvc.models"] == "2.dir"
     assert found.data.tags["system.tensorflow"] == tensorflow.__version__

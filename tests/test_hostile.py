@@ -1,0 +1,479 @@
+"""The scrape stage against hosts that are broken, rude or worse: what each ends as, and that nothing bad is kept."""
+
+import datetime
+import gzip
+import ipaddress
+import itertools
+import json
+import os
+import signal
+import ssl
+import struct
+import subprocess
+import sys
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests import support
+from tests.support import Answer, Site, encoded, picture
+from tests.test_scrape import films, prepare, rows_of, scrape
+
+POSTER = encoded(picture(1))
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with support.site() as made:
+        yield made
+
+
+def ends(folder: Path, site: Site, answers: dict[str, Any], **changes: Any) -> dict[str, tuple[str, str]]:
+    """Crawl these answers; the status and reason of each path."""
+    site.answers |= {f"/{name}": answer for name, answer in answers.items()}
+    prepare(folder, [(str(n), "Drama", f"{site.url}/{name}") for n, name in enumerate(answers, 1)], **changes)
+    done = scrape(folder)
+    assert done.returncode == 0, done.stderr
+    table = rows_of(folder)
+    return dict(zip(answers, zip(table["status"], table["reason"], strict=True), strict=True))
+
+
+def gone_on(block: bytes, pause: float = 0.0) -> Callable[[], Iterator[bytes]]:
+    """A body without an end."""
+
+    def stream() -> Iterator[bytes]:
+        while True:
+            yield block
+            time.sleep(pause)
+
+    return stream
+
+
+def png_of(width: int, height: int) -> bytes:
+    """A PNG whose header says so and whose pixels are missing."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    )
+
+
+def test_bodies_that_lie_or_never_end(tmp_path: Path, site: Site) -> None:
+    endless = {"Content-Length": "", "Connection": "close"}
+    found = ends(
+        tmp_path,
+        site,
+        {
+            "good": Answer(POSTER),
+            "endless": Answer(headers=endless, stream=gone_on(b"x" * 65536)),
+            "drip": Answer(headers={"Content-Length": "1000"}, stream=gone_on(b"x", 0.2)),
+            "announced": Answer(headers={"Content-Length": str(10**12)}),
+            "bomb": Answer(gzip.compress(bytes(50_000_000)), headers={"Content-Encoding": "gzip"}),
+            "huge": Answer(png_of(100_000, 100_000)),
+            "pixel": Answer(encoded(picture(1, 1, 1), "PNG")),
+            "longer": Answer(POSTER, headers={"Content-Length": str(len(POSTER) + 10), "Connection": "close"}),
+            "shorter": Answer(POSTER, headers={"Content-Length": str(len(POSTER) - 10), "Connection": "close"}),
+        },
+        max_bytes=1_000_000,
+        timeout=3,
+        retries=0,
+    )
+    assert found.pop("good") == ("ok", "")
+    assert found.pop("endless") == ("failed", "larger than scrape.max_bytes")
+    assert found.pop("drip") == ("failed", "no complete answer in time")
+    assert found.pop("announced") == ("failed", "larger than scrape.max_bytes")
+    assert found.pop("bomb") == ("failed", "larger than scrape.max_bytes")
+    assert found.pop("huge") == ("not-a-poster", "it has 100000 x 100000 pixels, more than 50,000,000")
+    assert found.pop("pixel") == ("not-a-poster", "it has 1 x 1 pixels, fewer than 16 on a side")
+    assert found.pop("longer") == ("failed", "answer incomplete")
+    assert found.pop("shorter")[0] == "not-a-poster"
+    assert not found
+
+
+def test_links_that_lead_inside_are_refused_wherever_they_stand(tmp_path: Path, site: Site) -> None:
+    inside = {
+        "literal": "http://127.0.0.2:80/",
+        "metadata": "http://169.254.169.254/latest/meta-data/",
+        "network": "http://10.0.0.1/a.jpg",
+        "mapped": "http://[::ffff:127.0.0.1]/",
+        "name": f"http://localhost:{site.url.rsplit(':')[-1]}/good",
+        "short": "http://127.1/",
+        "number": "http://2130706433/",
+        "file": "file:///etc/passwd",
+    }
+    site.answers |= {f"/{name}": Answer(status=302, headers={"Location": link}) for name, link in inside.items()}
+    site.answers["/good"] = Answer(POSTER)
+    links = {"good": f"{site.url}/good"} | inside | {f"to-{name}": f"{site.url}/{name}" for name in inside}
+    prepare(tmp_path, [(str(n), "", link) for n, link in enumerate(links.values(), 1)], allow_private_hosts=False)
+    code = """
+import sys
+from pathlib import Path
+from postergenre import downloads, params
+from scraper import crawl, plan, wanted
+scrape = params.load("scrape", plan.ScrapeParams)
+films = plan.Plan.of(Path("films.csv"), scrape)
+with downloads.opened(Path("downloads")) as held:
+    with wanted.written(Path("wanted.sqlite"), films.wanted(held)) as asked:
+        crawl.crawl(asked, held.file, scrape, sys.argv[1])
+    for row in plan.Ends(films, held):
+        print(row.status, row.reason, sep=",")
+"""
+    done = support.run(sys.executable, "-c", code, site.url.removeprefix("http://"), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    ended = dict(zip(links, done.stdout.splitlines(), strict=True))
+    assert ended.pop("good") == "ok,"
+    assert ended.pop("file") == "failed,neither http nor https"
+    assert ended.pop("to-file") == "failed,HTTP 302"
+    assert set(ended.values()) == {"refused,a private address"}, ended
+    assert sorted(site.asked) == sorted(["/robots.txt", "/good", *(f"/{name}" for name in inside)])
+
+
+def test_private_addresses_are_refused_unless_allowed(tmp_path: Path, site: Site) -> None:
+    found = ends(tmp_path, site, {"a.jpg": Answer(POSTER)}, allow_private_hosts=False)
+    assert found == {"a.jpg": ("refused", "a private address")}
+    assert site.asked == []
+
+
+@pytest.mark.parametrize(
+    ("robots", "end"),
+    [
+        (Answer(b"User-agent: *\nDisallow: /\n", kind="text/plain"), ("refused", "Forbidden by robots.txt")),
+        (Answer(b"User-agent: postergenre\nDisallow: /a\n", kind="text/plain"), ("refused", "Forbidden by robots.txt")),
+        (Answer(b"User-agent: other\nDisallow: /\n", kind="text/plain"), ("ok", "")),
+        (Answer(b"<html>Welcome</html>", kind="text/html"), ("ok", "")),
+        (Answer(status=404), ("ok", "")),
+        (Answer(status=403), ("ok", "")),
+        (Answer(status=500), ("failed", "robots.txt: HTTP 500")),
+        (Answer(status=0), ("failed", "robots.txt: connection broken off")),
+    ],
+)
+def test_robots_txt(tmp_path: Path, site: Site, robots: Answer, end: tuple[str, str]) -> None:
+    site.answers["/robots.txt"] = robots
+    assert ends(tmp_path, site, {"a.jpg": Answer(POSTER)}, retries=0) == {"a.jpg": end}
+    assert ("/a.jpg" in site.asked) == (end[0] == "ok")
+
+
+def test_crawl_delay_is_kept(tmp_path: Path, site: Site) -> None:
+    times: list[float] = []
+
+    def poster() -> Answer:
+        times.append(time.monotonic())
+        return Answer(POSTER)
+
+    site.answers["/robots.txt"] = Answer(b"User-agent: *\nCrawl-delay: 0.5\n", kind="text/plain")
+    ends(tmp_path, site, {f"{n}.jpg": poster for n in range(5)}, placeholder_films=9)
+    assert min(b - a for a, b in itertools.pairwise(times)) > 0.4
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        ("noai", "refused"),
+        ("noindex, noimageai", "refused"),
+        ("postergenre: noai", "refused"),
+        ("otherbot: noai", "ok"),
+        ("noindex", "ok"),
+    ],
+)
+def test_x_robots_tag(tmp_path: Path, site: Site, header: str, status: str) -> None:
+    found = ends(tmp_path, site, {"a.jpg": Answer(POSTER, headers={"X-Robots-Tag": header})})
+    assert found["a.jpg"][0] == status
+
+
+def test_a_busy_host_is_asked_again_when_it_said(tmp_path: Path, site: Site) -> None:
+    times: dict[str, list[float]] = {"seconds": [], "date": [], "none": []}
+
+    def busy(name: str, header: Callable[[], dict[str, str]]) -> Callable[[], Answer]:
+        def answer() -> Answer:
+            times[name].append(time.monotonic())
+            return Answer(POSTER) if len(times[name]) > 1 else Answer(status=429, headers=header())
+
+        return answer
+
+    def date() -> dict[str, str]:
+        later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=3)
+        return {"Retry-After": format_datetime(later, usegmt=True)}
+
+    for name, header in {"seconds": lambda: {"Retry-After": "2"}, "date": date, "none": dict}.items():
+        found = ends(tmp_path / name, site, {name: busy(name, header)}, retries=0)
+        assert found[name] == ("ok", "")
+        assert rows_of(tmp_path / name)["attempts"].tolist() == [2]
+    waits = {name: second - first for name, (first, second) in times.items()}
+    assert waits["seconds"] >= 2
+    assert waits["date"] >= 1.9
+    assert waits["none"] >= 0.5
+
+
+def test_a_host_that_asks_for_too_long_a_wait_is_left_alone_and_the_others_go_on(tmp_path: Path, site: Site) -> None:
+    with support.site() as busy:
+        busy.answers |= {f"/{n}.jpg": Answer(status=429, headers={"Retry-After": "3600"}) for n in range(100)}
+        other = busy.url.replace("127.0.0.1", "localhost")
+        rows = [(str(n), "", f"{other}/{n}.jpg") for n in range(1, 90)]
+        rows += [(str(n + 100), "", link) for n, (_, _, link) in enumerate(films(site, 20))]
+        prepare(tmp_path, rows)
+        done = scrape(tmp_path)
+        assert done.returncode == 1
+        assert (
+            "localhost blocked us (HTTP 429, it asks to wait 3,600 seconds), 89 of its posters did not come"
+            in done.stderr
+        )
+        asked = len(busy.asked)
+        assert asked <= 33 + 1
+        # Without them, the next one goes on: nothing is asked.
+        assert scrape(tmp_path).returncode == 0
+        assert len(busy.asked) == asked
+    assert rows_of(tmp_path)["status"].tolist() == ["refused"] * 89 + ["ok"] * 20
+
+
+def test_a_host_that_answers_403_to_everything_is_left_alone(tmp_path: Path, site: Site) -> None:
+    prepare(tmp_path, [(str(n), "", f"{site.url}/{n}.jpg") for n in range(1, 200)])
+    site.answers |= {f"/{n}.jpg": Answer(status=403) for n in range(200)}
+    done = scrape(tmp_path)
+    assert done.returncode == 1
+    assert "blocked us (HTTP 403, 20 times in a row), 199 of its posters did not come" in done.stderr
+    assert 20 <= len(site.asked) - 1 < 60
+
+
+def test_a_host_that_is_down_costs_little(tmp_path: Path, site: Site) -> None:
+    rows = [(str(n), "", f"http://127.0.0.1:9/{n}.jpg") for n in range(1, 500)]
+    prepare(tmp_path, [*rows, ("900", "", f"{site.url}/a.jpg")], retries=0)
+    site.answers["/a.jpg"] = Answer(POSTER)
+    start = time.monotonic()
+    assert scrape(tmp_path).returncode == 0
+    assert time.monotonic() - start < 30
+    assert set(rows_of(tmp_path)["reason"][:499]) == {"robots.txt: connection refused"}
+
+
+def test_a_limit_of_requests_a_second_loses_nothing(tmp_path: Path, site: Site) -> None:
+    seconds: dict[int, int] = {}
+
+    def limited(seed: int) -> Callable[[], Answer]:
+        def answer() -> Answer:
+            now = int(time.monotonic())
+            seconds[now] = seconds.get(now, 0) + 1
+            if seconds[now] > 20:
+                return Answer(status=429, headers={"Retry-After": "1"})
+            return Answer(encoded(picture(seed)))
+
+        return answer
+
+    found = ends(tmp_path, site, {f"{n}.jpg": limited(n) for n in range(1, 101)}, retries=0)
+    assert set(found.values()) == {("ok", "")}
+
+
+def test_cookies_are_not_sent_and_we_say_who_we_are(tmp_path: Path, site: Site) -> None:
+    cookie = Answer(POSTER, headers={"Set-Cookie": "id=1; Path=/"})
+    more = {f"{n}.jpg": [Answer(status=302, headers={"Location": "/p.jpg", "Set-Cookie": "id=2"})] for n in range(3)}
+    ends(tmp_path, site, {"p.jpg": cookie} | more, contact="https://example.org/posters", placeholder_films=9)
+    assert len(site.headers) > 6
+    assert not [headers for headers in site.headers if headers["Cookie"]]
+    assert {headers["User-Agent"] for headers in site.headers} == {"postergenre/0.1 (+https://example.org/posters)"}
+
+
+def test_links_outside_ascii(tmp_path: Path, site: Site) -> None:
+    site.answers["/p%C3%B6ster%20%E2%98%83.jpg"] = Answer(POSTER)
+    prepare(tmp_path, [("1", "Drama", f"{site.url}/pöster ☃.jpg")])
+    assert scrape(tmp_path).returncode == 0
+    assert rows_of(tmp_path)["status"].tolist() == ["ok"]
+
+
+def test_a_picture_that_many_films_share_is_no_poster(tmp_path: Path, site: Site) -> None:
+    many = {f"many{n}.jpg": Answer(POSTER) for n in range(4)}
+    few = {f"few{n}.jpg": Answer(encoded(picture(2))) for n in range(3)}
+    found = ends(tmp_path, site, many | few, placeholder_films=3)
+    assert {found[name] for name in many} == {("not-a-poster", "4 films have this picture")}
+    assert {found[name] for name in few} == {("ok", "")}
+
+
+def test_a_refresh_asks_whether_posters_changed(tmp_path: Path, site: Site) -> None:
+    new = Answer(encoded(picture(2)), headers={"ETag": '"2"'})
+    tagged = [Answer(POSTER, headers={"ETag": '"1"'}), Answer(status=304)]
+    dated = [Answer(encoded(picture(5)), headers={"Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT"}), new]
+    lost = [Answer(encoded(picture(3))), Answer(status=404)]
+    ends(tmp_path, site, {"tagged": tagged, "dated": dated, "lost": lost})
+    before = rows_of(tmp_path)
+    site.headers.clear()
+    site.asked.clear()
+    rows = [(str(n), "Drama", f"{site.url}/{name}") for n, name in enumerate(("tagged", "dated", "lost"), 1)]
+    prepare(tmp_path, rows, refresh=True)
+    assert scrape(tmp_path).returncode == 0
+    after = rows_of(tmp_path)
+    said = dict(zip(site.asked, site.headers, strict=True))
+    assert said["/tagged"]["If-None-Match"] == '"1"'
+    assert said["/dated"]["If-Modified-Since"] == "Thu, 01 Jan 2026 00:00:00 GMT"
+    assert (after["status"] == "ok").all()
+    assert (after["sha256"] == before["sha256"]).tolist() == [True, False, True]
+
+
+def self_signed(folder: Path) -> Path:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now.replace(year=2099))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    file = folder / "site.pem"
+    encoding = serialization.Encoding.PEM
+    secret = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    file.write_bytes(secret + certificate.public_bytes(encoding))
+    return file
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(POSTER)
+
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, *_: object) -> None:
+            """The client breaks the handshake off, as it should."""
+
+    asked: list[str] = []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(self_signed(tmp_path))
+    server = Server(("127.0.0.1", 0), Handler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        prepare(tmp_path, [("1", "", f"https://127.0.0.1:{server.server_port}/a.jpg")], retries=0)
+        assert scrape(tmp_path).returncode == 0
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    table = rows_of(tmp_path)
+    assert table["status"].tolist() == ["failed"]
+    assert table["reason"].tolist() == ["robots.txt: certificate not valid"]
+    assert asked == []
+
+
+def tmdb(site: Site, **changes: Any) -> dict[str, Any]:
+    return {"source": "tmdb", "tmdb": {"api": site.url, "images": site.url, "size": "w185"}} | changes
+
+
+def test_tmdb_finds_posters_by_imdb_id(tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def found(**results: list[dict[str, Any]]) -> Answer:
+        lists: dict[str, Any] = {"movie_results": [], "person_results": [], "tv_results": []} | results
+        return Answer(json.dumps(lists).encode(), kind="application/json")
+
+    answers = {
+        1: found(movie_results=[{"id": 862, "title": "Toy Story", "poster_path": "/a.jpg"}]),
+        2: found(tv_results=[{"id": 1, "name": "A series", "poster_path": "/b.jpg"}]),
+        3: found(movie_results=[{"id": 2, "title": "Without", "poster_path": None}]),
+        4: found(),
+        5: Answer(b'{"status_code": 7, "status_message": "Invalid API key"}', status=401, kind="application/json"),
+        6: Answer(b"<html>Maintenance</html>", kind="text/html"),
+    }
+    site.answers |= {f"/3/find/tt000000{n}?external_source=imdb_id": answer for n, answer in answers.items()}
+    site.answers |= {"/t/p/w185/a.jpg": Answer(POSTER), "/t/p/w185/b.jpg": Answer(encoded(picture(2)))}
+    site.answers["/robots.txt"] = Answer(b"User-agent: *\nDisallow: /3/\n", kind="text/plain")
+    monkeypatch.setenv("TMDB_READ_ACCESS_TOKEN", "secret-token")
+    prepare(tmp_path, [(str(n), "", "") for n in answers], **tmdb(site))
+    done = scrape(tmp_path)
+    assert done.returncode == 0, done.stderr
+    table = rows_of(tmp_path)
+    assert list(zip(table["status"], table["reason"], strict=True)) == [
+        ("ok", ""),
+        ("ok", ""),
+        ("gone", "TMDB has no poster"),
+        ("gone", "TMDB has no poster"),
+        ("refused", "HTTP 401"),
+        ("failed", "the answer is not TMDB's"),
+    ]
+    assert table["url"].tolist()[0] == f"{site.url}/t/p/w185/a.jpg"
+    said = {path: headers["Authorization"] for path, headers in zip(site.asked, site.headers, strict=True)}
+    assert {token for path, token in said.items() if path.startswith("/3/")} == {"Bearer secret-token"}
+    assert {token for path, token in said.items() if path.startswith("/t/")} == {None}
+    for file in tmp_path.rglob("*"):
+        assert not file.is_file() or b"secret-token" not in file.read_bytes(), file
+
+
+@pytest.mark.parametrize(("token", "said"), [("", "asks for $TMDB_READ_ACCESS_TOKEN"), ("0" * 32, "holds an API key")])
+def test_tmdb_without_its_token(
+    tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch, token: str, said: str
+) -> None:
+    monkeypatch.setenv("TMDB_READ_ACCESS_TOKEN", token)
+    prepare(tmp_path, [("1", "", "")], **tmdb(site))
+    done = scrape(tmp_path)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert site.asked == []
+
+
+def test_a_link_is_tried_before_the_next_source(tmp_path: Path, site: Site) -> None:
+    site.answers |= {"/1.jpg": Answer(POSTER), "/x/tt0000002.jpg": Answer(encoded(picture(2)))}
+    rows = [("1", "", f"{site.url}/1.jpg"), ("2", "", f"{site.url}/gone.jpg"), ("3", "", f"{site.url}/gone.jpg")]
+    prepare(tmp_path, rows, source=["poster", f"{site.url}/x/{{imdb_id}}.jpg"])
+    assert scrape(tmp_path).returncode == 0
+    table = rows_of(tmp_path)
+    assert table["status"].tolist() == ["ok", "ok", "gone"]
+    assert table["asked"].tolist()[2] == f"{site.url}/x/tt0000003.jpg"
+    assert "/x/tt0000001.jpg" not in site.asked
+
+
+def test_several_processes_bring_the_same(tmp_path: Path, site: Site) -> None:
+    rows = films(site, 40)
+    for name, processes in (("one", 1), ("three", 3)):
+        prepare(tmp_path / name, rows, processes=processes)
+        done = scrape(tmp_path / name)
+        assert done.returncode == 0, done.stderr
+    shards = [sorted((tmp_path / name / "data/posters").iterdir()) for name in ("one", "three")]
+    assert [file.read_bytes() for file in shards[0]] == [file.read_bytes() for file in shards[1]]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_dvc_leaves_no_crawler_behind(tmp_path: Path, site: Site, how: signal.Signals, processes: int) -> None:
+    prepare(tmp_path, films(site, 400), processes=processes)
+    stage = {"cmd": "python -m stages.scrape", "outs": ["data/posters"]}
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"scrape": stage}}))
+    assert support.run("dvc", "init", "--no-scm", "-q", cwd=tmp_path).returncode == 0
+    site.pause = 0.5
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    dvc = subprocess.Popen(["dvc", "repro"], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
+    try:
+        while len(site.asked) < 10 and dvc.poll() is None:
+            time.sleep(0.05)
+    finally:
+        dvc.send_signal(how)
+        dvc.wait()
+    deadline = time.monotonic() + 20
+    while scrape_is_running(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not scrape_is_running(tmp_path)
+    assert len(site.asked) < 400
+    site.pause = 0.0
+    prepare(tmp_path, films(site, 400))
+    assert scrape(tmp_path).returncode == 0
+    assert (rows_of(tmp_path)["status"] == "ok").all()
+
+
+def scrape_is_running(folder: Path) -> bool:
+    """Whether a process whose working folder this is runs the stage or a part of it."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if (entry / "cwd").readlink() == folder and b"python" in (entry / "cmdline").read_bytes():
+                return True
+        except OSError:
+            continue  # ended while we looked
+    return False
