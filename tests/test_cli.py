@@ -57,6 +57,7 @@ def test_track_says_whether_the_run_was_there(
     assert command("track") == 0
     first = capsys.readouterr().out.split()[-1]
     files.write_json(in_project / "reports/metrics.json", {"map": 0.25})
+    files.write_json(in_project / "reports/scrape.json", {"status": {"ok": 3}})
     assert command("track") == 0
     assert capsys.readouterr().out == f"run {first} has this model; what it lacked is there now\n"
     found = mlflow.get_run(first)

@@ -45,7 +45,7 @@ def project(folder: Path, site: Site, **changes: Any) -> Path:
             shutil.copy(ROOT / name, folder / name)
     support.catalogue(folder / "films.csv", films(site))
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["scrape"] |= {"catalogue": "films.csv", "retries": 0}
+    params["scrape"] |= {"catalogue": "films.csv", "retries": 0, "allow_private_hosts": True}
     params["resize"] |= {"height": 24, "width": 16}
     params["dataset"] |= {"min_posters": 3}
     params["train"] |= {"network": "small", "device": "cpu"}

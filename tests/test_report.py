@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from postergenre import files, genres, page, params, plots, report, splits
+from postergenre import files, genres, manifest, page, params, plots, report, splits
 from postergenre.errors import InputError
 from postergenre.metrics import METRICS, Answer
 from postergenre.report import Data, EvaluateParams, Report
@@ -36,9 +36,10 @@ def project(root: Path) -> Path:
         manifest_rows += [(k + 1, imdb_id, TITLE) for k, imdb_id in enumerate(ids)]
         start += count
     films = pd.DataFrame(manifest_rows, columns=["row", "imdb_id", "title"])
-    films = films.assign(genres="Drama", url="http://127.0.0.1/x.jpg", status="ok", reason="", http_status=200)
-    films = films.assign(sha256="", bytes=1, shard="shard-00000.tar")
-    films.to_csv(root / "posters/manifest.csv", index=False)
+    link = "http://127.0.0.1/x.jpg"
+    films = films.assign(genres="Drama", status="ok", reason="", asked=link, url=link, http_status=200, attempts=1)
+    films = films.assign(sha256="", bytes=1, width=60, height=90, shard="shard-00000.tar")
+    films.to_csv(root / "posters/manifest.csv", index=False, columns=manifest.COLUMNS)
     write_store(root / "resized", films["imdb_id"].tolist())
     files.write_json(root / "dataset/genres.json", genres.vocabulary(GENRES))
     write_model(root)
