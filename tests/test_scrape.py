@@ -176,6 +176,24 @@ def test_a_killed_crawl_goes_on_where_it_stopped(tmp_path: Path, site: Site, how
     assert sorted({*site.asked} - {"/robots.txt"}) == sorted({f"/{n}.jpg" for n in range(1, 121)} - kept)
 
 
+def test_a_disk_that_fills_up_ends_the_crawl_and_costs_only_what_did_not_fit(tmp_path: Path, site: Site) -> None:
+    rows = films(site, 120)
+    prepare(tmp_path / "whole", rows)
+    assert scrape(tmp_path / "whole").returncode == 0
+    prepare(tmp_path / "full", rows)
+    # Files end at 100 KiB, where a disk might.
+    done = support.run("bash", "-c", "ulimit -f 100; exec python -m stages.scrape", cwd=tmp_path / "full")
+    assert done.returncode == 1
+    assert "the crawl was stopped: posters can not be kept" in done.stderr
+    assert not (tmp_path / "full/data/posters").exists()
+    kept = {url.removeprefix(site.url) for url in urls_kept(tmp_path / "full")}
+    assert 0 < len(kept) < 120
+    site.asked.clear()
+    assert scrape(tmp_path / "full").returncode == 0
+    assert not kept.intersection(site.asked)
+    assert bytes_of(tmp_path / "full") == bytes_of(tmp_path / "whole")
+
+
 @pytest.mark.long
 def test_ten_kills_cost_no_finished_poster(tmp_path: Path, site: Site) -> None:
     rows = films(site, 2000)
