@@ -175,14 +175,17 @@ def joined(file: Path) -> Iterator[Downloads]:
     """The store in `file`, for one process of the crawl that has it.
 
     Raises:
-        InputError: the file is no store, or has another layout.
+        InputError: the file is no store, or has another layout; the disk is full, or does not let us write.
     """
-    connection = sqlite3.connect(file, isolation_level=None, timeout=60)
     try:
-        _prepare(connection, file)
-        yield Downloads(connection, file)
-    finally:
-        connection.close()
+        connection = sqlite3.connect(file, isolation_level=None, timeout=60)
+        try:
+            _prepare(connection, file)
+            yield Downloads(connection, file)
+        finally:
+            connection.close()
+    except sqlite3.OperationalError as error:
+        raise InputError(f"{file.parent} can not be written to ({error}); what came is kept") from None
 
 
 def _prepare(connection: sqlite3.Connection, file: Path) -> None:
@@ -195,5 +198,7 @@ def _prepare(connection: sqlite3.Connection, file: Path) -> None:
             raise InputError(f"{file} was written by another version of postergenre; move it away to start anew")
         if not tables:
             connection.executescript(SCHEMA)
+    except sqlite3.OperationalError:
+        raise
     except sqlite3.DatabaseError as error:
         raise InputError(f"{file} is not a store of downloads ({error}); move it away to start anew") from None

@@ -194,6 +194,14 @@ def test_a_disk_that_fills_up_ends_the_crawl_and_costs_only_what_did_not_fit(tmp
     assert bytes_of(tmp_path / "full") == bytes_of(tmp_path / "whole")
 
 
+def test_a_disk_that_is_full_from_the_start_is_said(tmp_path: Path, site: Site) -> None:
+    prepare(tmp_path, films(site, 3))
+    done = support.run("bash", "-c", "ulimit -f 10; exec python -m stages.scrape", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: downloads can not be written to (")
+    assert not site.asked
+
+
 @pytest.mark.long
 def test_ten_kills_cost_no_finished_poster(tmp_path: Path, site: Site) -> None:
     rows = films(site, 2000)

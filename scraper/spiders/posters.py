@@ -1,7 +1,9 @@
 """The `posters` spider: asks for each wanted film's poster, source after source, until one gives it."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from typing import Any
 
 from scrapy import Request, Spider
@@ -139,7 +141,10 @@ class PostersSpider(Spider):
 
     def settle(self, task: Task, miss: Miss) -> Found:
         """Remember why the source gave nothing, and ask the next one, if there is one."""
-        self.downloads.miss(task.source.url, Miss(miss.status, miss.url, miss.reason, miss.http_status, task.attempts))
+        try:
+            self.downloads.miss(task.source.url, replace(miss, attempts=task.attempts))
+        except sqlite3.Error as error:
+            self.stop(f"the reasons for misses can not be kept ({error})")
         if task.others:
             task.source, *task.others = task.others
             task.attempts = 0
