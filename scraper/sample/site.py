@@ -22,7 +22,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from email.utils import parsedate_to_datetime
 from functools import cache
 from http import HTTPStatus
@@ -46,30 +46,38 @@ LOGO = "/images/logo.png"
 
 @contextmanager
 def serving(catalogue: Path, port: int = PORT) -> Iterator[str]:
-    """Serve the films of `catalogue` in a process of its own for as long as the block lasts; yields the site's address.
+    """Serve the films of `catalogue` by a process for each core for as long as the block lasts; yields the address.
 
-    The process ends with the block, and with this process however that ends.
+    They end with the block, and with this process however that ends.
 
     Raises:
         InputError: the port stayed busy for PATIENCE seconds, or the catalogue can not be served.
     """
-    with _listening(port) as listener:
-        command = [sys.executable, "-m", "scraper.sample.site", "--catalogue", str(catalogue.absolute())]
-        site = subprocess.Popen(
-            [*command, "--socket", str(listener.fileno())],
-            pass_fds=[listener.fileno()],
-            cwd=Path(__file__).parents[2],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            # Ctrl-C is for the crawler, which still wants answers while it winds up.
-            start_new_session=True,
-        )
-    with site:
-        try:
+    with ExitStack() as stack:
+        with _listening(port) as listener:
+            sites = [stack.enter_context(_process(catalogue, listener)) for _ in range(os.cpu_count() or 1)]
+        for site in sites:
             assert site.stdout is not None
             if not site.stdout.readline():
                 raise InputError(f"the sample site could not serve {catalogue}; its own message stands above")
-            yield f"http://{HOST}:{port}"
+        yield f"http://{HOST}:{port}"
+
+
+@contextmanager
+def _process(catalogue: Path, listener: socket.socket) -> Iterator["subprocess.Popen[bytes]"]:
+    """One of those that draw at the same time; which of them gets a connection is the system's choice."""
+    command = [sys.executable, "-m", "scraper.sample.site", "--catalogue", str(catalogue.absolute())]
+    with subprocess.Popen(
+        [*command, "--socket", str(listener.fileno())],
+        pass_fds=[listener.fileno()],
+        cwd=Path(__file__).parents[2],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        # Ctrl-C is for the crawler, which still wants answers while it winds up.
+        start_new_session=True,
+    ) as site:
+        try:
+            yield site
         finally:
             site.kill()
 
