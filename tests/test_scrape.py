@@ -202,6 +202,26 @@ def test_a_disk_that_is_full_from_the_start_is_said(tmp_path: Path, site: Site) 
     assert not site.asked
 
 
+def test_a_catalogue_that_changes_during_the_crawl_is_not_written_half_old_half_new(tmp_path: Path, site: Site) -> None:
+    rows = films(site, 8)
+    prepare(tmp_path, rows)
+    site.pause = 0.5
+    process = subprocess.Popen([sys.executable, "-m", "stages.scrape"], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    while not site.asked and process.poll() is None:
+        time.sleep(0.01)
+    support.catalogue(tmp_path / "films.csv", rows[:6])
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert said.endswith(
+        "error: films.csv changed during the crawl; what came is kept, `dvc repro` goes on from there\n"
+    )
+    assert not (tmp_path / "data/posters").exists()
+    site.asked.clear()
+    assert scrape(tmp_path).returncode == 0
+    assert not site.asked
+    assert len(rows_of(tmp_path)) == 6
+
+
 @pytest.mark.long
 def test_ten_kills_cost_no_finished_poster(tmp_path: Path, site: Site) -> None:
     rows = films(site, 2000)
