@@ -59,6 +59,8 @@ class PublicOnly(_OfCrawler):
         url = urlparse_cached(request)
         if url.scheme not in ("http", "https"):
             raise Refused("failed", "neither http nor https")
+        if "@" in url.netloc:
+            raise Refused("failed", "the link holds a user name or password")
         if url.netloc == self.crawler.settings.get(OWN):
             return
         try:

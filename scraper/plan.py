@@ -54,6 +54,13 @@ class ScrapeParams(Section):
             raise ValueError(f"{source!r} names no source")
         return source
 
+    @field_validator("user_agent", "contact")
+    @classmethod
+    def _fits_a_header(cls, text: str) -> str:
+        if not (text.isascii() and text.isprintable()):
+            raise ValueError(f"{text!r} does not fit an HTTP header; it should be one line of ASCII characters")
+        return text
+
     @property
     def sources(self) -> list[str]:
         """Those to try, in their order."""

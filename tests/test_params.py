@@ -6,6 +6,7 @@ from postergenre import params
 from postergenre.errors import InputError
 from postergenre.packing import ResizeParams
 from postergenre.splits import DatasetParams
+from scraper.plan import ScrapeParams
 from tests.support import ROOT
 
 GOOD = "resize: {height: 150, width: 100, fit: crop}\nnetworks: {seed: {}, resnet: {}}\n"
@@ -51,3 +52,11 @@ def test_shares_that_leave_nothing_to_train_on_are_refused() -> None:
     section = params.read(ROOT / "params.yaml")["dataset"]
     with pytest.raises(InputError, match="nothing is left to train on"):
         params.parse("dataset", DatasetParams, section | {"val_share": 0.6, "test_share": 0.4})
+
+
+@pytest.mark.parametrize("text", ["me\nX-Evil: 1", "J\xfcrgen"])
+@pytest.mark.parametrize("key", ["user_agent", "contact"])
+def test_what_does_not_fit_a_header_is_refused(key: str, text: str) -> None:
+    section = params.read(ROOT / "params.yaml")["scrape"]
+    with pytest.raises(InputError, match=rf"scrape\.{key}: .*one line of ASCII characters"):
+        params.parse("scrape", ScrapeParams, section | {key: text})

@@ -76,6 +76,7 @@ def test_every_row_ends_with_its_status_and_reason(tmp_path: Path, site: Site) -
         ("17", "Drama", "file:///etc/passwd"),
         ("18", "", ""),
         ("18", "", f"{site.url}/ok.jpg"),
+        ("20", "Drama", f"{site.url.replace('//', '//me:secret@')}/ok.jpg"),
     ]
     prepare(tmp_path, rows)
     done = scrape(tmp_path)
@@ -102,15 +103,16 @@ def test_every_row_ends_with_its_status_and_reason(tmp_path: Path, site: Site) -
         ("failed", "neither http nor https"),
         ("duplicate", "row 19 has the film"),
         ("ok", ""),
+        ("failed", "the link holds a user name or password"),
     ]
     assert ended[7][1].startswith("it is damaged")
-    assert table["row"].tolist() == list(range(1, 20))
+    assert table["row"].tolist() == list(range(1, 21))
     with tarfile.open(tmp_path / "data/posters/shard-00000.tar") as tar:
         assert tar.getnames() == ["tt0000001.jpg"]
         member = tar.extractfile("tt0000001.jpg")
         assert member is not None
         assert member.read() == whole  # as served
-    assert "19 catalogue rows: " in done.stdout
+    assert "20 catalogue rows: " in done.stdout
 
 
 def test_the_same_posters_give_the_same_bytes_and_are_asked_once(tmp_path: Path, site: Site) -> None:
