@@ -17,6 +17,7 @@ from tqdm import tqdm
 from postergenre import architecture, files, splits
 from postergenre.backend import keras
 from postergenre.errors import InputError
+from postergenre.optimizers import Muon
 from postergenre.params import Section
 from postergenre.splits import Split
 from postergenre.store import Store, batches
@@ -40,14 +41,14 @@ class Recipe(Section):
     """`networks.NAME.training`: how that network is trained.
 
     schedule: of the learning rate after `warmup_epochs` of linear growth (cosine: Loshchilov and Hutter 2017,
-    arXiv:1608.03983). weight_decay: of AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101), on kernels only.
+    arXiv:1608.03983). weight_decay: of AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101) and Muon, on kernels only.
     patience: epochs without a better validation mAP before training stops.
     frequency_bias: start from each genre's share.
     """
 
     epochs: Annotated[int, Field(ge=1)]
     batch_size: Annotated[int, Field(ge=1)]
-    optimizer: Literal["adam", "adamw"]
+    optimizer: Literal["adam", "adamw", "muon"]
     learning_rate: Annotated[float, Field(gt=0)]
     weight_decay: Annotated[float, Field(ge=0)]
     schedule: Literal["constant", "cosine"]
@@ -307,9 +308,12 @@ def optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
     rate = _schedule(recipe, steps)
     if recipe.optimizer == "adam":
         return keras.optimizers.Adam(rate)
-    adamw = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
-    adamw.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return adamw
+    if recipe.optimizer == "muon":
+        chosen = Muon(rate, recipe.weight_decay, exclude_layers=["genres"])
+    else:
+        chosen = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
+    chosen.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return chosen
 
 
 def answers(model: keras.Model, store: Store, split: Split) -> npt.NDArray[np.float32]:

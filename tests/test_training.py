@@ -90,8 +90,9 @@ def test_training_learns_and_is_logged_epoch_by_epoch(tmp_path: Path) -> None:
     assert training.mean_average_precision(data().val.labels, probabilities) == pytest.approx(best, abs=1e-6)
 
 
-def test_a_training_interrupted_after_any_epoch_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
-    whole = fitted(tmp_path / "whole")
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_training_interrupted_after_any_epoch_ends_as_an_undisturbed_one(tmp_path: Path, optimizer: str) -> None:
+    whole = fitted(tmp_path / "whole", optimizer=optimizer)
 
     def interrupt(epoch: int, _: dict[str, float]) -> None:
         if epoch in (2, 3):
@@ -99,8 +100,8 @@ def test_a_training_interrupted_after_any_epoch_ends_as_an_undisturbed_one(tmp_p
 
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
-            fitted(tmp_path / "broken", interrupt)
-    resumed = fitted(tmp_path / "broken")
+            fitted(tmp_path / "broken", interrupt, optimizer=optimizer)
+    resumed = fitted(tmp_path / "broken", optimizer=optimizer)
     for one, other in zip(whole.weights, resumed.weights, strict=True):
         np.testing.assert_array_equal(one.numpy(), other.numpy(), err_msg=one.path)
     assert Checkpoint(tmp_path / "broken").history == Checkpoint(tmp_path / "whole").history
@@ -176,7 +177,7 @@ def test_a_gpu_that_is_not_there_is_refused() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"optimizer": "sgd"}, "training.optimizer is 'sgd'; it should be 'adam' or 'adamw'"),
+        ({"optimizer": "sgd"}, "training.optimizer is 'sgd'; it should be 'adam', 'adamw' or 'muon'"),
         ({"schedule": "step"}, "training.schedule is 'step'; it should be 'constant' or 'cosine'"),
         ({"learning_rate": "1e-3"}, "training.learning_rate is '1e-3'; it should be a valid number"),
         ({"epochs": 0}, "training.epochs is 0; it should be greater than or equal to 1"),
