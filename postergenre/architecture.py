@@ -5,7 +5,7 @@ so that whoever has the model has them too.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,19 +16,25 @@ from postergenre.errors import InputError
 from postergenre.params import Section
 
 layers = keras.layers
+# The names of the layers that augment.
+AUGMENTATION = {"shift", "brightness", "contrast", "flip"}
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Norm = Literal["none", "batch", "group", "layer"]
 Seeds = Iterator[np.uint32]
-Activation = Literal["relu", "leaky_relu", "elu", "gelu", "silu", "tanh"]
+Activation = Literal["relu", "relu6", "leaky_relu", "elu", "gelu", "silu", "tanh"]
 
 
 class Input(Section):
-    """What the network sees; posters of another size are resized inside the model. Pixels."""
+    """What the network sees; posters of another size are resized inside the model.
+
+    height, width: pixels. scale: of black and white, `unit` [0, 1] or `symmetric` [-1, 1].
+    """
 
     height: Annotated[int, Field(ge=8)]
     width: Annotated[int, Field(ge=8)]
+    scale: Literal["unit", "symmetric"]
 
 
 class Augmentation(Section):
@@ -48,11 +54,13 @@ class Block(Section):
     """`repeats` units of one kind with `filters` channels, then pooling, then dropout.
 
     kind: `plain` is a convolution with its norm and activation; `separable` the same with a depthwise-separable one
-    (Chollet 2017, arXiv:1610.02357); `residual` two convolutions beside a shortcut (He et al. 2016, arXiv:1512.03385).
+    (Chollet 2017, arXiv:1610.02357); `residual` two convolutions beside a shortcut (He et al. 2016, arXiv:1512.03385);
+    `inverted` a shortcut between few channels, and `expansion` times as many inside, each convolved by itself (Sandler
+    et al. 2018, arXiv:1801.04381).
     kernel: side of the convolutions. stride: of the first unit. pool: side and stride of the max pooling, 1 for none.
     """
 
-    kind: Literal["plain", "separable", "residual"]
+    kind: Literal["plain", "separable", "residual", "inverted"]
     filters: Count
     repeats: Count
     kernel: Annotated[int, Field(ge=1, le=11)]
@@ -61,6 +69,13 @@ class Block(Section):
     norm: Norm
     activation: Activation
     dropout: Rate
+    expansion: Count | None = None
+
+    @model_validator(mode="after")
+    def _expands(self) -> "Block":
+        if (self.kind == "inverted") != (self.expansion is not None):
+            raise ValueError("expansion belongs to inverted blocks, all of them and no others")
+        return self
 
 
 class Dense(Section):
@@ -89,7 +104,7 @@ class Architecture(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> "Architecture":
-        height, width = self.input.height, self.input.width
+        height, width, channels = self.input.height, self.input.width, 3
         for number, block in enumerate(self.blocks):
             height, width = -(-height // block.stride), -(-width // block.stride)
             if min(height, width) < block.pool:
@@ -98,8 +113,10 @@ class Architecture(Section):
                     f"has shrunk to {height} x {width} there; take a larger input or pool less"
                 )
             height, width = height // block.pool, width // block.pool
-            if block.norm == "group" and block.filters % 8:
-                raise ValueError(f"blocks.{number} has {block.filters} filters; group norm needs a multiple of 8")
+            for filters in (block.filters, channels * (block.expansion or 8)):
+                if block.norm == "group" and filters % 8:
+                    raise ValueError(f"blocks.{number} has {filters} filters; group norm needs a multiple of 8")
+            channels = block.filters
         return self
 
 
@@ -119,6 +136,8 @@ def build(
     if (height, width) != (architecture.input.height, architecture.input.width):
         x = layers.Resizing(architecture.input.height, architecture.input.width, name="resize")(x)
     x = _augment(x, architecture.augmentation, seeds)
+    if architecture.input.scale == "symmetric":
+        x = layers.Rescaling(2, -1, name="symmetric")(x)
     for number, block in enumerate(architecture.blocks, 1):
         x = _block(x, block, f"block{number}", seeds)
     x = _head(x, architecture.head, seeds)
@@ -143,9 +162,18 @@ def from_json(text: str) -> keras.Model:
         ) from None
 
 
-def probabilities(model: keras.Model, posters: Iterable[npt.NDArray[np.uint8]]) -> npt.NDArray[np.float32]:
-    """The model's answers, `(n, genres)`, to batches of posters, each uint8 `(k, height, width, 3)`."""
-    return np.concatenate([np.asarray(model.predict_on_batch(batch), dtype=np.float32) for batch in posters])
+def for_prediction(model: keras.Model) -> keras.Model:
+    """The model, with the same layers, but for the augmentation, which does nothing at prediction and is not in ONNX."""
+
+    def call(layer: keras.layers.Layer, *inputs: Any, **options: Any) -> Any:
+        return inputs[0] if layer.name in AUGMENTATION else layer(*inputs, **options)
+
+    return keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=call)
+
+
+def probabilities(model: keras.Model, inputs: Iterable[npt.NDArray[Any]]) -> npt.NDArray[np.float32]:
+    """The model's answers, `(n, genres)`, to batches of its inputs, for posters uint8 `(k, height, width, 3)`."""
+    return np.concatenate([np.asarray(model.predict_on_batch(batch), dtype=np.float32) for batch in inputs])
 
 
 def _augment(x: keras.KerasTensor, augmentation: Augmentation, seeds: Seeds) -> keras.KerasTensor:
@@ -164,7 +192,7 @@ def _augment(x: keras.KerasTensor, augmentation: Augmentation, seeds: Seeds) -> 
 
 
 def _block(x: keras.KerasTensor, block: Block, name: str, seeds: Seeds) -> keras.KerasTensor:
-    unit = _residual if block.kind == "residual" else _convolution
+    unit = {"residual": _residual, "inverted": _inverted}.get(block.kind, _convolution)
     for number in range(1, block.repeats + 1):
         x = unit(x, block, block.stride if number == 1 else 1, f"{name}_unit{number}")
     if block.pool > 1:
@@ -199,6 +227,21 @@ def _residual(x: keras.KerasTensor, block: Block, stride: int, name: str) -> ker
     x = _convolution(x, block, 1, f"{name}_second", activate=False)
     x = layers.Add(name=f"{name}_add")([x, shortcut])
     return layers.Activation(block.activation, name=f"{name}_{block.activation}")(x)
+
+
+def _inverted(x: keras.KerasTensor, block: Block, stride: int, name: str) -> keras.KerasTensor:
+    assert block.expansion is not None
+    start, bias = x, block.norm == "none"
+    if block.expansion > 1:
+        x = layers.Conv2D(block.expansion * x.shape[-1], 1, use_bias=bias, name=f"{name}_expand_conv")(x)
+        x = _normalise(x, block.norm, f"{name}_expand_norm")
+        x = layers.Activation(block.activation, name=f"{name}_expand_{block.activation}")(x)
+    x = layers.DepthwiseConv2D(block.kernel, stride, padding="same", use_bias=bias, name=f"{name}_depthwise_conv")(x)
+    x = _normalise(x, block.norm, f"{name}_depthwise_norm")
+    x = layers.Activation(block.activation, name=f"{name}_depthwise_{block.activation}")(x)
+    x = layers.Conv2D(block.filters, 1, use_bias=bias, name=f"{name}_project_conv")(x)
+    x = _normalise(x, block.norm, f"{name}_project_norm")
+    return layers.Add(name=f"{name}_add")([x, start]) if x.shape == start.shape else x
 
 
 def _normalise(x: keras.KerasTensor, norm: Norm, name: str) -> keras.KerasTensor:

@@ -1,4 +1,4 @@
-"""Optimizers that Keras lacks."""
+"""Optimizers, with what Keras's lack."""
 
 import math
 from typing import Any
@@ -9,7 +9,31 @@ from postergenre.backend import keras
 RMS = 0.2
 
 
-class Muon(keras.optimizers.Muon):
+class TrunkRate:
+    """Lets an optimizer train the trunk with `trunk_share` of the rate that the head is trained with."""
+
+    trunk_share = 1.0
+
+    def build(self, variables: list[keras.Variable]) -> None:
+        super().build(variables)  # type: ignore[misc]
+        # Each step gets a variable of the backend, which knows its place but not its name.
+        self._of_trunk = [not variable.path.startswith(("dense", "genres")) for variable in variables]
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        if self._of_trunk[self._get_variable_index(variable)]:  # type: ignore[attr-defined]
+            learning_rate = learning_rate * self.trunk_share
+        super().update_step(gradient, variable, learning_rate)  # type: ignore[misc]
+
+
+class Adam(TrunkRate, keras.optimizers.Adam):
+    """Keras's."""
+
+
+class AdamW(TrunkRate, keras.optimizers.AdamW):
+    """Keras's."""
+
+
+class Muon(TrunkRate, keras.optimizers.Muon):
     """Muon for convolutions too (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/; arXiv:2502.16982).
 
     It makes each update orthogonal, so that rare directions of a kernel learn as fast as frequent ones. Keras's own

@@ -1,17 +1,20 @@
 """A trained network and all that it needs to answer: genres, thresholds, and the size and fit of posters."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from postergenre import architecture, files, images
-from postergenre.backend import keras
+from postergenre import files, images
 from postergenre.errors import InputError
-from postergenre.store import Store, batches
+from postergenre.onnx_model import OnnxModel
+
+if TYPE_CHECKING:
+    from postergenre.backend import keras
+    from postergenre.store import Store
 
 BATCH = 128
 TRAIN = "`dvc repro train`"
@@ -21,12 +24,12 @@ TRAIN = "`dvc repro train`"
 class Predictor:
     """Attributes:
 
-    model: uint8 `(n, height, width, 3)` to float32 `(n, genres)` in [0, 1]. thresholds: float64 `(genres,)`, from which
-    probability on a poster is said to have the genre. height, width, fit: how posters are brought to their size, as the
-    resize stage did it for training.
+    answer: uint8 `(n, height, width, 3)` to float32 `(n, genres)` in [0, 1]. thresholds: float64 `(genres,)`, from
+    which probability on a poster is said to have the genre. height, width, fit: how posters are brought to their size,
+    as the resize stage did it for training.
     """
 
-    model: keras.Model
+    answer: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
     genres: list[str]
     thresholds: npt.NDArray[np.float64]
     height: int
@@ -35,9 +38,9 @@ class Predictor:
 
     def predict(self, posters: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """The probabilities `(n, genres)` of posters uint8 `(n, height, width, 3)`."""
-        return architecture.probabilities(self.model, (posters[k : k + BATCH] for k in range(0, len(posters), BATCH)))
+        return np.concatenate([self.answer(posters[start : start + BATCH]) for start in range(0, len(posters), BATCH)])
 
-    def predict_store(self, store: Store, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    def predict_store(self, store: "Store", rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """The probabilities `(n, genres)` of the posters in these rows of a store.
 
         Raises:
@@ -48,7 +51,7 @@ class Predictor:
                 f"the posters are {store.height} x {store.width} and the network takes {self.height} x {self.width}; "
                 "run `dvc repro`"
             )
-        return architecture.probabilities(self.model, (store[piece] for piece in batches(rows, BATCH)))
+        return np.concatenate([self.answer(store[rows[start : start + BATCH]]) for start in range(0, len(rows), BATCH)])
 
     def predict_files(self, paths: Iterable[Path]) -> Iterator[tuple[Path, npt.NDArray[np.float32] | str]]:
         """Each path with its probabilities `(genres,)`, or with the reason why it has none; in their order.
@@ -83,25 +86,43 @@ class Predictor:
 
 
 def load(models: Path) -> Predictor:
-    """The network in a folder that the train stage wrote.
+    """The network in a folder that the train stage wrote, as ONNX.
 
     Raises:
         InputError: a file is missing, or they are not of one training.
     """
     known = about(models)
+    _check(models, "onnx", models / "model.onnx")
+    model = OnnxModel(models / "model.onnx")
+    return _assembled(model, model.shape, model.genres, known)
+
+
+def load_keras(models: Path) -> "keras.Model":
+    """The network in a folder that the train stage wrote, as Keras has it.
+
+    Raises:
+        InputError: a file is missing, or they are not of one training.
+    """
+    from postergenre import architecture
+
     weights, description = models / "weights.weights.h5", models / "architecture.json"
-    missing = next((file for file in (weights, description) if not file.is_file()), None)
-    if missing:
-        raise InputError(f"{missing} is missing; {TRAIN} writes it")
-    if files.sha256(weights, description) != files.read_json(models / "run.json", TRAIN).get("model"):
-        raise InputError(f"{models} is not one model: its weights are not those that run.json names; run {TRAIN}")
+    _check(models, "model", weights, description)
     model = architecture.from_json(description.read_text(encoding="utf-8"))
     model.load_weights(weights)
-    return assemble(model, known)
+    return model
+
+
+def of_keras(model: "keras.Model", about: dict[str, Any]) -> Predictor:
+    """A predictor from a Keras model and what `about` says.
+
+    Raises:
+        InputError: the model takes posters of another size, or has not one output for each genre.
+    """
+    return _assembled(model.predict_on_batch, tuple(model.input_shape[1:]), model.output_shape[-1], about)
 
 
 def about(models: Path) -> dict[str, Any]:
-    """What `assemble` needs beside the model itself, from a folder that the train stage wrote.
+    """What `of_keras` needs beside the model itself, from a folder that the train stage wrote.
 
     Raises:
         InputError: a file is missing, or not as the train stage writes it.
@@ -118,19 +139,28 @@ def about(models: Path) -> dict[str, Any]:
     return {"genres": genres, "thresholds": cuts, "resize": resize}
 
 
-def assemble(model: keras.Model, about: dict[str, Any]) -> Predictor:
-    """A predictor from a Keras model and what `about` says.
-
-    Raises:
-        InputError: the model takes posters of another size, or has not one output for each genre.
-    """
+def _assembled(
+    answer: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]],
+    shape: tuple[int, ...],
+    outputs: int,
+    about: dict[str, Any],
+) -> Predictor:
     genres, thresholds, resize = about["genres"], about["thresholds"], about["resize"]
     expected = (resize["height"], resize["width"], 3), len(genres)
-    found = tuple(model.input_shape[1:]), model.output_shape[-1]
-    if found != expected:
+    if (shape, outputs) != expected:
         raise InputError(
-            f"the network takes posters of {found[0]} and answers for {found[1]} genres, but {expected[0]} and "
+            f"the network takes posters of {shape} and answers for {outputs} genres, but {expected[0]} and "
             f"{expected[1]} genres were trained on; run {TRAIN}"
         )
     cuts = np.array([thresholds[genre] for genre in genres], dtype=np.float64)
-    return Predictor(model, genres, cuts, resize["height"], resize["width"], resize["fit"])
+    return Predictor(answer, genres, cuts, resize["height"], resize["width"], resize["fit"])
+
+
+def _check(models: Path, key: str, *parts: Path) -> None:
+    """The parts are there, and are those that run.json knows by their hash."""
+    missing = next((file for file in parts if not file.is_file()), None)
+    if missing:
+        raise InputError(f"{missing} is missing; {TRAIN} writes it")
+    if files.sha256(*parts) != files.read_json(models / "run.json", TRAIN).get(key):
+        names = " and ".join(file.name for file in parts)
+        raise InputError(f"{models} is not one model: {names} is not what run.json names; run {TRAIN}")

@@ -161,7 +161,7 @@ def load_model(uri: str, project: Path) -> predictor.Predictor:
         raise InputError(f"{uri} cannot be loaded from {_named()}: {_reason(error)}") from None
     if not about or "thresholds" not in about:
         raise InputError(f"{uri} carries no genres and thresholds; it was not logged by this project")
-    return predictor.assemble(model, about)
+    return predictor.of_keras(model, about)
 
 
 def _connect() -> None:
@@ -266,11 +266,11 @@ def _log_history(history: Path) -> None:
 
 
 def _log_model(models: Path) -> None:
-    answers = predictor.load(models)
-    posters = TensorSpec(np.dtype("uint8"), (-1, answers.height, answers.width, 3))
-    genres = TensorSpec(np.dtype("float32"), (-1, len(answers.genres)))
+    model = predictor.load_keras(models)
+    posters = TensorSpec(np.dtype("uint8"), (-1, *model.input_shape[1:]))
+    genres = TensorSpec(np.dtype("float32"), (-1, model.output_shape[-1]))
     mlflow.keras.log_model(
-        answers.model,
+        model,
         name="model",
         signature=ModelSignature(inputs=Schema([posters]), outputs=Schema([genres])),
         # Given, since MLflow would load the model in a process of its own to find them out.

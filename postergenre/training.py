@@ -5,64 +5,26 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from pydantic import Field
 from sklearn.metrics import average_precision_score
 from tqdm import tqdm
 
-from postergenre import architecture, files, splits
+from postergenre import architecture, files, onnx_model, pretrained, splits
 from postergenre.backend import keras
 from postergenre.errors import InputError
-from postergenre.optimizers import Muon
-from postergenre.params import Section
+from postergenre.losses import Loss, rarity
+from postergenre.optimizers import Adam, AdamW, Muon
+from postergenre.recipe import Network, Recipe, TrainParams
 from postergenre.splits import Split
-from postergenre.store import Store, batches
+from postergenre.store import Store
+from postergenre.store import batches as pieces
 
-Switch = Literal["auto"] | bool
-
-
-class TrainParams(Section):
-    """`train` in params.yaml, where each key is explained."""
-
-    network: str
-    seed: Annotated[int, Field(ge=0, lt=2**32)]
-    deterministic: bool
-    device: Literal["auto", "cpu", "gpu"]
-    mixed_precision: Switch
-    xla: Switch
-    threshold_shrinkage: Annotated[float, Field(ge=0)]
-
-
-class Recipe(Section):
-    """`networks.NAME.training`: how that network is trained.
-
-    schedule: of the learning rate after `warmup_epochs` of linear growth (cosine: Loshchilov and Hutter 2017,
-    arXiv:1608.03983). weight_decay: of AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101) and Muon, on kernels only.
-    patience: epochs without a better validation mAP before training stops.
-    frequency_bias: start from each genre's share.
-    """
-
-    epochs: Annotated[int, Field(ge=1)]
-    batch_size: Annotated[int, Field(ge=1)]
-    optimizer: Literal["adam", "adamw", "muon"]
-    learning_rate: Annotated[float, Field(gt=0)]
-    weight_decay: Annotated[float, Field(ge=0)]
-    schedule: Literal["constant", "cosine"]
-    warmup_epochs: Annotated[int, Field(ge=0)]
-    patience: Annotated[int, Field(ge=1)]
-    loss: Literal["bce"]
-    frequency_bias: bool
-
-
-class Network(Section):
-    """`networks.NAME`: an architecture and its training."""
-
-    architecture: architecture.Architecture
-    training: Recipe
+# What a network sees: posters by their rows in the store, or features of them.
+Inputs = Store | npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -77,21 +39,21 @@ class Data:
 
 
 class Batches(keras.utils.PyDataset):
-    """Posters uint8 `(n, height, width, 3)`, labels float32 `(n, genres)`, in an order that seed and epoch decide."""
+    """Inputs `(n, ...)` and labels float32 `(n, genres)`, in an order that seed and epoch decide."""
 
-    def __init__(self, store: Store, split: Split, batch_size: int, seed: int, epoch: int):
+    def __init__(self, inputs: Inputs, split: Split, batch_size: int, seed: int, epoch: int):
         # Two, for with one Keras 3.15 leaves the reading to tf.data's autotuner, whose thread may sleep for half a
         # minute before an epoch can end.
         super().__init__(workers=2)
-        self.store, self.split, self.batch_size, self.seed, self.epoch = store, split, batch_size, seed, epoch
+        self.inputs, self.split, self.batch_size, self.seed, self.epoch = inputs, split, batch_size, seed, epoch
         self._shuffle()
 
     def __len__(self) -> int:
         return -(-len(self.split.rows) // self.batch_size)
 
-    def __getitem__(self, number: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+    def __getitem__(self, number: int) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
         chosen = self.order[number * self.batch_size : (number + 1) * self.batch_size]
-        return self.store[self.split.rows[chosen]], self.split.labels[chosen].astype(np.float32)
+        return self.inputs[self.split.rows[chosen]], self.split.labels[chosen].astype(np.float32)
 
     def on_epoch_end(self) -> None:
         self.epoch += 1
@@ -158,10 +120,16 @@ class _EpochEnd(keras.callbacks.Callback):
     """Judges each epoch on the validation posters, keeps it, and stops after `patience` epochs without a better one."""
 
     def __init__(
-        self, data: Data, recipe: Recipe, checkpoint: Checkpoint, log_epoch: Callable[[int, dict[str, float]], None]
+        self,
+        inputs: Inputs,
+        val: Split,
+        recipe: Recipe,
+        checkpoint: Checkpoint,
+        log_epoch: Callable[[int, dict[str, float]], None],
     ):
         super().__init__()
-        self.data, self.recipe, self.checkpoint, self.log_epoch = data, recipe, checkpoint, log_epoch
+        self.inputs, self.val, self.recipe = inputs, val, recipe
+        self.checkpoint, self.log_epoch = checkpoint, log_epoch
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         loss = float((logs or {})["loss"])
@@ -170,7 +138,7 @@ class _EpochEnd(keras.callbacks.Callback):
                 f"the loss is {loss} after epoch {epoch + 1}; "
                 f"a learning_rate below {self.recipe.learning_rate} would help"
             )
-        labels, probabilities = self.data.val.labels, answers(self.model, self.data.store, self.data.val)
+        labels, probabilities = self.val.labels, answers(self.model, self.inputs, self.val)
         row = {
             "epoch": epoch + 1,
             "loss": loss,
@@ -271,54 +239,63 @@ def fit(
 ) -> keras.Model:
     """Train from the checkpoint's last finished epoch to the end; the model of the best epoch, in float32."""
     recipe = network.training
-    posters = Batches(data.store, data.train, recipe.batch_size, params.seed, checkpoint.epochs)
-    model = _built(network, params, data)
-    model.compile(
-        optimizer=optimizer(recipe, len(posters)),
-        loss="binary_crossentropy",
+    model = learner = _built(network, params, data)
+    inputs: Inputs = data.store
+    if network.trunk:
+        pretrained.prepare(model, network)
+    if network.frozen:
+        learner, inputs = pretrained.head(model), _features(model, data, checkpoint)
+    batches = Batches(inputs, data.train, recipe.batch_size, params.seed, checkpoint.epochs)
+    share = data.train.labels.mean(axis=0)
+    learner.compile(
+        optimizer=optimizer(network, len(batches)),
+        loss=Loss(recipe.loss, recipe.label_smoothing, rarity(share) if recipe.class_weights else np.ones_like(share)),
         jit_compile=params.xla,
         auto_scale_loss=True,
     )
     if checkpoint.epochs:
-        model.optimizer.build(model.trainable_variables)
-        model.load_weights(checkpoint.weights(checkpoint.epochs))
+        learner.optimizer.build(learner.trainable_variables)
+        learner.load_weights(checkpoint.weights(checkpoint.epochs))
     if not _finished(checkpoint, recipe):
         callbacks = [
             _EpochBegin(params.seed),
-            _EpochEnd(data, recipe, checkpoint, log_epoch),
-            _Progress(checkpoint, recipe.epochs, len(posters)),
+            _EpochEnd(inputs, data.val, recipe, checkpoint, log_epoch),
+            _Progress(checkpoint, recipe.epochs, len(batches)),
         ]
         # `shuffle` would shuffle the batches once more, by a global generator.
-        model.fit(
-            posters,
+        learner.fit(
+            batches,
             epochs=recipe.epochs,
             initial_epoch=checkpoint.epochs,
             callbacks=callbacks,
             shuffle=False,
             verbose=0,
         )
-    keras.config.set_dtype_policy("float32")
-    best = _built(network, params, data)
-    best.load_weights(checkpoint.weights(checkpoint.best_epoch))
-    return best
+    learner.load_weights(checkpoint.weights(checkpoint.best_epoch))
+    return _in_float32(model, network, params, data)
 
 
-def optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
-    """The recipe's optimizer; `steps` is the number of batches in an epoch."""
+def optimizer(network: Network, steps: int) -> keras.optimizers.Optimizer:
+    """The network's optimizer; `steps` is the number of batches in an epoch."""
+    recipe = network.training
     rate = _schedule(recipe, steps)
+    chosen: Adam | AdamW | Muon
     if recipe.optimizer == "adam":
-        return keras.optimizers.Adam(rate)
-    if recipe.optimizer == "muon":
+        chosen = Adam(rate)
+    elif recipe.optimizer == "muon":
         chosen = Muon(rate, recipe.weight_decay, exclude_layers=["genres"])
     else:
-        chosen = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
-    chosen.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        chosen = AdamW(rate, weight_decay=recipe.weight_decay)
+    if recipe.optimizer != "adam":
+        chosen.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    if network.trunk:
+        chosen.trunk_share = network.trunk.learning_rate / recipe.learning_rate
     return chosen
 
 
-def answers(model: keras.Model, store: Store, split: Split) -> npt.NDArray[np.float32]:
+def answers(model: keras.Model, inputs: Inputs, split: Split) -> npt.NDArray[np.float32]:
     """The model's probabilities `(n, genres)` for a split's posters."""
-    return architecture.probabilities(model, (store[rows] for rows in batches(split.rows, 128)))
+    return architecture.probabilities(model, (inputs[rows] for rows in pieces(split.rows, 128)))
 
 
 def write(
@@ -339,8 +316,10 @@ def write(
     model.summary(line_length=110, print_fn=lambda line: summary.append(line))
     (folder / "summary.txt").write_text("\n".join(summary) + "\n", encoding="utf-8")
     pd.DataFrame(checkpoint.history).to_csv(folder / "history.csv", index=False, float_format="%.6g")
+    onnx_model.export(model, folder / "model.onnx")
     facts = {
         "model": files.sha256(folder / "weights.weights.h5", folder / "architecture.json"),
+        "onnx": files.sha256(folder / "model.onnx"),
         "weights": int(model.count_params()),
         "best_epoch": checkpoint.best_epoch,
     }
@@ -358,6 +337,30 @@ def _built(network: Network, params: TrainParams, data: Data) -> keras.Model:
     return architecture.build(
         network.architecture, data.store.height, data.store.width, share, params.seed, f"postergenre_{params.network}"
     )
+
+
+def _in_float32(model: keras.Model, network: Network, params: TrainParams, data: Data) -> keras.Model:
+    """The model as it answers wherever it is loaded: without mixed precision, and all of it thawed."""
+    keras.config.set_dtype_policy("float32")
+    plain = _built(network, params, data)
+    plain.set_weights(model.get_weights())
+    return plain
+
+
+def _features(model: keras.Model, data: Data, checkpoint: Checkpoint) -> npt.NDArray[np.float32]:
+    """What the trunk sees in each poster that is trained or validated on, by its row in the store; kept for the run."""
+    file = checkpoint.folder / "features.npy"
+    if not file.exists():
+        trunk, rows = pretrained.trunk(model), np.concatenate([data.train.rows, data.val.rows])
+        features = np.zeros((len(data.store), trunk.output_shape[-1]), np.float32)
+        with tqdm(total=len(rows), unit=" posters", desc="features", disable=None) as bar:
+            for piece in pieces(rows, 128):
+                features[piece] = np.asarray(trunk.predict_on_batch(data.store[piece]))
+                bar.update(len(piece))
+        checkpoint.folder.mkdir(parents=True, exist_ok=True)
+        with files.replaced_file(file) as new, new.open("wb") as stream:
+            np.save(stream, features)
+    return np.load(file)  # type: ignore[no-any-return]
 
 
 def _finished(checkpoint: Checkpoint, recipe: Recipe) -> bool:

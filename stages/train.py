@@ -8,7 +8,7 @@ Params  train, networks.NAME
 
 from pathlib import Path
 
-from postergenre import errors, files, params, thresholds, tracking, training
+from postergenre import errors, files, params, recipe, thresholds, tracking, training
 
 RESIZED = Path("data/resized")
 DATASET = Path("data/dataset")
@@ -17,8 +17,8 @@ CHECKPOINTS = Path("checkpoints")
 
 
 def main() -> None:
-    train = params.load("train", training.TrainParams)
-    network = params.load(f"networks.{train.network}", training.Network)
+    train = params.load("train", recipe.TrainParams)
+    network = params.load(f"networks.{train.network}", recipe.Network)
     data = training.read_data(RESIZED, DATASET)
     device = training.prepare(train)
     about = training.about(network, train, data)

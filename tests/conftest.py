@@ -27,7 +27,8 @@ def _tracking_server_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as the train stage writes it, of a tiny network for three genres and posters of 24 x 16."""
     from postergenre import files, genres, params, training
-    from postergenre.training import Checkpoint, TrainParams
+    from postergenre.recipe import TrainParams
+    from postergenre.training import Checkpoint
     from tests.test_training import TRAIN, data, network
 
     folder = tmp_path_factory.mktemp("trained")

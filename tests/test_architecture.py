@@ -21,7 +21,7 @@ BLOCK = {
     "dropout": 0.1,
 }
 SMALL: dict[str, Any] = {
-    "input": {"height": 24, "width": 16},
+    "input": {"height": 24, "width": 16, "scale": "unit"},
     "augmentation": {"shift": 0.0, "brightness": 0.0, "contrast": 0.0, "horizontal_flip": False},
     "blocks": [BLOCK],
     "head": {"pooling": "average", "dropout": 0.0, "dense": []},
@@ -63,16 +63,17 @@ def test_posters_of_another_size_are_resized_inside() -> None:
     assert network.count_params() == built(shipped("seed"), 150, 100, genres=3).count_params()
 
 
-@pytest.mark.parametrize("name", ["seed", "resnet"])
+@pytest.mark.parametrize("name", ["seed", "resnet", "pretrained"])
 def test_every_layer_has_a_name_of_its_own_place(name: str) -> None:
     names = [layer.name for layer in built(shipped(name), 150, 100).layers]
     assert not [n for n in names if n.rsplit("_", 1)[-1].isdigit()]
 
 
-@pytest.mark.parametrize("kind", ["plain", "separable", "residual"])
+@pytest.mark.parametrize("kind", ["plain", "separable", "residual", "inverted"])
 @pytest.mark.parametrize("norm", ["none", "batch", "group", "layer"])
 def test_every_weight_gets_a_gradient(kind: str, norm: str) -> None:
     block = BLOCK | {"kind": kind, "norm": norm, "repeats": 2, "stride": 2, "dropout": 0.0, "activation": "gelu"}
+    block |= {"expansion": 8} if kind == "inverted" else {}
     network = built(small(blocks=[block], head={"pooling": "max", "dropout": 0.0, "dense": []}))
     before = [weight.numpy().copy() for weight in network.trainable_variables]
     network.compile(keras.optimizers.SGD(10.0), "binary_crossentropy")
@@ -126,12 +127,18 @@ def test_the_written_description_rebuilds_the_network() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"blocks": [BLOCK | {"kind": "dense"}]}, "'plain', 'separable' or 'residual'"),
+        ({"blocks": [BLOCK | {"kind": "dense"}]}, "'plain', 'separable', 'residual' or 'inverted'"),
+        ({"blocks": [BLOCK | {"kind": "inverted"}]}, "expansion belongs to inverted blocks"),
+        ({"blocks": [BLOCK | {"expansion": 2}]}, "expansion belongs to inverted blocks"),
         ({"blocks": [BLOCK | {"activation": "sine"}]}, "blocks.0.activation is 'sine'; it should be 'relu'"),
         ({"blocks": [BLOCK | {"filters": 0}]}, "blocks.0.filters is 0; it should be greater than or equal to 1"),
         ({"blocks": [BLOCK | {"dropout": 1.0}]}, "blocks.0.dropout is 1.0; it should be less than 1"),
         ({"blocks": [BLOCK | {"color": 1}]}, "blocks.0.color is not a known key"),
         ({"blocks": [BLOCK | {"norm": "group", "filters": 12}]}, "group norm needs a multiple of 8"),
+        (
+            {"blocks": [BLOCK | {"norm": "group", "kind": "inverted", "expansion": 2}]},
+            "blocks.0 has 6 filters; group norm needs a multiple of 8",
+        ),
         ({"blocks": []}, "blocks: List should have at least 1 item"),
         ({"blocks": [BLOCK] * 5}, "blocks.4 pools by 2 but an input of 24 x 16 has shrunk to 1 x 1 there"),
         ({"head": SMALL["head"] | {"pooling": "mean"}}, "'flatten', 'average' or 'max'"),

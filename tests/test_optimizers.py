@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from postergenre.backend import keras
-from postergenre.optimizers import Muon
+from postergenre.optimizers import Adam, AdamW, Muon
 
 RATE, DECAY = 0.01, 0.1
 
@@ -37,3 +37,22 @@ def test_the_rest_is_adamws(name: str, shape: tuple[int, ...]) -> None:
     muon = stepped(Muon(RATE, DECAY, ["genres"]), start, gradient, name)
     adamw = stepped(keras.optimizers.AdamW(RATE, weight_decay=DECAY), start, gradient, name)
     np.testing.assert_allclose(muon, adamw, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "optimizer", [Adam(RATE), AdamW(RATE, weight_decay=0.0), Muon(RATE, 0.0, ["genres"])], ids=lambda made: made.name
+)
+def test_the_trunk_learns_at_its_own_rate(optimizer: keras.optimizers.Optimizer) -> None:
+    optimizer.trunk_share = 0.25
+    inputs = keras.Input((6,))
+    outputs = keras.layers.Dense(4, name="genres")(keras.layers.Dense(6, name="block1_conv")(inputs))
+    model = keras.Model(inputs, outputs)
+    before = model.get_weights()
+    random = np.random.default_rng(3)
+    gradients = [random.normal(size=weight.shape).astype(np.float32) for weight in before]
+    optimizer.apply([keras.ops.convert_to_tensor(gradient) for gradient in gradients], model.trainable_variables)
+    steps = [np.abs(new - old).mean() for new, old in zip(model.get_weights(), before, strict=True)]
+    # A first step of Adam is as long as its rate, one of Muon about a fifth of that times the root of the side.
+    trunk_kernel = 0.25 * RATE * (1 if not isinstance(optimizer, Muon) else 0.2 * 6**0.5 * 0.33)
+    assert steps[0] == pytest.approx(trunk_kernel, rel=0.25)
+    assert steps[1:] == pytest.approx([0.25 * RATE, RATE, RATE], rel=1e-3)

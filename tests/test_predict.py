@@ -6,13 +6,14 @@ import re
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
-from postergenre import cli, images, predictor
+from postergenre import cli, images, onnx_model, predictor
 from postergenre.errors import InputError
 from tests import support
 from tests.support import encoded, picture
@@ -34,7 +35,8 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_one_command_answers_for_every_kind_of_picture(models: Path, pictures: Path, tmp_path: Path) -> None:
     command = ["predict", str(pictures), "missing.jpg", "--model", str(models), "--top", "2", "--csv", "t.csv"]
-    (tmp_path / "mlflow.py").write_text("raise ImportError('an answer should not wait for MLflow')")
+    for slow in ("keras", "mlflow", "pandas", "tensorflow"):
+        (tmp_path / f"{slow}.py").write_text(f"raise ImportError('an answer should not wait for {slow}')")
     done = support.run("postergenre", *command, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)})
     assert done.returncode == 1
     errors = done.stderr.splitlines()
@@ -197,11 +199,26 @@ def test_a_folder_of_two_trainings_is_refused(models: Path, tmp_path: Path) -> N
         predictor.load(copy)
 
 
-def test_weights_that_are_not_the_runs_are_refused(models: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "load"), [("model.onnx", predictor.load), ("weights.weights.h5", predictor.load_keras)]
+)
+def test_weights_that_are_not_the_runs_are_refused(models: Path, tmp_path: Path, name: str, load: Any) -> None:
     copy = shutil.copytree(models, tmp_path / "models")
-    os.truncate(copy / "weights.weights.h5", 1000)
-    with pytest.raises(InputError, match=r"is not one model: its weights are not those that run.json names"):
-        predictor.load(copy)
-    (copy / "weights.weights.h5").unlink()
-    with pytest.raises(InputError, match=r"weights\.weights\.h5 is missing; `dvc repro train` writes it"):
-        predictor.load(copy)
+    os.truncate(copy / name, 1000)
+    with pytest.raises(InputError, match=rf"is not one model: {name}.* is not what run\.json names"):
+        load(copy)
+    (copy / name).unlink()
+    with pytest.raises(InputError, match=rf"{name} is missing; `dvc repro train` writes it"):
+        load(copy)
+
+
+def test_onnx_answers_as_keras_does(models: Path) -> None:
+    posters = np.random.default_rng(1).integers(0, 256, (5, 24, 16, 3), dtype=np.uint8)
+    expected = predictor.load_keras(models).predict_on_batch(posters)
+    np.testing.assert_allclose(predictor.load(models).predict(posters), expected, atol=1e-4)
+
+
+def test_an_onnx_file_that_differs_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, models: Path) -> None:
+    monkeypatch.setattr(onnx_model.OnnxModel, "__call__", lambda self, posters: np.zeros((len(posters), 3)))
+    with pytest.raises(InputError, match="answers differently as ONNX"):
+        onnx_model.export(predictor.load_keras(models), tmp_path / "model.onnx")

