@@ -163,7 +163,7 @@ def from_json(text: str) -> keras.Model:
 
 
 def for_prediction(model: keras.Model) -> keras.Model:
-    """The model, with the same layers, but for the augmentation, which does nothing at prediction and is not in ONNX."""
+    """The model without augmentation, which does nothing at prediction and is not in ONNX; the layers are shared."""
 
     def call(layer: keras.layers.Layer, *inputs: Any, **options: Any) -> Any:
         return inputs[0] if layer.name in AUGMENTATION else layer(*inputs, **options)
