@@ -93,7 +93,7 @@ def test_the_logged_model_is_the_trained_one(
     client.create_model_version("posters", model.model_uri, run.id)
     client.set_registered_model_alias("posters", "champion", "1")
     posters = np.random.default_rng(0).integers(0, 256, (5, 24, 16, 3), dtype=np.uint8)
-    expected = predictor.load(models).predict(posters)
+    expected = predictor.load_keras(models).predict_on_batch(posters)
     loaded = mlflow.keras.load_model(model.model_uri)
     np.testing.assert_array_equal(loaded.predict(posters, verbose=0), expected)
     capfd.readouterr()
