@@ -166,7 +166,12 @@ def for_prediction(model: keras.Model) -> keras.Model:
     """The model without augmentation, which does nothing at prediction and is not in ONNX; the layers are shared."""
 
     def call(layer: keras.layers.Layer, *inputs: Any, **options: Any) -> Any:
-        return inputs[0] if layer.name in AUGMENTATION else layer(*inputs, **options)
+        if layer.name in AUGMENTATION:
+            return inputs[0]
+        if layer.name == "resize":
+            # Resizing takes itself to be training where nobody says otherwise, and all layers after it believe it.
+            options["training"] = False
+        return layer(*inputs, **options)
 
     return keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=call)
 

@@ -115,6 +115,17 @@ def test_augmentation_changes_posters_in_training_only() -> None:
     assert np.abs(np.asarray(seen(one, training=True)) - one / 255).max() > 0.01
 
 
+@pytest.mark.parametrize("height", [24, 36])
+def test_for_prediction_nothing_is_left_to_chance(height: int) -> None:
+    augmentation = {"shift": 0.2, "brightness": 0.2, "contrast": 0.2, "horizontal_flip": True}
+    network = built(small(augmentation=augmentation), height)
+    plain = architecture.for_prediction(network)
+    assert not [layer.name for layer in plain.layers if layer.name in augmentation | {"flip": 1}]
+    seen = posters(3, height)
+    # Called without saying whether it is training, as an export does.
+    np.testing.assert_allclose(plain(seen), network.predict_on_batch(seen), atol=1e-6)
+
+
 def test_the_written_description_rebuilds_the_network() -> None:
     network = built(small())
     again = architecture.from_json(network.to_json())
