@@ -1,14 +1,17 @@
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from postergenre import architecture, params, pretrained
+from postergenre import architecture, params, pretrained, training
 from postergenre.backend import keras
 from postergenre.errors import InputError
-from postergenre.recipe import Network
+from postergenre.recipe import Network, TrainParams
+from postergenre.training import Checkpoint
 from tests.data.efficientnet_lite0 import FIXTURE, pictures
 from tests.support import ROOT
+from tests.test_training import TRAIN, data
 
 SHIPPED: dict[str, Any] = params.read(ROOT / "params.yaml")["networks"]
 
@@ -83,3 +86,33 @@ def test_a_trunk_that_cannot_be_trained_so_is_refused(name: str, trunk: dict[str
     with pytest.raises(InputError) as error:
         network(name, **trunk)
     assert said in str(error.value)
+
+
+def test_a_frozen_trunk_is_looked_through_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    section = SHIPPED["pretrained"]
+    architecture_ = section["architecture"] | {"input": {"height": 32, "width": 32, "scale": "symmetric"}}
+    made = params.parse(
+        "networks.n",
+        Network,
+        section | {"architecture": architecture_, "training": section["training"] | {"epochs": 3, "batch_size": 8}},
+    )
+    train = params.parse("train", TrainParams, TRAIN)
+    training.prepare(train)
+
+    def interrupt(epoch: int, _: dict[str, float]) -> None:
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    whole = training.fit(made, train, data(), Checkpoint(tmp_path / "whole"), lambda *_: None)
+    with pytest.raises(KeyboardInterrupt):
+        training.fit(made, train, data(), Checkpoint(tmp_path / "broken"), interrupt)
+    monkeypatch.setattr(pretrained, "trunk", lambda model: pytest.fail("looked through the trunk again"))
+    monkeypatch.setattr(pretrained, "prepare", lambda model, network: None)
+    resumed = training.fit(made, train, data(), Checkpoint(tmp_path / "broken"), lambda *_: None)
+    monkeypatch.undo()
+    for one, other in zip(pretrained.head(whole).weights, pretrained.head(resumed).weights, strict=True):
+        np.testing.assert_array_equal(one.numpy(), other.numpy(), err_msg=one.path)
+    untouched = architecture.build(made.architecture, 24, 16, [0.5] * 3, 1, "net")
+    pretrained.load_imagenet(untouched)
+    for one, other in zip(pretrained.trunk(whole).weights, pretrained.trunk(untouched).weights, strict=True):
+        np.testing.assert_array_equal(one.numpy(), other.numpy(), err_msg=one.path)

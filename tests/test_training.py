@@ -52,6 +52,9 @@ class Posters:
         noise = random.integers(0, 90, (count, 24, 16, 3))
         self.pixels = (noise + 160 * self.labels[:, :1, None, None]).astype(np.uint8)
 
+    def __len__(self) -> int:
+        return len(self.pixels)
+
     def __getitem__(self, rows: Any) -> Any:
         return self.pixels[rows]
 
