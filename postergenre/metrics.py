@@ -17,6 +17,9 @@ Bools = npt.NDArray[np.bool_]
 # Posters times resamples that are worked on at once; they take some 100 MB, however many there are of both.
 BLOCK = 1 << 19
 
+# Of a reliability diagram, as many as Guo et al. took; of equal width.
+BINS = 15
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -52,6 +55,7 @@ METRICS = {
     "subset_accuracy": Metric("Subset accuracy", True, "Posters whose genres are all answered rightly"),
     "bce": Metric("Cross-entropy", False, "Per pair, in nats; probabilities are clipped to 1e-7", np.inf),
     "brier": Metric("Brier score", False, "Squared error of the probability, per pair"),
+    "ece": Metric("Calibration error", False, "How far probabilities are from the shares of true pairs that get them"),
 }
 
 
@@ -88,6 +92,7 @@ class Judge:
         self._decisions = {suffix: _Decisions(truth, said) for suffix, said in predicted.items()}
         self._genres = [_Ranking(truth[:, [g]], scores[:, [g]]) for g in range(labels.shape[1])]
         self._pairs = _Ranking(truth, scores)
+        self._reliability = _Reliability(truth, scores)
 
     def figures(self, drawn: npt.NDArray[np.integer]) -> dict[str, Floats]:
         """Every figure of `METRICS`, `(resamples,)`, NaN where it has no meaning.
@@ -109,6 +114,7 @@ class Judge:
         figures["map"] = _mean_of_numbers(areas["average_precision"])
         figures["roc_auc"] = _mean_of_numbers(areas["roc_auc"])
         figures["map_micro"] = self._pairs.areas(weights)[0]
+        figures["ece"] = self._reliability.error(weights)
         return {key: figures[key] for key in METRICS}
 
     def _areas(self, weights: Floats) -> dict[str, Floats]:
@@ -174,6 +180,41 @@ class _Decisions:
             "macro": _mean_of_numbers(np.where(true > 0, f1, np.nan).T),
             "weighted": _ratio((f1 * true).sum(axis=0), true.sum(axis=0)),
         }
+
+
+class _Reliability:
+    """Pairs by the bin that their score falls into; truth, scores: `(posters, genres)`."""
+
+    def __init__(self, truth: Bools, scores: Floats):
+        bins = _bins(scores)
+        posters = np.broadcast_to(np.arange(len(scores))[:, None], scores.shape)
+        excess = (scores - truth).ravel()
+        # Row k: by how much the scores of each poster's pairs in bin k exceed the truth.
+        self._excess = sparse.csr_array((excess, (bins.ravel(), posters.ravel())), shape=(BINS, len(scores)))
+        self._genres = scores.shape[1]
+
+    def error(self, weights: Floats) -> Floats:
+        """The expected calibration error `(resamples,)`."""
+        error: Floats = np.abs(self._excess @ weights).sum(axis=0) / (weights.sum(axis=0) * self._genres)
+        return error
+
+
+def expected_calibration_error(labels: npt.NDArray[np.uint8], probabilities: npt.NDArray[np.floating]) -> float:
+    """Over all pairs, both `(posters, genres)`: each bin's distance between mean probability and share of true pairs,
+    averaged by how many pairs it has (Guo et al. 2017, arXiv:1706.04599).
+    """
+    scores = probabilities.astype(np.float64)
+    return float(_Reliability(labels.astype(bool), scores).error(np.ones((len(labels), 1)))[0])
+
+
+def reliability(labels: npt.NDArray[np.uint8], probabilities: npt.NDArray[np.floating]) -> pd.DataFrame:
+    """A row per bin that has pairs: its middle, how many pairs, their mean probability, and which share is true."""
+    bins, scores = _bins(probabilities).ravel(), probabilities.astype(np.float64).ravel()
+    pairs = np.bincount(bins, minlength=BINS)
+    sums = (np.bincount(bins, values, BINS).astype(np.float64) for values in (scores, labels.ravel()))
+    means = [_ratio(total, pairs.astype(np.float64)) for total in sums]
+    columns = {"bin": (np.arange(BINS) + 0.5) / BINS, "pairs": pairs, "probability": means[0], "share": means[1]}
+    return pd.DataFrame(columns)[pairs > 0].reset_index(drop=True)
 
 
 def resamples(posters: int, count: int, seed: int) -> npt.NDArray[np.uint16]:
@@ -248,6 +289,12 @@ def per_genre(labels: npt.NDArray[np.uint8], answer: Answer, drawn: npt.NDArray[
     )
 
 
+def poster_ranking(labels: npt.NDArray[np.uint8], answer: Answer) -> Floats:
+    """LRAP of each poster, `(posters,)`."""
+    scores = np.broadcast_to(answer.probabilities, labels.shape).astype(np.float64)
+    return _ranks(labels.astype(bool), scores)["lrap"]
+
+
 def binary_cross_entropy(labels: npt.NDArray[Any], probabilities: npt.NDArray[np.floating]) -> Floats:
     """Of each pair, `(posters, genres)`, in nats; probabilities are clipped to 1e-7 from 0 and 1 as Keras does."""
     p = np.clip(probabilities.astype(np.float64), 1e-7, 1 - 1e-7)
@@ -297,6 +344,11 @@ def _hits(truth: Bools, scores: Floats, k: int) -> Floats:
     places, true_equals = k - above.sum(axis=1), (equal & truth).sum(axis=1)
     missed = comb(equal.sum(axis=1) - true_equals, places) / comb(equal.sum(axis=1), places)
     return np.where((above & truth).any(axis=1), 1.0, 1 - missed)
+
+
+def _bins(scores: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
+    """The bin of each score; 1 belongs to the last."""
+    return np.minimum((scores * BINS).astype(np.int64), BINS - 1)
 
 
 def _ratio(part: npt.NDArray[np.floating], whole: npt.NDArray[np.floating]) -> Floats:

@@ -2,8 +2,10 @@
 
 import base64
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +17,7 @@ from PIL import Image
 
 from postergenre import files, plots
 from postergenre.metrics import METRICS, binary_cross_entropy
-from postergenre.report import MODEL, Report, against_guessing, figures
+from postergenre.report import MODEL, TRUST, Report, against_guessing, figures
 
 # The figures in the order of the questions that they answer.
 QUESTIONS = {
@@ -35,13 +37,18 @@ QUESTIONS = {
         "f1_weighted_at_half",
         "f1_samples_at_half",
     ),
-    "Can its probabilities be trusted?": ("bce", "brier"),
+    "Do its probabilities say more than the genres' shares?": ("bce", "brier"),
 }
 HEADLINES = ("map", "roc_auc", "f1_macro", "top1_hit")
 
 # Width and height of what is drawn, in the units of the template's view boxes.
 CHART = (440, 180)
 CURVE = (100, 100)
+
+# Posters uint8 `(n, height, width, 3)` and a genre's number for each, to where they speak for it: `gradcam.heatmaps`.
+Heatmaps = Callable[[npt.NDArray[np.uint8], npt.NDArray[np.int64]], npt.NDArray[np.float32]]
+# How bright a poster stays where nothing speaks for the genre.
+DIM = 0.18
 
 
 @dataclass(frozen=True)
@@ -74,6 +81,26 @@ class Film:
 
 
 @dataclass(frozen=True)
+class Look:
+    """A test poster that is lit where it speaks for a genre. right: it has the genre; truth: the genres it has."""
+
+    title: str
+    picture: str
+    probability: float
+    right: bool
+    truth: str
+
+
+@dataclass(frozen=True)
+class Diagram:
+    """Probabilities across, shares of true pairs upwards. dots: x, y, radius, and what they say."""
+
+    title: str
+    error: str
+    dots: list[tuple[float, float, float, str]]
+
+
+@dataclass(frozen=True)
 class Chart:
     """Lines over epochs. series: name and points; ticks: place and text; best: the place of the epoch that was kept."""
 
@@ -84,8 +111,11 @@ class Chart:
     best: float
 
 
-def write(file: Path, report: Report, pictures: int) -> None:
-    """Write the report as one HTML file with up to `pictures` posters among the hits, and as many among the misses."""
+def write(file: Path, report: Report, pictures: int, heatmaps: Heatmaps) -> None:
+    """Write the report as one HTML file with up to `pictures` posters among the hits, and as many among the misses.
+
+    heatmaps: asked about two posters of each genre, if there are pictures at all.
+    """
     templates = Environment(
         loader=PackageLoader("postergenre"),
         autoescape=True,
@@ -106,6 +136,10 @@ def write(file: Path, report: Report, pictures: int) -> None:
         curves=_curves(report),
         charts=_charts(report),
         together=_together(report),
+        diagrams=_diagrams(report),
+        trust=_trust(report),
+        groups={kind: rows.to_dict("records") for kind, rows in report.groups.groupby("kind", sort=False)},
+        looks=_looks(report, heatmaps) if pictures else {},
         params=yaml.safe_dump(report.data.run["params"], sort_keys=False, allow_unicode=True, width=100),
     )
     with files.replaced_file(file) as new:
@@ -126,6 +160,69 @@ def films(report: Report, count: int) -> tuple[list[Film], list[Film]]:
     order = np.argsort(-gain, kind="stable")
     hits, misses = order[hit[order]][:count], order[~hit[order]][::-1][:count]
     return [_film(report, k, gain[k]) for k in hits], [_film(report, k, gain[k]) for k in misses]
+
+
+def _looks(report: Report, heatmaps: Heatmaps) -> dict[str, list[Look]]:
+    """By genre: the poster that has it and the one that has not of which the network is surest that it has."""
+    test, p = report.data.splits["test"], report.answers[MODEL].probabilities
+    chosen = [
+        (posters[p[posters, genre].argmax()], genre)
+        for genre in range(len(test.genres))
+        for posters in (np.flatnonzero(test.labels[:, genre] == right) for right in (1, 0))
+        if len(posters)
+    ]
+    posters, genres = np.transpose(chosen)
+    pixels = report.data.store[test.rows[posters]]
+    looks: dict[str, list[Look]] = {}
+    for poster, genre, plain, heat in zip(posters, genres, pixels, heatmaps(pixels, genres), strict=True):
+        imdb_id = test.imdb_ids[poster]
+        look = Look(
+            title=report.data.titles.get(imdb_id) or imdb_id,
+            picture=_data_uri(_lit(plain, heat)),
+            probability=float(p[poster, genre]),
+            right=bool(test.labels[poster, genre]),
+            truth=", ".join(test.genres[k] for k in np.flatnonzero(test.labels[poster])),
+        )
+        looks.setdefault(test.genres[genre], []).append(look)
+    return looks
+
+
+def _lit(pixels: npt.NDArray[np.uint8], heat: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    light = DIM + (1 - DIM) * heat[:, :, None]
+    return (pixels * light + 0.5).clip(0, 255).astype(np.uint8)
+
+
+def _diagrams(report: Report) -> list[Diagram]:
+    """Reliability before and after calibration (Niculescu-Mizil and Caruana 2005); an area is a share of the pairs."""
+    test = report.data.splits["test"]
+    errors = report.trust[report.trust["metric"] == "ece"].set_index("answer")["value"]
+    table = plots.reliability(test, {"before": report.uncalibrated, "after": report.answers[MODEL]})
+    return [
+        Diagram(
+            title=f"{name.capitalize()} calibration",
+            error=f"{errors[name]:.4f}",
+            dots=[_dot(row, test.labels.size) for row in rows.to_dict("records")],
+        )
+        for name, rows in ((name, table[table["calibration"] == name]) for name in ("before", "after"))
+    ]
+
+
+def _dot(row: dict[Any, Any], pairs: int) -> tuple[float, float, float, str]:
+    return (
+        round(100 * row["probability"], 1),
+        round(100 - 100 * row["share"], 1),
+        round(max(1.2, 9 * (row["pairs"] / pairs) ** 0.5), 2),
+        f"{row['pairs']:,} answers of {row['probability']:.0%} on average; true are {row['share']:.0%}",
+    )
+
+
+def _trust(report: Report) -> list[tuple[str, str, list[dict[Any, Any]]]]:
+    """Label and meaning of each figure that calibration is for; its value, low and high before and after."""
+    table = report.trust.set_index(["metric", "answer"])[["value", "low", "high"]]
+    cells = table.map("{:.4f}".format).to_dict("index")
+    return [
+        (METRICS[key].label, METRICS[key].about, [cells[key, name] for name in ("before", "after")]) for key in TRUST
+    ]
 
 
 def _film(report: Report, poster: int, gain: float) -> Film:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import precision_recall_curve
 
+from postergenre import metrics
 from postergenre.metrics import Answer
 from postergenre.splits import Split
 
@@ -13,10 +14,11 @@ from postergenre.splits import Split
 POINTS = 50
 
 
-def tables(splits: Mapping[str, Split], model: Answer) -> dict[str, pd.DataFrame]:
-    """Each table by the name of its file. model: its answer to the test posters."""
+def tables(splits: Mapping[str, Split], model: Answer, uncalibrated: Answer) -> dict[str, pd.DataFrame]:
+    """Each table by the name of its file. model, uncalibrated: answers to the test posters, also before calibration."""
     return {
         "precision_recall.csv": precision_recall(splits["test"], model),
+        "reliability.csv": reliability(splits["test"], {"before": uncalibrated, "after": model}),
         "genre_counts.csv": genre_counts(splits),
         "cooccurrence.csv": cooccurrence(splits),
     }
@@ -35,6 +37,14 @@ def precision_recall(test: Split, model: Answer) -> pd.DataFrame:
             kept = np.unique(np.linspace(0, len(corners) - 1, POINTS).round().astype(int))
             curves.append(corners.iloc[kept].assign(genre=genre))
     return pd.concat(curves, ignore_index=True).reindex(columns=["genre", "recall", "precision"])
+
+
+def reliability(test: Split, answers: Mapping[str, Answer]) -> pd.DataFrame:
+    """calibration, bin, pairs, probability, share: see `metrics.reliability`, of each answer by its name."""
+    tables = [metrics.reliability(test.labels, answer.probabilities) for answer in answers.values()]
+    named = [table.assign(calibration=name) for name, table in zip(answers, tables, strict=True)]
+    columns = ["calibration", "bin", "pairs", "probability", "share"]
+    return pd.concat(named, ignore_index=True).reindex(columns=columns)
 
 
 def genre_counts(splits: Mapping[str, Split]) -> pd.DataFrame:

@@ -9,12 +9,15 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from postergenre import baselines, files, manifest, metrics, plots, splits
+from postergenre import baselines, calibration, files, groups, manifest, metrics, plots, splits
+from postergenre.calibration import Calibration
 from postergenre.errors import InputError
 from postergenre.metrics import METRICS, Answer
 from postergenre.params import Section
 from postergenre.splits import Split
 from postergenre.store import Store
+
+TRAIN = "`dvc repro train`"
 
 # What the network is called among those who answer.
 MODEL = "model"
@@ -31,6 +34,10 @@ NOTES = {
 }
 
 
+# The figures that calibration is for.
+TRUST = ("bce", "brier", "ece")
+
+
 class EvaluateParams(Section):
     """`evaluate` in params.yaml, where each key is explained."""
 
@@ -41,11 +48,15 @@ class EvaluateParams(Section):
 
 @dataclass(frozen=True)
 class Data:
-    """What a report is about. splits: by name; titles: by IMDb id; run, history, summary: as training wrote them."""
+    """What a report is about.
+
+    splits: by name; titles: by IMDb id; calibration, run, history, summary: as training wrote them.
+    """
 
     store: Store
     splits: dict[str, Split]
     titles: dict[str, str]
+    calibration: Calibration
     run: dict[str, Any]
     history: pd.DataFrame
     summary: str
@@ -53,15 +64,20 @@ class Data:
 
 @dataclass(frozen=True)
 class Report:
-    """What was found. answers: to the test posters, by who gives them, the network's first; prior: the genre prior's.
+    """What was found. answers: to the test posters, by who gives them, the network's first.
 
-    comparison: see `metrics.compare`; genres: see `metrics.per_genre`, with each genre's posters per split.
+    uncalibrated: the network's answer before calibration; comparison: see `metrics.compare`; trust: the same, of
+    the answer before and after calibration; genres: see `metrics.per_genre`, with each genre's posters per split;
+    groups: see `groups.compare`.
     """
 
     data: Data
     answers: dict[str, Answer]
+    uncalibrated: Answer
     comparison: pd.DataFrame
+    trust: pd.DataFrame
     genres: pd.DataFrame
+    groups: pd.DataFrame
 
 
 def read_data(films: Path, resized: Path, dataset: Path, models: Path) -> Data:
@@ -72,16 +88,21 @@ def read_data(films: Path, resized: Path, dataset: Path, models: Path) -> Data:
     Raises:
         InputError: one of them is missing, or the model was trained on others than these.
     """
-    store, run = Store(resized), files.read_json(models / "run.json", "`dvc repro train`")
+    store, run = Store(resized), files.read_json(models / "run.json", TRAIN)
     read = {name: splits.read_split(dataset / f"{name}.csv") for name in splits.NAMES}
     if (run["data"]["store"], run["data"]["dataset"]) != (store.digest, splits.digest(dataset)):
         raise InputError(f"{models} was trained on another dataset than {dataset} and {resized} hold; run `dvc repro`")
+    try:
+        calibrated = calibration.read(files.read_json(models / "calibration.json", TRAIN), read["test"].genres)
+    except ValueError as error:
+        raise InputError(f"{models / 'calibration.json'} is {error}; run {TRAIN}") from None
     rows = manifest.read(films)
     held = rows[rows["status"] == "ok"]
     return Data(
         store=store,
         splits=read,
         titles=dict(zip(held["imdb_id"], held["title"], strict=True)),
+        calibration=calibrated,
         run=run,
         history=pd.read_csv(models / "history.csv"),
         summary=(models / "summary.txt").read_text(encoding="utf-8"),
@@ -94,32 +115,48 @@ def judge(data: Data, model: Answer, params: EvaluateParams) -> Report:
     shrinkage = data.run["params"]["train"]["threshold_shrinkage"]
     answers = {MODEL: model} | baselines.answers(train, val, shrinkage)
     drawn = metrics.resamples(len(test.rows), params.bootstrap, params.seed)
+    uncalibrated = Answer(data.calibration.before(model.probabilities), model.thresholds)
+    comparison = metrics.compare(test.labels, answers, drawn)
+    before = metrics.compare(test.labels, {"before": uncalibrated}, drawn)
+    after = comparison[comparison["answer"] == MODEL].assign(answer="after")
+    trust = pd.concat([before, after], ignore_index=True)
     genres = metrics.per_genre(test.labels, model, drawn)
     for place, name in enumerate(splits.NAMES):
         genres.insert(place, name, data.splits[name].labels.sum(axis=0, dtype=np.int64))
     genres.insert(0, "genre", test.genres)
-    return Report(data, answers, metrics.compare(test.labels, answers, drawn), genres)
+    return Report(
+        data=data,
+        answers=answers,
+        uncalibrated=uncalibrated,
+        comparison=comparison,
+        trust=trust[trust["metric"].isin(TRUST)],
+        genres=genres,
+        groups=groups.compare(test, data.titles, answers, drawn),
+    )
 
 
 def write(folder: Path, report: Report) -> None:
-    """Write metrics.json, comparison.csv, per_genre.csv and plots/ into `folder`, each whole."""
+    """Write metrics.json, comparison.csv, per_genre.csv, groups.csv and plots/ into `folder`, each whole."""
     files.write_json(folder / "metrics.json", figures(report))
-    for name, table in (("comparison.csv", report.comparison), ("per_genre.csv", report.genres)):
-        with files.replaced_file(folder / name) as file:
+    for name, table in (("comparison", report.comparison), ("per_genre", report.genres), ("groups", report.groups)):
+        with files.replaced_file(folder / f"{name}.csv") as file:
             _write_table(file, table)
     with files.replaced_folder(folder / "plots") as plots_folder:
-        for name, table in plots.tables(report.data.splits, report.answers[MODEL]).items():
+        for name, table in plots.tables(report.data.splits, report.answers[MODEL], report.uncalibrated).items():
             _write_table(plots_folder / name, table)
 
 
 def figures(report: Report) -> dict[str, float | int]:
     """The network's figures by their key in `METRICS`, but for those without a meaning, and how much was judged.
 
-    Averages over genres are over those with test posters: `genres_judged` of the `genres`.
+    Those that calibration is for also as they were before it, such as `ece_uncalibrated`. Averages over genres are over
+    those with test posters: `genres_judged` of the `genres`.
     """
     values = report.comparison[report.comparison["answer"] == MODEL].set_index("metric")["value"]
+    before = report.trust[report.trust["answer"] == "before"].set_index("metric")["value"]
     test = report.data.splits["test"]
     return {key: round(float(values[key]), 6) for key in METRICS if not np.isnan(values[key])} | {
+        **{f"{key}_uncalibrated": round(float(before[key]), 6) for key in TRUST},
         "test_posters": len(test.rows),
         "genres": len(test.genres),
         "genres_judged": int(test.labels.any(axis=0).sum()),

@@ -247,7 +247,8 @@ def _log_training(models: Path) -> None:
     if MODEL in _active().data.tags:
         return
     _log_history(models / "history.csv")
-    for name in ("genres.json", "thresholds.json", "summary.txt", "history.csv", "run.json", "architecture.json"):
+    small = ("genres", "calibration", "thresholds", "run", "architecture")
+    for name in (*(f"{stem}.json" for stem in small), "summary.txt", "history.csv"):
         mlflow.log_artifact(str(models / name), "models")
     for file in (params.FILE, Path("dvc.lock")):
         if file.exists():

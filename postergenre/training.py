@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from postergenre import architecture, files, onnx_model, pretrained, splits
 from postergenre.backend import keras
+from postergenre.calibration import Calibration, described
 from postergenre.errors import InputError
 from postergenre.losses import Loss, rarity
 from postergenre.optimizers import Adam, AdamW, Muon
@@ -302,16 +303,20 @@ def write(
     folder: Path,
     model: keras.Model,
     checkpoint: Checkpoint,
+    calibration: Calibration,
     thresholds: npt.NDArray[np.float64],
     genres: Path,
     about: dict[str, Any],
 ) -> None:
-    """Write `models/`. thresholds: `(genres,)`; genres: the dataset's genres.json; about: see `about`."""
+    """Write `models/`. model: with the calibration worked in; thresholds: `(genres,)`, of calibrated probabilities;
+    genres: the dataset's genres.json; about: see `about`.
+    """
     model.save_weights(folder / "weights.weights.h5")
     (folder / "architecture.json").write_text(model.to_json(indent=1) + "\n", encoding="utf-8")
     (folder / "genres.json").write_bytes(genres.read_bytes())
     names = files.read_json(genres, "`dvc repro dataset`")["genre2id"]
     files.write_json(folder / "thresholds.json", {name: round(float(thresholds[k]), 6) for name, k in names.items()})
+    files.write_json(folder / "calibration.json", described(calibration, sorted(names, key=names.__getitem__)))
     summary: list[str] = []
     model.summary(line_length=110, print_fn=lambda line: summary.append(line))
     (folder / "summary.txt").write_text("\n".join(summary) + "\n", encoding="utf-8")

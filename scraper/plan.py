@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
-import pandas as pd
+import numpy as np
+import numpy.typing as npt
 from pydantic import Field, field_validator
 
 from postergenre import catalogue, files, manifest
@@ -106,18 +107,12 @@ class Plan:
         Raises:
             InputError: it is none.
         """
-        # Numbers alone, for the same reason.
+        # Numbers alone, and no table of them: a million rows would cost 100 MB.
         numbers, linked = array("I"), array("b")
         for film in catalogue.read(file):
             numbers.append(int(film.imdb_id[2:] or 0))
             linked.append(bool(sources(film, params)))
-        table = pd.DataFrame({"film": numbers, "linked": linked}, index=range(1, len(numbers) + 1))
-        table = table[(table["film"] > 0) & table["film"].duplicated(keep=False)]
-        first = table.sort_values("linked", ascending=False, kind="stable").drop_duplicates("film")
-        standing = dict(zip(first["film"], first.index, strict=True))
-        rows = zip(table.index, table["film"], strict=True)
-        repeats = {row: standing[film] for row, film in rows if row != standing[film]}
-        return cls(file, params, repeats, files.sha256(file))
+        return cls(file, params, _repeats(np.asarray(numbers), np.asarray(linked)), files.sha256(file))
 
     def wanted(self, held: Downloads) -> Iterator[list[Source]]:
         """For each film that lacks its poster, the sources that have not said yet that they have none.
@@ -136,6 +131,16 @@ class Plan:
         """
         if files.sha256(self.file) != self.digest:
             raise InputError(f"{self.file} changed during the crawl; what came is kept, `dvc repro` goes on from there")
+
+
+def _repeats(films: npt.NDArray[np.unsignedinteger], linked: npt.NDArray[np.signedinteger]) -> dict[int, int]:
+    """`Plan.repeats` from each row's IMDb number, 0 for none, and whether it has a link."""
+    order = np.lexsort((-linked, films))  # by film, those with a link first, each in the catalogue's order
+    ordered = films[order]
+    first = np.append(True, ordered[1:] != ordered[:-1])
+    standing = order[np.maximum.accumulate(np.where(first, np.arange(len(films)), 0))]
+    again = ~first & (ordered > 0)
+    return dict(zip((order[again] + 1).tolist(), (standing[again] + 1).tolist(), strict=True))
 
 
 def _wanted(places: Sequence[Source], params: ScrapeParams, held: Downloads) -> list[Source]:

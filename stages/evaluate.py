@@ -1,13 +1,14 @@
 """evaluate: judge the network on the untouched test posters, beside what guessing scores.
 
 Reads   data/posters/manifest.csv, data/resized/, data/dataset/, models/
-Writes  reports/: metrics.json, comparison.csv, per_genre.csv, plots/, report.html
+Writes  reports/: metrics.json, comparison.csv, per_genre.csv, groups.csv, plots/, report.html, model_card.md
 Params  evaluate
 """
 
+from functools import partial
 from pathlib import Path
 
-from postergenre import errors, metrics, page, params, predictor, report, tracking
+from postergenre import card, errors, gradcam, metrics, page, params, predictor, report, tracking
 
 MANIFEST = Path("data/posters/manifest.csv")
 RESIZED = Path("data/resized")
@@ -23,7 +24,9 @@ def main() -> None:
     probabilities = network.predict_store(data.store, data.splits["test"].rows)
     judged = report.judge(data, metrics.Answer(probabilities, network.thresholds), evaluate)
     report.write(OUTPUT, judged)
-    page.write(OUTPUT / "report.html", judged, evaluate.pictures)
+    card.write(OUTPUT / "model_card.md", judged)
+    heatmaps = partial(gradcam.heatmaps, predictor.load_keras(MODELS))
+    page.write(OUTPUT / "report.html", judged, evaluate.pictures, heatmaps)
     with tracking.evaluation_run(MODELS) as run:
         run.log_evaluation(OUTPUT)
     print(report.results_table(judged.comparison))

@@ -1,14 +1,15 @@
 """train: train the chosen network and keep its best epoch.
 
 Reads   data/resized/, data/dataset/
-Writes  models/: weights.weights.h5, architecture.json, genres.json, thresholds.json, summary.txt, history.csv, run.json
+Writes  models/: weights.weights.h5, architecture.json, model.onnx, genres.json, calibration.json, thresholds.json,
+        summary.txt, history.csv, run.json
 Keeps   checkpoints/, outside DVC: an interrupted training goes on from its last finished epoch
 Params  train, networks.NAME
 """
 
 from pathlib import Path
 
-from postergenre import errors, files, params, recipe, thresholds, tracking, training
+from postergenre import calibration, errors, files, params, recipe, thresholds, tracking, training
 
 RESIZED = Path("data/resized")
 DATASET = Path("data/dataset")
@@ -27,11 +28,12 @@ def main() -> None:
     with tracking.training_run(about, checkpoint.run_id) as run:
         checkpoint.save_run(run.id)
         model = training.fit(network, train, data, checkpoint, run.log_epoch)
-        chosen = thresholds.fit(
-            data.val.labels, training.answers(model, data.store, data.val), train.threshold_shrinkage
-        )
+        answers = training.answers(model, data.store, data.val)
+        calibrated = calibration.fit(data.val.labels, answers)
+        calibration.work_in(model, calibrated)
+        chosen = thresholds.fit(data.val.labels, calibrated.after(answers), train.threshold_shrinkage)
         with files.replaced_folder(OUTPUT) as folder:
-            training.write(folder, model, checkpoint, chosen, DATASET / "genres.json", about)
+            training.write(folder, model, checkpoint, calibrated, chosen, DATASET / "genres.json", about)
         run.log_training(OUTPUT)
     files.remove(checkpoint.folder)
 

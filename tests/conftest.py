@@ -27,6 +27,7 @@ def _tracking_server_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as the train stage writes it, of a tiny network for three genres and posters of 24 x 16."""
     from postergenre import files, genres, params, training
+    from postergenre.calibration import Calibration
     from postergenre.recipe import TrainParams
     from postergenre.training import Checkpoint
     from tests.test_training import TRAIN, data, network
@@ -38,7 +39,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     files.write_json(folder / "genres.json", genres.vocabulary(["A", "B", "C"]))
     about = training.about(network(), train, data())
     (folder / "models").mkdir()
-    training.write(folder / "models", model, checkpoint, np.array([0.4, 0.5, 0.6]), folder / "genres.json", about)
+    none, cuts = Calibration("none", np.ones(3), np.zeros(3), {}), np.array([0.4, 0.5, 0.6])
+    training.write(folder / "models", model, checkpoint, none, cuts, folder / "genres.json", about)
     return folder / "models"
 
 

@@ -3,6 +3,7 @@ from itertools import permutations
 import numpy as np
 import numpy.typing as npt
 import pytest
+from scipy.special import expit
 from sklearn import metrics as sklearn_metrics
 
 from postergenre import baselines, metrics, thresholds
@@ -28,6 +29,16 @@ def figures(labels: Labels, answer: Answer) -> dict[str, float]:
     return {key: float(values[0]) for key, values in Judge(labels, answer).figures(ones).items()}
 
 
+def calibration_error(labels: Labels, scores: Floats) -> float:
+    """The sum over fifteen bins as its paper has it, |B| / n * |acc(B) - conf(B)|; scikit-learn has none."""
+    total = 0.0
+    for number in range(15):
+        held = (scores >= number / 15) & ((scores < (number + 1) / 15) | (number == 14))
+        if held.any():
+            total += held.mean() * abs(labels[held].mean() - scores[held].mean())
+    return total
+
+
 def reference(labels: Labels, scores: Floats) -> dict[str, float]:
     """What scikit-learn says, on the genres for which it can say something."""
     with_positives = labels.any(axis=0)
@@ -45,6 +56,7 @@ def reference(labels: Labels, scores: Floats) -> dict[str, float]:
         "subset_accuracy": sklearn_metrics.accuracy_score(labels, said),
         "bce": sklearn_metrics.log_loss(labels.ravel(), clipped.ravel()),
         "brier": sklearn_metrics.brier_score_loss(labels.ravel(), scores.ravel()),
+        "ece": calibration_error(labels, scores),
     }
     for suffix, answered in (("", said), ("_at_half", at_half)):
         for average in ("micro", "macro", "weighted", "samples"):
@@ -111,6 +123,7 @@ def test_the_constant_drama_comedy_by_hand() -> None:
             "binary_accuracy": 5 / 9,
             "subset_accuracy": 1 / 3,
             "bce": -4 / 9 * np.log(1e-7) - 5 / 9 * np.log(1 - 1e-7),
+            "ece": (2 / 3 * abs(3 / 6 - 1)) + 1 / 3 * abs(1 / 3 - 0),
             "brier": 4 / 9,
         }
     )
@@ -183,9 +196,9 @@ def test_the_interval_of_map_holds_the_true_value_where_plain_percentiles_do_not
 
     def draw(n: int) -> tuple[Labels, Floats]:
         labels = (random.random((n, 15)) < prevalence).astype(np.uint8)
-        return labels, random.normal(size=labels.shape) + strength * labels
+        return labels, expit(random.normal(size=labels.shape) + strength * labels)
 
-    cuts = np.zeros(15)
+    cuts = np.full(15, 0.5)
     labels, scores = draw(60_000)
     true = figures(labels, Answer(scores, cuts))["map"]
     mirrored, plain = [], []
@@ -231,3 +244,13 @@ def test_a_single_genre_has_no_constant_of_two() -> None:
     answers = baselines.answers(one, one, shrinkage=2)
     assert list(answers) == ["no genre", "genre prior", "{Drama}", "all genres"]
     assert figures(one.labels, answers["{Drama}"])["top3_hit"] == 0.5
+
+
+def test_the_reliability_diagram_counts_every_pair_in_its_bin() -> None:
+    labels, scores = np.array([[1, 0], [1, 0], [0, 1]], np.uint8), np.array([[1.0, 0.02], [0.96, 0.04], [0.5, 0.5]])
+    table = metrics.reliability(labels, scores)
+    assert table["pairs"].tolist() == [2, 2, 2]
+    assert table["bin"].tolist() == pytest.approx([0.5 / 15, 7.5 / 15, 14.5 / 15])
+    assert table["probability"].tolist() == pytest.approx([0.03, 0.5, 0.98])
+    assert table["share"].tolist() == pytest.approx([0, 0.5, 1])
+    assert metrics.expected_calibration_error(labels, scores) == pytest.approx((0.03 + 0 + 0.02) / 3)

@@ -97,6 +97,7 @@ def test_one_command_makes_everything(whole: Path) -> None:
         "weights.weights.h5",
         "architecture.json",
         "genres.json",
+        "calibration.json",
         "thresholds.json",
         "summary.txt",
         "history.csv",
@@ -201,6 +202,21 @@ def test_stages_run_by_hand_refuse_what_others_made(whole: Path, tmp_path: Path)
         assert done.returncode == 1
         assert done.stderr.startswith("error: ")
         assert said in done.stderr
+
+
+def test_test_labels_decide_no_weight_calibration_or_threshold(whole: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(whole, tmp_path / "copy", symlinks=True)
+    names = ("weights.weights.h5", "calibration.json", "thresholds.json", "history.csv")
+    before = [(folder / "models" / name).read_bytes() for name in names]
+    file = folder / "data/dataset/test.csv"
+    test = pd.read_csv(file)
+    test[list(GENRES)] = test[list(GENRES)].to_numpy()[::-1]
+    file.unlink()
+    test.to_csv(file, index=False)
+    done = support.run("python", "-m", "stages.train", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert (folder / "models/run.json").read_bytes() != (whole / "models/run.json").read_bytes()
+    assert [(folder / "models" / name).read_bytes() for name in names] == before
 
 
 def test_an_outside_split_is_rebuilt_exactly(whole: Path, tmp_path: Path, site: Site) -> None:

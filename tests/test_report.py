@@ -5,14 +5,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from postergenre import files, genres, manifest, page, params, plots, report, splits
+from postergenre import calibration, card, files, genres, manifest, page, params, plots, report, splits
+from postergenre.calibration import Calibration
 from postergenre.errors import InputError
 from postergenre.metrics import METRICS, Answer
 from postergenre.report import Data, EvaluateParams, Report
 
 PARAMS = EvaluateParams(bootstrap=100, seed=1, pictures=4)
 GENRES = ["Comedy", "Drama", "Film-Noir & <em>"]
-TITLE = '<script>alert("1")</script>'
+TITLE = '<script>alert("1")</script> (1987)'
 POSTERS = {"train": 40, "val": 20, "test": 30}
 
 
@@ -42,6 +43,8 @@ def project(root: Path) -> Path:
     films.to_csv(root / "posters/manifest.csv", index=False, columns=manifest.COLUMNS)
     write_store(root / "resized", films["imdb_id"].tolist())
     files.write_json(root / "dataset/genres.json", genres.vocabulary(GENRES))
+    known = Calibration("temperature", np.full(3, 2.0), np.zeros(3), {"none": 0.6, "temperature": 0.5, "platt": 0.55})
+    files.write_json(root / "models/calibration.json", calibration.described(known, GENRES))
     write_model(root)
     return root
 
@@ -62,14 +65,22 @@ def write_model(root: Path) -> None:
     run = {
         "weights": 1234,
         "best_epoch": 2,
-        "params": {"train": {"network": "tiny", "threshold_shrinkage": 20}},
+        "params": {"train": {"network": "tiny", "threshold_shrinkage": 20}, "network": {"trunk": None}},
         "data": {"store": "a" * 64, "dataset": splits.digest(root / "dataset")},
+        "backend": {"name": "tensorflow", "keras": "3"},
     }
     files.write_json(root / "models/run.json", run)
 
 
 def read(root: Path) -> Data:
     return report.read_data(root / "posters/manifest.csv", root / "resized", root / "dataset", root / "models")
+
+
+def heatmaps(posters: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """The upper half speaks for every genre."""
+    heat = np.zeros_like(posters[..., 0], np.float32)
+    heat[:, : posters.shape[1] // 2] = 1
+    return heat
 
 
 def answer(data: Data) -> Answer:
@@ -88,7 +99,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Report:
 @pytest.fixture(scope="module")
 def html(judged: Report, tmp_path_factory: pytest.TempPathFactory) -> str:
     file = tmp_path_factory.mktemp("html") / "report.html"
-    page.write(file, judged, PARAMS.pictures)
+    page.write(file, judged, PARAMS.pictures, heatmaps)
     return file.read_text(encoding="utf-8")
 
 
@@ -111,7 +122,8 @@ def test_impossible_params_are_refused(wrong: dict[str, int]) -> None:
 def test_the_folder_holds_every_figure_for_every_answer(judged: Report, tmp_path: Path) -> None:
     report.write(tmp_path, judged)
     found = files.read_json(tmp_path / "metrics.json", "the test")
-    assert set(found) == set(METRICS) | {"test_posters", "genres", "genres_judged"}
+    before = {"bce_uncalibrated", "brier_uncalibrated", "ece_uncalibrated"}
+    assert set(found) == set(METRICS) | before | {"test_posters", "genres", "genres_judged"}
     assert (found["test_posters"], found["genres"], found["genres_judged"]) == (30, 3, 3)
     comparison = pd.read_csv(tmp_path / "comparison.csv")
     assert list(comparison.columns) == ["answer", "metric", "value", "low", "high"]
@@ -124,6 +136,7 @@ def test_the_folder_holds_every_figure_for_every_answer(judged: Report, tmp_path
         assert per_genre[name].tolist() == labels(name).sum(axis=0).tolist()
     assert {file.name for file in (tmp_path / "plots").iterdir()} == {
         "precision_recall.csv",
+        "reliability.csv",
         "genre_counts.csv",
         "cooccurrence.csv",
     }
@@ -133,9 +146,10 @@ def test_the_same_posters_give_the_same_bytes(judged: Report, tmp_path: Path) ->
     for name in ("one", "two"):
         again = report.judge(judged.data, answer(judged.data), PARAMS)
         report.write(tmp_path / name, again)
-        page.write(tmp_path / name / "report.html", again, PARAMS.pictures)
+        page.write(tmp_path / name / "report.html", again, PARAMS.pictures, heatmaps)
+        card.write(tmp_path / name / "model_card.md", again)
     written = sorted(file.relative_to(tmp_path / "one") for file in (tmp_path / "one").rglob("*") if file.is_file())
-    assert len(written) == 7
+    assert len(written) == 10
     for file in written:
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 
@@ -143,7 +157,9 @@ def test_the_same_posters_give_the_same_bytes(judged: Report, tmp_path: Path) ->
 def test_the_page_asks_for_nothing_outside_itself(html: str, judged: Report) -> None:
     assert "://" not in html
     sources = re.findall(r'(?:src|href)\s*=\s*"([^"]*)"', html)
-    assert len(sources) == sum(map(len, page.films(judged, PARAMS.pictures))) > PARAMS.pictures
+    shown = sum(map(len, page.films(judged, PARAMS.pictures)))
+    assert len(sources) == shown + 2 * len(GENRES)
+    assert shown > PARAMS.pictures
     assert all(source.startswith("data:image/jpeg;base64,") for source in sources)
     assert not re.search(r"<(script|link|iframe|object)|@import|url\(", html)
 
@@ -178,10 +194,69 @@ def test_a_genre_without_test_posters_is_shown_as_such(judged: Report, tmp_path:
     bare = splits.Split(test.imdb_ids, test.rows, test.genres, test.labels * np.array([1, 1, 0], dtype=np.uint8))
     data = Data(**{**vars(judged.data), "splits": {**judged.data.splits, "test": bare}})
     found = report.judge(data, answer(data), PARAMS)
-    page.write(tmp_path / "report.html", found, 2)
+    page.write(tmp_path / "report.html", found, 2, heatmaps)
     assert (tmp_path / "report.html").read_text().count("no test poster") == 1
     assert report.figures(found)["genres_judged"] == 2
     assert set(plots.precision_recall(bare, answer(data))["genre"]) == {"Comedy", "Drama"}
+
+
+def test_figures_before_calibration_are_those_of_the_probabilities_before_it(judged: Report) -> None:
+    found, test = report.figures(judged), judged.data.splits["test"]
+    p = judged.answers["model"].probabilities
+    before = 1 / (1 + np.exp(-np.log(p / (1 - p)) / 2))
+    assert found["brier"] == pytest.approx(np.mean((p - test.labels) ** 2), abs=1e-6)
+    assert found["brier_uncalibrated"] == pytest.approx(np.mean((before - test.labels) ** 2), abs=1e-6)
+
+
+def test_a_calibration_of_other_genres_is_refused(tmp_path: Path) -> None:
+    root = project(tmp_path)
+    file = root / "models/calibration.json"
+    file.write_text(file.read_text().replace("Drama", "Western"))
+    with pytest.raises(
+        InputError, match=r"calibration\.json is no calibration of these genres .*run `dvc repro train`$"
+    ):
+        read(root)
+
+
+def test_posters_are_lit_where_the_genre_comes_from_and_right_ones_come_first(judged: Report) -> None:
+    looks = page._looks(judged, heatmaps)
+    assert list(looks) == GENRES
+    p, truth = judged.answers["model"].probabilities, labels("test")
+    for genre, (right, wrong) in enumerate(looks.values()):
+        assert (right.right, wrong.right) == (True, False)
+        assert right.probability == pytest.approx(p[truth[:, genre] == 1, genre].max())
+        assert wrong.probability == pytest.approx(p[truth[:, genre] == 0, genre].max())
+    white = np.full((12, 8, 3), 255, np.uint8)
+    lit = page._lit(white, heatmaps(white[None], np.array([0]))[0])
+    assert lit[0].min() == 255
+    assert lit[-1].max() == round(255 * page.DIM)
+
+
+def test_groups_are_of_genre_counts_and_decades(judged: Report) -> None:
+    groups = judged.groups
+    assert groups.loc[groups["kind"] == "decade", "group"].tolist() == ["1980s"]
+    counts = labels("test").sum(axis=1)
+    for row in groups[groups["kind"] == "genres"].to_dict("records"):
+        assert row["posters"] == (counts >= 3 if row["group"] == "3 or more" else counts == int(row["group"][0])).sum()
+        assert row["low"] <= row["lrap"] <= row["high"]
+    overall = judged.comparison.set_index(["answer", "metric"])["value"]
+    for kind, rows in groups.groupby("kind"):
+        for column, name in (("lrap", "model"), ("prior", "genre prior")):
+            mean = np.average(rows[column], weights=rows["posters"])
+            assert mean == pytest.approx(overall[name, "lrap"]), kind
+
+
+def test_the_card_names_data_figures_and_what_is_no_better_than_guessing(judged: Report, tmp_path: Path) -> None:
+    file = tmp_path / "model_card.md"
+    card.write(file, judged)
+    text = file.read_text()
+    assert "40 train, 20 val, 30 test posters" in text
+    assert f"| mAP | {report.figures(judged)['map']:.3f} |" in text
+    assert "| 1980s | 30 |" in text
+    assert "agree on the whole genre set for 85 %" in text
+    certain = judged.genres.assign(low=[0.9, 0.0, 0.9])
+    card.write(file, Report(**{**vars(judged), "genres": certain}))
+    assert "No better than guessing, as far as the test posters can tell: Drama." in file.read_text()
 
 
 def comparison(model: tuple[float, float, float], **guesses: float) -> pd.DataFrame:
