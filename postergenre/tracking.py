@@ -12,8 +12,10 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +105,19 @@ class Run:
         self.id = None
 
 
+@dataclass(frozen=True)
+class Judged:
+    """A run that was trained and judged.
+
+    seconds: from its start to its last epoch, pauses included. comparison: see `metrics.compare`.
+    """
+
+    run_id: str
+    weights: int
+    seconds: float
+    comparison: pd.DataFrame
+
+
 @contextmanager
 def training_run(about: dict[str, Any], run_id: str | None = None) -> Iterator[Run]:
     """A run for the training that `about` (run.json's contents) describes, or that of `run_id` gone on with.
@@ -144,6 +159,25 @@ def track(models: Path, reports: Path) -> Run:
     return run
 
 
+def newest(dataset: str) -> dict[str, Judged]:
+    """By network, the newest run that was trained here on a dataset and judged. dataset: DVC's md5 of data/dataset."""
+    _connect()
+    query = f"tags.`dvc.data/dataset` = '{dataset}' AND attributes.status = 'FINISHED' AND metrics.`test.map` > 0"
+    runs = mlflow.search_runs(filter_string=query, order_by=["start_time DESC"], output_format="list")
+    found: dict[str, Judged] = {}
+    for run in runs:
+        network = run.data.params["train.network"]
+        # One that was logged after the fact knows no times.
+        if network not in found and "postergenre.restored" not in run.data.tags:
+            found[network] = _judged(run)
+    return found
+
+
+def load_keras(run_id: str) -> keras.Model:
+    """The model of a run, as Keras has it."""
+    return mlflow.keras.load_model(f"runs:/{run_id}/model")
+
+
 def load_model(uri: str, project: Path) -> predictor.Predictor:
     """A predictor from `models:/NAME/VERSION`, `models:/NAME@ALIAS` or `runs:/ID/model`.
 
@@ -162,6 +196,15 @@ def load_model(uri: str, project: Path) -> predictor.Predictor:
     if not about or "thresholds" not in about:
         raise InputError(f"{uri} carries no genres and thresholds; it was not logged by this project")
     return predictor.of_keras(model, about)
+
+
+def _judged(run: Any) -> Judged:
+    client, run_id = mlflow.MlflowClient(), run.info.run_id
+    last = max(metric.timestamp for metric in client.get_metric_history(run_id, "val_map"))
+    with tempfile.TemporaryDirectory() as folder:
+        comparison = pd.read_csv(client.download_artifacts(run_id, "reports/comparison.csv", folder))
+    weights = int(run.data.tags["postergenre.weights"])
+    return Judged(run_id, weights, (last - run.info.start_time) / 1000, comparison)
 
 
 def _connect() -> None:

@@ -1,0 +1,67 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from benchmarks import leaderboard
+from postergenre import files, tracking
+from postergenre.metrics import METRICS
+from postergenre.tracking import Judged
+
+
+def comparison(value: float) -> pd.DataFrame:
+    rows = [("model", key, value, value - 0.1, value + 0.1) for key in METRICS]
+    rows += [("genre prior", key, 0.25, 0.2, 0.3) for key in METRICS]
+    return pd.DataFrame(rows, columns=["answer", "metric", "value", "low", "high"])
+
+
+def trained(folder: Path, models: Path, dataset: str, network: str, value: float) -> str | None:
+    """A run as the train and evaluate stages log it."""
+    lock = {"stages": {"dataset": {"outs": [{"path": "data/dataset", "md5": dataset}]}}}
+    Path("dvc.lock").write_text(yaml.safe_dump(lock))
+    about = json.loads((models / "run.json").read_text())
+    about["params"]["train"]["network"] = network
+    files.write_json(folder / "reports/metrics.json", {"map": value})
+    files.write_json(folder / "reports/scrape.json", {"rows": 5, "status": {"ok": 3, "gone": 2}})
+    comparison(value).to_csv(folder / "reports/comparison.csv", index=False)
+    with tracking.training_run(about) as run:
+        run.log_epoch(1, {"loss": 0.5, "val_map": 0.1})
+        run.log_training(models)
+        run.log_evaluation(folder / "reports")
+        return run.id
+
+
+def test_the_newest_run_of_each_network_on_this_dataset_is_found_and_can_be_timed(
+    in_project: Path, models: Path
+) -> None:
+    for dataset, network, value in (("1.dir", "a", 0.4), ("2.dir", "b", 0.9), ("1.dir", "c", 0.5)):
+        trained(in_project, models, dataset, network, value)
+    last = trained(in_project, models, "1.dir", "a", 0.45)
+    found = tracking.newest("1.dir")
+    assert set(found) == {"a", "c"}
+    assert found["a"].run_id == last
+    assert found["a"].weights == json.loads((models / "run.json").read_text())["weights"]
+    assert 0 <= found["a"].seconds < 60
+    assert found["a"].comparison["value"].iloc[0] == pytest.approx(0.45)
+    assert tracking.newest("3.dir") == {}
+    assert leaderboard.speed(found["a"], np.zeros((200, 24, 16, 3), np.uint8)) > 0
+
+
+def test_the_best_network_comes_first_and_those_that_guess_last() -> None:
+    networks = {name: Judged("id", 1234567, 61.4, comparison(value)) for name, value in (("a", 0.4), ("b", 0.5))}
+    lines = leaderboard.table(networks, {"a": 100.4, "b": 20.0}).splitlines()
+    assert len({line.count("|") for line in lines}) == 1
+    assert lines[2].startswith("| `b` | 0.500 (0.400-0.600) |")
+    assert lines[3].endswith("| 1,234,567 | 61 | 100 |")
+    assert lines[4].startswith("| genre prior | 0.250 | 0.250 |")
+
+
+def test_without_a_judged_run_it_says_what_makes_one(in_project: Path) -> None:
+    lock: dict[str, Any] = {"stages": {"dataset": {"outs": [{"path": "data/dataset", "md5": "1.dir"}]}}}
+    Path("dvc.lock").write_text(yaml.safe_dump(lock))
+    with pytest.raises(SystemExit, match=r"no judged run of the present dataset; `dvc repro` makes one"):
+        leaderboard.main()
