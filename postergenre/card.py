@@ -15,7 +15,11 @@ NAMED = 3
 def write(file: Path, report: Report) -> None:
     """Write the card as Markdown."""
     templates = Environment(
-        loader=PackageLoader("postergenre"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("postergenre"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     judged = report.genres[report.genres["test"] > 0].sort_values("average_precision", ascending=False, kind="stable")
     card = templates.get_template("model_card.md.jinja").render(
