@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from postergenre import backbones
 from postergenre.backend import keras
 from postergenre.errors import InputError
 from postergenre.params import Section
@@ -29,12 +30,12 @@ Activation = Literal["relu", "relu6", "leaky_relu", "elu", "gelu", "silu", "tanh
 class Input(Section):
     """What the network sees; posters of another size are resized inside the model.
 
-    height, width: pixels. scale: of black and white, `unit` [0, 1] or `symmetric` [-1, 1].
+    height, width: pixels. scale: of black and white, `unit` [0, 1] or `symmetric` [-1, 1], or the backbone's `own`.
     """
 
     height: Annotated[int, Field(ge=8)]
     width: Annotated[int, Field(ge=8)]
-    scale: Literal["unit", "symmetric"]
+    scale: Literal["unit", "symmetric", "own"]
 
 
 class Augmentation(Section):
@@ -95,12 +96,28 @@ class Head(Section):
 
 
 class Architecture(Section):
-    """`networks.NAME.architecture` in params.yaml."""
+    """`networks.NAME.architecture` in params.yaml: blocks, or the name of a backbone of `keras.applications`."""
 
     input: Input
     augmentation: Augmentation
-    blocks: Annotated[list[Block], Field(min_length=1)]
     head: Head
+    blocks: Annotated[list[Block], Field(min_length=1, default_factory=list)]
+    backbone: str | None = None
+
+    @field_validator("backbone")
+    @classmethod
+    def _known(cls, name: str | None) -> str | None:
+        if name is not None and name not in backbones.NAMES:
+            raise ValueError(f"{name!r} is none of Keras's: {', '.join(backbones.NAMES)}")
+        return name
+
+    @model_validator(mode="after")
+    def _one_trunk(self) -> "Architecture":
+        if bool(self.blocks) == bool(self.backbone):
+            raise ValueError("a network has either blocks or a backbone")
+        if (self.input.scale == "own") != bool(self.backbone):
+            raise ValueError("input.scale own belongs to backbones, all of them and nothing else")
+        return self
 
     @model_validator(mode="after")
     def _fits(self) -> "Architecture":
@@ -121,13 +138,19 @@ class Architecture(Section):
 
 
 def build(
-    architecture: Architecture, height: int, width: int, prevalence: npt.ArrayLike, seed: int, name: str
+    architecture: Architecture,
+    height: int,
+    width: int,
+    prevalence: npt.ArrayLike,
+    seed: int,
+    name: str,
+    imagenet: bool = False,
 ) -> keras.Model:
     """The network for posters of `height` x `width`: uint8 `(n, height, width, 3)` to float32 `(n, genres)` in [0, 1].
 
     prevalence: each genre's share of the training posters, in (0, 1). The last bias starts from it, so that training
     does not spend its first steps on learning how rare genres are (Lin et al. 2017, arXiv:1708.02002, section 4.1).
-    seed: decides the initial weights, the augmentation and the dropout.
+    seed: decides the initial weights, the augmentation and the dropout. imagenet: give a backbone its own weights.
     """
     seeds = iter(np.random.SeedSequence(seed).generate_state(10_000))
     keras.utils.set_random_seed(int(next(seeds)))
@@ -138,6 +161,8 @@ def build(
     x = _augment(x, architecture.augmentation, seeds)
     if architecture.input.scale == "symmetric":
         x = layers.Rescaling(2, -1, name="symmetric")(x)
+    if architecture.backbone:
+        x = backbones.features(architecture.backbone, x, imagenet)
     for number, block in enumerate(architecture.blocks, 1):
         x = _block(x, block, f"block{number}", seeds)
     x = _head(x, architecture.head, seeds)
@@ -171,6 +196,11 @@ def for_prediction(model: keras.Model) -> keras.Model:
         if layer.name == "resize":
             # Resizing takes itself to be training where nobody says otherwise, and all layers after it believe it.
             options["training"] = False
+        if isinstance(layer, layers.Normalization):
+            # Its constants would become inputs of the ONNX network.
+            scale = 1 / np.sqrt(np.ravel(layer.variance))
+            rescaling = layers.Rescaling(scale.tolist(), (-np.ravel(layer.mean) * scale).tolist(), name=layer.name)
+            return rescaling(*inputs)
         return layer(*inputs, **options)
 
     return keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=call)

@@ -22,16 +22,20 @@ BATCH_NORM = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", 
 
 
 def prepare(model: keras.Model, network: Network) -> None:
-    """Do as `networks.NAME.trunk` says, before any training.
+    """Do as `networks.NAME.trunk` says, before any training. Backbones have their weights already.
 
     Raises:
         InputError: the trunk is not the one that the weights are for, or has not so many blocks.
     """
-    if network.trunk and network.trunk.weights == "imagenet":
+    if not network.trunk:
+        return
+    if network.architecture.backbone:
+        trunk(model).trainable = network.trunk.trainable == "all"
+        return
+    if network.trunk.weights == "imagenet":
         load_imagenet(model)
-    if network.trunk:
-        blocks = len(network.architecture.blocks)
-        freeze(model, blocks - network.trunk.trained_blocks(blocks))
+    blocks = len(network.architecture.blocks)
+    freeze(model, blocks - network.trunk.trained_blocks(blocks))
 
 
 def load_imagenet(model: keras.Model) -> None:

@@ -49,8 +49,8 @@ class Recipe(Section):
 class Trunk(Section):
     """`networks.NAME.trunk`: where the trunk, all but the head, comes from and how it is trained.
 
-    weights: `imagenet` are those of EfficientNet-Lite0. trainable: `all`, `head` (the trunk stays as it is), or
-    `last-N-blocks`. learning_rate: the trunk's; the head has `training.learning_rate`.
+    weights: `imagenet` are those of EfficientNet-Lite0, or the backbone's. trainable: `all`, `head` (the trunk stays as
+    it is), or of a trunk of blocks `last-N-blocks`. learning_rate: the trunk's; the head has `training.learning_rate`.
     """
 
     weights: Literal["imagenet", "none"]
@@ -88,6 +88,12 @@ class Network(Section):
             raise ValueError("trunk.trainable head needs trunk.weights imagenet: an untrained trunk sees nothing")
         if self.frozen and any(self.architecture.augmentation.model_dump().values()):
             raise ValueError("a frozen trunk sees each poster once: set all of architecture.augmentation to 0 or false")
-        if self.trunk and self.trunk.trained_blocks(blocks := len(self.architecture.blocks)) > blocks:
+        if self.trunk and self.architecture.backbone and self.trunk.trainable not in ("all", "head"):
+            raise ValueError(f"trunk.trainable is {self.trunk.trainable}; of a backbone it is all or head")
+        if (
+            self.trunk
+            and not self.architecture.backbone
+            and self.trunk.trained_blocks(blocks := len(self.architecture.blocks)) > blocks
+        ):
             raise ValueError(f"trunk.trainable is {self.trunk.trainable} and the network has {blocks} blocks")
         return self

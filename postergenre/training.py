@@ -339,9 +339,9 @@ def mean_average_precision(labels: npt.NDArray[np.uint8], probabilities: npt.NDA
 
 def _built(network: Network, params: TrainParams, data: Data) -> keras.Model:
     share = data.train.labels.mean(axis=0) if network.training.frequency_bias else np.full(len(data.train.genres), 0.5)
-    return architecture.build(
-        network.architecture, data.store.height, data.store.width, share, params.seed, f"postergenre_{params.network}"
-    )
+    imagenet = network.trunk is not None and network.trunk.weights == "imagenet"
+    store, name = data.store, f"postergenre_{params.network}"
+    return architecture.build(network.architecture, store.height, store.width, share, params.seed, name, imagenet)
 
 
 def _in_float32(model: keras.Model, network: Network, params: TrainParams, data: Data) -> keras.Model:

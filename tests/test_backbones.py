@@ -1,0 +1,118 @@
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from postergenre import architecture, backbones, onnx_model, params, pretrained
+from postergenre.architecture import Architecture
+from postergenre.backend import keras
+from postergenre.errors import InputError
+from postergenre.recipe import Network
+from tests import support
+from tests.test_architecture import SMALL
+from tests.test_training import RECIPE
+
+TRUNK = {"weights": "none", "trainable": "all", "learning_rate": 0.001}
+
+
+def described(name: str, **changes: Any) -> dict[str, Any]:
+    rest = {key: value for key, value in SMALL.items() if key != "blocks"}
+    return rest | {"input": {"height": 64, "width": 48, "scale": "own"}, "backbone": name} | changes
+
+
+def built(name: str, imagenet: bool = False) -> keras.Model:
+    made = params.parse("networks.n.architecture", Architecture, described(name))
+    return architecture.build(made, 64, 48, [0.3] * 4, 1, "net", imagenet)
+
+
+def learned(name: str, monkeypatch: pytest.MonkeyPatch) -> keras.Model:
+    """The backbone with weights that stand for those from ImageNet, which there is no downloading here."""
+    application: Any = getattr(keras.applications, name)
+    model = application(include_top=False, weights=None, input_shape=(64, 48, 3))
+
+    def downloaded(include_top: bool, weights: str | None, input_tensor: Any) -> keras.Model:
+        made = application(include_top=include_top, weights=None, input_tensor=input_tensor)
+        if weights == "imagenet":
+            made.set_weights(model.get_weights())
+        return made
+
+    downloaded.__module__ = application.__module__
+    monkeypatch.setattr(backbones, "_application", lambda _: downloaded)
+    return model
+
+
+def pictures(count: int = 3) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, 64, 48, 3), dtype=np.uint8)
+
+
+# One of each way to prepare pictures: -1 to 1, in units of ImageNet's spread, its means in reverse colours, not at all.
+@pytest.mark.parametrize("name", ["MobileNet", "DenseNet121", "VGG16", "MobileNetV3Small"])
+def test_it_sees_what_its_own_preprocessing_shows_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = learned(name, monkeypatch)
+    prepare = sys.modules[getattr(keras.applications, name).__module__].preprocess_input
+    expected = original.predict_on_batch(prepare(pictures().astype(np.float32))).mean(axis=(1, 2))
+    found = pretrained.trunk(built(name, imagenet=True)).predict_on_batch(pictures())
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_it_is_kept_as_json_and_as_onnx(tmp_path: Path) -> None:
+    model = built("EfficientNetV2B0")  # it normalises inside
+    again = architecture.from_json(model.to_json())
+    again.set_weights(model.get_weights())
+    np.testing.assert_allclose(again.predict_on_batch(pictures()), model.predict_on_batch(pictures()), atol=1e-6)
+    onnx_model.export(model, tmp_path / "model.onnx")  # compares the answers
+
+
+@pytest.mark.parametrize(("trainable", "moves"), [("head", False), ("all", True)])
+def test_all_of_it_is_trained_or_nothing(trainable: str, moves: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    section = {"architecture": described("MobileNet"), "training": RECIPE, "trunk": TRUNK | {"trainable": trainable}}
+    section["trunk"] |= {"weights": "imagenet"}
+    learned("MobileNet", monkeypatch)
+    model = built("MobileNet", imagenet=True)
+    pretrained.prepare(model, params.parse("networks.n", Network, section))
+    before = pretrained.trunk(model).get_weights()
+    model.compile(keras.optimizers.SGD(1.0), "binary_crossentropy")
+    model.train_on_batch(pictures(), np.eye(4, dtype=np.float32)[:3])
+    after = pretrained.trunk(model).get_weights()
+    assert any(not np.array_equal(old, new) for old, new in zip(before, after, strict=True)) is moves
+
+
+def test_weights_that_cannot_be_downloaded_are_named_in_a_sentence(tmp_path: Path) -> None:
+    load = "lambda: backbones.features('MobileNet', backbones.keras.Input((64, 48, 3)), True)"
+    code = f"from postergenre import backbones, errors; errors.run({load})"
+    # Nobody listens there.
+    offline = dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:1") | {"KERAS_HOME": str(tmp_path)}
+    done = support.run(sys.executable, "-c", code, cwd=support.ROOT, env=offline)
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: the ImageNet weights of MobileNet cannot be had (URL fetch failure")
+    assert last.endswith("; trunk.weights none starts without them")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"backbone": "ResNet51"}, "'ResNet51' is none of Keras's: ConvNeXtBase, "),
+        ({"blocks": SMALL["blocks"]}, "either blocks or a backbone"),
+        ({"backbone": None}, "either blocks or a backbone"),
+        ({"input": SMALL["input"]}, "input.scale own belongs to backbones"),
+    ],
+)
+def test_what_is_no_backbone_is_refused(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError) as error:
+        params.parse("networks.n.architecture", Architecture, described("VGG16", **changes))
+    assert said in str(error.value)
+
+
+def test_posters_too_small_for_it_are_refused() -> None:
+    made = params.parse("a", Architecture, described("VGG16", input={"height": 24, "width": 16, "scale": "own"}))
+    with pytest.raises(InputError, match="VGG16 takes no posters of 24 x 16: "):
+        architecture.build(made, 24, 16, [0.3], 1, "net")
+
+
+def test_a_backbone_has_no_last_blocks() -> None:
+    section = {"architecture": described("VGG16"), "training": RECIPE, "trunk": TRUNK | {"trainable": "last-2-blocks"}}
+    with pytest.raises(InputError, match="of a backbone it is all or head"):
+        params.parse("networks.n", Network, section)
