@@ -201,7 +201,7 @@ def about(network: Network, params: TrainParams, data: Data) -> dict[str, Any]:
             "network": network.model_dump(),
         },
         "data": {"store": data.store.digest, "dataset": data.digest, "posters": data.summary["posters"]},
-        "backend": {"name": keras.backend.backend(), "keras": keras.__version__},
+        "backend": _backend(),
     }
 
 
@@ -245,7 +245,7 @@ def fit(
     if network.trunk:
         pretrained.prepare(model, network)
     if network.frozen:
-        learner, inputs = pretrained.head(model), _features(model, data, checkpoint)
+        learner, inputs = pretrained.head(model), _features(model, network, data, checkpoint.folder.parent)
     batches = Batches(inputs, data.train, recipe.batch_size, params.seed, checkpoint.epochs)
     share = data.train.labels.mean(axis=0)
     learner.compile(
@@ -337,6 +337,10 @@ def mean_average_precision(labels: npt.NDArray[np.uint8], probabilities: npt.NDA
     return float(average_precision_score(labels[:, seen], probabilities[:, seen], average="macro"))
 
 
+def _backend() -> dict[str, str]:
+    return {"name": keras.backend.backend(), "keras": keras.__version__}
+
+
 def _built(network: Network, params: TrainParams, data: Data) -> keras.Model:
     share = data.train.labels.mean(axis=0) if network.training.frequency_bias else np.full(len(data.train.genres), 0.5)
     imagenet = network.trunk is not None and network.trunk.weights == "imagenet"
@@ -352,9 +356,14 @@ def _in_float32(model: keras.Model, network: Network, params: TrainParams, data:
     return plain
 
 
-def _features(model: keras.Model, data: Data, checkpoint: Checkpoint) -> npt.NDArray[np.float32]:
-    """What the trunk sees in each poster that is trained or validated on, by its row in the store; kept for the run."""
-    file = checkpoint.folder / "features.npy"
+def _features(model: keras.Model, network: Network, data: Data, folder: Path) -> npt.NDArray[np.float32]:
+    """What the trunk sees in each poster that is trained or validated on, by its row in the store.
+
+    Kept in `folder` for other heads on the same trunk and posters, those of the last trunk only.
+    """
+    seen = network.architecture.model_dump(exclude={"head", "augmentation"})
+    key = [data.store.digest, data.digest, seen, network.trunk and network.trunk.weights, _backend()]
+    file = folder / f"features-{files.sha256_text(json.dumps(key, sort_keys=True))[:16]}.npy"
     if not file.exists():
         trunk, rows = pretrained.trunk(model), np.concatenate([data.train.rows, data.val.rows])
         features = np.zeros((len(data.store), trunk.output_shape[-1]), np.float32)
@@ -362,9 +371,11 @@ def _features(model: keras.Model, data: Data, checkpoint: Checkpoint) -> npt.NDA
             for piece in pieces(rows, 128):
                 features[piece] = np.asarray(trunk.predict_on_batch(data.store[piece]))
                 bar.update(len(piece))
-        checkpoint.folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         with files.replaced_file(file) as new, new.open("wb") as stream:
             np.save(stream, features)
+        for other in set(folder.glob("features-*.npy")) - {file}:
+            other.unlink()
     return np.load(file)  # type: ignore[no-any-return]
 
 

@@ -109,6 +109,10 @@ def test_a_frozen_trunk_is_looked_through_once_and_kept(tmp_path: Path, monkeypa
     monkeypatch.setattr(pretrained, "trunk", lambda model: pytest.fail("looked through the trunk again"))
     monkeypatch.setattr(pretrained, "prepare", lambda model, network: None)
     resumed = training.fit(made, train, data(), Checkpoint(tmp_path / "broken"), lambda *_: None)
+    # Nor does another head look again.
+    recipe = made.training.model_copy(update={"learning_rate": 0.01})
+    other = made.model_copy(update={"training": recipe})
+    training.fit(other, train, data(), Checkpoint(tmp_path / "other"), lambda *_: None)
     monkeypatch.undo()
     for one, other in zip(pretrained.head(whole).weights, pretrained.head(resumed).weights, strict=True):
         np.testing.assert_array_equal(one.numpy(), other.numpy(), err_msg=one.path)
