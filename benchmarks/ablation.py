@@ -1,0 +1,92 @@
+"""What each choice in a network is worth: it is changed alone, trained with several seeds, and compared on validation.
+
+    python -m benchmarks.ablation pretrained --seeds 3
+    python -m benchmarks.ablation resnet --seeds 1
+
+Each training is a `dvc exp run` of the stages up to train, on what params.yaml names, so that one that was done before
+is not done again. Prints a Markdown table of the best epoch's validation mAP; the test posters are not asked.
+params.yaml is left as it was.
+"""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+from statistics import mean, stdev
+
+import pandas as pd
+
+PARAMS = Path("params.yaml")
+HISTORY = Path("models/history.csv")
+
+# By network: what a row says, and the values that differ, with `@` for the network's own section.
+CHANGES: dict[str, dict[str, list[str]]] = {
+    "pretrained": {
+        "as it is": [],
+        "no hidden layer": ["@architecture.head.dense=[]"],
+        "1,024 hidden units": ["@architecture.head.dense.0.units=1024"],
+        "dropout 0.2": ["@architecture.head.dropout=0.2", "@architecture.head.dense.0.dropout=0.2"],
+        "Muon": ["@training.optimizer=muon"],
+        "weight decay 0.01": ["@training.weight_decay=0.01"],
+        "asymmetric loss": ["@training.loss=asymmetric"],
+        "focal loss": ["@training.loss=focal"],
+        "label smoothing 0.1": ["@training.label_smoothing=0.1"],
+        "class weights": ["@training.class_weights=true"],
+        "no frequency bias": ["@training.frequency_bias=false"],
+    },
+    "resnet": {
+        "as it is": [],
+        "AdamW": ["@training.optimizer=adamw"],
+        "horizontal flip": ["@architecture.augmentation.horizontal_flip=true"],
+        "no augmentation": [f"@architecture.augmentation.{key}=0.0" for key in ("shift", "brightness", "contrast")],
+        "asymmetric loss": ["@training.loss=asymmetric"],
+        "label smoothing 0.1": ["@training.label_smoothing=0.1"],
+        "group norm": [f"@architecture.blocks.{number}.norm=group" for number in (1, 2, 3)],
+        "input of 236 x 160": ["@architecture.input.height=236", "@architecture.input.width=160"],
+    },
+}
+
+
+def trained(network: str, changes: list[str], seed: int) -> float:
+    """The best validation mAP of one training.
+
+    Raises:
+        SystemExit: it failed.
+    """
+    values = [change.replace("@", f"networks.{network}.") for change in changes]
+    settings = [f"train.network={network}", f"train.seed={seed}", *values]
+    options = [word for value in settings for word in ("-S", value)]
+    if subprocess.run(["dvc", "exp", "run", "--quiet", *options, "train"], check=False).returncode:
+        sys.exit(f"error: the training with {', '.join(settings)} failed; what was trained before it is kept")
+    return float(pd.read_csv(HISTORY)["val_map"].max())
+
+
+def table(results: dict[str, list[float]]) -> str:
+    """results: validation mAPs by what was changed, those of nothing first."""
+    lines = ["| | validation mAP | | beside it as it is |", "|---|--:|--:|--:|"]
+    usual = mean(next(iter(results.values())))
+    for name, values in results.items():
+        spread = f"± {stdev(values):.4f}" if len(values) > 1 else ""
+        difference = f"{mean(values) - usual:+.4f}" if mean(values) != usual else ""
+        lines.append(f"| {name} | {mean(values):.4f} | {spread} | {difference} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.ablation")
+    parser.add_argument("network", choices=list(CHANGES))
+    parser.add_argument("--seeds", type=int, default=3)
+    given = parser.parse_args()
+    before, results = PARAMS.read_bytes(), dict[str, list[float]]()
+    try:
+        for name, changes in CHANGES[given.network].items():
+            for seed in range(1, given.seeds + 1):
+                results.setdefault(name, []).append(trained(given.network, changes, seed))
+                print(f"{name}, seed {seed}: {results[name][-1]:.4f}", file=sys.stderr)
+    finally:
+        PARAMS.write_bytes(before)
+    print(table(results))
+
+
+if __name__ == "__main__":
+    main()
