@@ -56,7 +56,8 @@ def trained(network: str, changes: list[str], seed: int) -> float:
     values = [change.replace("@", f"networks.{network}.") for change in changes]
     settings = [f"train.network={network}", f"train.seed={seed}", *values]
     options = [word for value in settings for word in ("-S", value)]
-    if subprocess.run(["dvc", "exp", "run", "--quiet", *options, "train"], check=False).returncode:
+    command = ["dvc", "exp", "run", "--quiet", *options, "train"]
+    if subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode:
         sys.exit(f"error: the training with {', '.join(settings)} failed; what was trained before it is kept")
     return float(pd.read_csv(HISTORY)["val_map"].max())
 
@@ -81,6 +82,7 @@ def main() -> None:
     try:
         for name, changes in CHANGES[given.network].items():
             for seed in range(1, given.seeds + 1):
+                PARAMS.write_bytes(before)  # DVC writes its `-S` into it
                 results.setdefault(name, []).append(trained(given.network, changes, seed))
                 print(f"{name}, seed {seed}: {results[name][-1]:.4f}", file=sys.stderr)
     finally:
