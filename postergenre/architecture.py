@@ -19,6 +19,13 @@ from postergenre.params import Section
 layers = keras.layers
 # The names of the layers that augment.
 AUGMENTATION = {"shift", "brightness", "contrast", "flip"}
+# The layer that gives the vector in which the trunk ends and the head begins.
+POOLED = "head_pooled"
+# Begins the names of the layers that pool several maps, with the number of the block.
+MAP = "head_map"
+NORM = "head_norm"
+# How the names of the layers with the head's weights begin.
+HEAD = ("head_norm", "dense", "genres")
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -59,6 +66,9 @@ class Block(Section):
     `inverted` a shortcut between few channels, and `expansion` times as many inside, each convolved by itself (Sandler
     et al. 2018, arXiv:1801.04381).
     kernel: side of the convolutions. stride: of the first unit. pool: side and stride of the max pooling, 1 for none.
+    squeeze: weigh the channels by what the whole map shows, through a layer of so many times fewer units (Hu et al.
+    2018, arXiv:1709.01507). drop_path: how often, in training, a poster passes by the shortcut alone (Huang et al.
+    2016, arXiv:1603.09382).
     """
 
     kind: Literal["plain", "separable", "residual", "inverted"]
@@ -71,11 +81,15 @@ class Block(Section):
     activation: Activation
     dropout: Rate
     expansion: Count | None = None
+    squeeze: Count | None = None
+    drop_path: Rate | None = None
 
     @model_validator(mode="after")
     def _expands(self) -> "Block":
         if (self.kind == "inverted") != (self.expansion is not None):
             raise ValueError("expansion belongs to inverted blocks, all of them and no others")
+        if self.drop_path is not None and self.kind not in ("residual", "inverted"):
+            raise ValueError("drop_path belongs to blocks with a shortcut, residual and inverted ones")
         return self
 
 
@@ -88,11 +102,23 @@ class Dense(Section):
 
 
 class Head(Section):
-    """From the last block's `(height, width, channels)` to a vector, through the dense layers, to the genres."""
+    """From what blocks see, `(height, width, channels)`, to a vector, through the dense layers, to the genres.
+
+    blocks: by their numbers, counted from 1, those whose maps are pooled side by side; without, the last one's alone.
+    Early ones see colour, texture and lettering, of which the last one keeps no more than tells objects apart.
+    norm: of the pooled vector.
+    """
 
     pooling: Literal["flatten", "average", "max"]
+    norm: Literal["none", "batch"]
     dropout: Rate
     dense: list[Dense]
+    blocks: list[Count] | None = None
+
+    def widened(self, times: int) -> "Head":
+        """With so many times the units in its dense layers."""
+        dense = [layer.model_copy(update={"units": layer.units * times}) for layer in self.dense]
+        return self.model_copy(update={"dense": dense})
 
 
 class Architecture(Section):
@@ -117,6 +143,16 @@ class Architecture(Section):
             raise ValueError("a network has either blocks or a backbone")
         if (self.input.scale == "own") != bool(self.backbone):
             raise ValueError("input.scale own belongs to backbones, all of them and nothing else")
+        return self
+
+    @model_validator(mode="after")
+    def _head_sees_blocks(self) -> "Architecture":
+        chosen = self.head.blocks
+        if chosen is not None and (chosen != sorted(set(chosen)) or chosen[-1:] != [len(self.blocks)]):
+            raise ValueError(
+                f"head.blocks is {chosen}; it should name blocks in their order, each once, and end with the last one, "
+                f"{len(self.blocks)}, of a network that has blocks"
+            )
         return self
 
     @model_validator(mode="after")
@@ -163,9 +199,12 @@ def build(
         x = layers.Rescaling(2, -1, name="symmetric")(x)
     if architecture.backbone:
         x = backbones.features(architecture.backbone, x, imagenet)
+    maps = []
     for number, block in enumerate(architecture.blocks, 1):
         x = _block(x, block, f"block{number}", seeds)
-    x = _head(x, architecture.head, seeds)
+        maps.append(x)
+    seen = [maps[number - 1] for number in architecture.head.blocks or ()] or [x]
+    x = _head(seen, architecture.head, seeds)
     share = np.clip(np.asarray(prevalence, dtype=np.float64), 1e-4, 1 - 1e-4)
     bias = keras.initializers.Constant(np.log(share / (1 - share)).tolist())
     # float32 also under mixed precision: a sigmoid in float16 rounds rare genres to 0.
@@ -227,9 +266,9 @@ def _augment(x: keras.KerasTensor, augmentation: Augmentation, seeds: Seeds) -> 
 
 
 def _block(x: keras.KerasTensor, block: Block, name: str, seeds: Seeds) -> keras.KerasTensor:
-    unit = {"residual": _residual, "inverted": _inverted}.get(block.kind, _convolution)
+    unit = {"residual": _residual, "inverted": _inverted}.get(block.kind, _plain)
     for number in range(1, block.repeats + 1):
-        x = unit(x, block, block.stride if number == 1 else 1, f"{name}_unit{number}")
+        x = unit(x, block, block.stride if number == 1 else 1, f"{name}_unit{number}", seeds)
     if block.pool > 1:
         x = layers.MaxPooling2D(block.pool, name=f"{name}_pool")(x)
     if block.dropout:
@@ -254,17 +293,39 @@ def _convolution(
     return layers.Activation(block.activation, name=f"{name}_{block.activation}")(x) if activate else x
 
 
-def _residual(x: keras.KerasTensor, block: Block, stride: int, name: str) -> keras.KerasTensor:
+def _plain(x: keras.KerasTensor, block: Block, stride: int, name: str, seeds: Seeds) -> keras.KerasTensor:
+    return _squeezed(_convolution(x, block, stride, name), block, name)
+
+
+def _branch(x: keras.KerasTensor, block: Block, name: str, seeds: Seeds) -> keras.KerasTensor:
+    """What is about to be added to a shortcut."""
+    x = _squeezed(x, block, name)
+    if block.drop_path:
+        return layers.Dropout(block.drop_path, (None, 1, 1, 1), seed=int(next(seeds)), name=f"{name}_drop_path")(x)
+    return x
+
+
+def _squeezed(x: keras.KerasTensor, block: Block, name: str) -> keras.KerasTensor:
+    if block.squeeze is None:
+        return x
+    channels = x.shape[-1]
+    weight = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_squeeze")(x)
+    weight = layers.Dense(-(-channels // block.squeeze), "relu", name=f"{name}_squeeze_in")(weight)
+    weight = layers.Dense(channels, "sigmoid", name=f"{name}_squeeze_out")(weight)
+    return layers.Multiply(name=f"{name}_excite")([x, weight])
+
+
+def _residual(x: keras.KerasTensor, block: Block, stride: int, name: str, seeds: Seeds) -> keras.KerasTensor:
     shortcut = x
     if stride > 1 or x.shape[-1] != block.filters:
         shortcut = _convolution(x, block, stride, f"{name}_shortcut", activate=False, kernel=1)
     x = _convolution(x, block, stride, f"{name}_first")
     x = _convolution(x, block, 1, f"{name}_second", activate=False)
-    x = layers.Add(name=f"{name}_add")([x, shortcut])
+    x = layers.Add(name=f"{name}_add")([_branch(x, block, name, seeds), shortcut])
     return layers.Activation(block.activation, name=f"{name}_{block.activation}")(x)
 
 
-def _inverted(x: keras.KerasTensor, block: Block, stride: int, name: str) -> keras.KerasTensor:
+def _inverted(x: keras.KerasTensor, block: Block, stride: int, name: str, seeds: Seeds) -> keras.KerasTensor:
     assert block.expansion is not None
     start, bias = x, block.norm == "none"
     if block.expansion > 1:
@@ -276,7 +337,9 @@ def _inverted(x: keras.KerasTensor, block: Block, stride: int, name: str) -> ker
     x = layers.Activation(block.activation, name=f"{name}_depthwise_{block.activation}")(x)
     x = layers.Conv2D(block.filters, 1, use_bias=bias, name=f"{name}_project_conv")(x)
     x = _normalise(x, block.norm, f"{name}_project_norm")
-    return layers.Add(name=f"{name}_add")([x, start]) if x.shape == start.shape else x
+    if x.shape != start.shape:
+        return x
+    return layers.Add(name=f"{name}_add")([_branch(x, block, name, seeds), start])
 
 
 def _normalise(x: keras.KerasTensor, norm: Norm, name: str) -> keras.KerasTensor:
@@ -290,9 +353,14 @@ def _normalise(x: keras.KerasTensor, norm: Norm, name: str) -> keras.KerasTensor
     return x
 
 
-def _head(x: keras.KerasTensor, head: Head, seeds: Seeds) -> keras.KerasTensor:
-    pool = {"flatten": layers.Flatten, "average": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D}
-    x = pool[head.pooling](name=f"head_{head.pooling}")(x)
+def _head(maps: list[keras.KerasTensor], head: Head, seeds: Seeds) -> keras.KerasTensor:
+    kind = {"flatten": layers.Flatten, "average": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D}
+    if len(maps) == 1:
+        x = kind[head.pooling](name=POOLED)(maps[0])
+    else:
+        pooled = [kind[head.pooling](name=f"{MAP}{k}")(x) for k, x in zip(head.blocks or (), maps, strict=True)]
+        x = layers.Concatenate(name=POOLED)(pooled)
+    x = _normalise(x, head.norm, NORM)
     if head.dropout:
         x = layers.Dropout(head.dropout, seed=int(next(seeds)), name="head_dropout")(x)
     for number, dense in enumerate(head.dense, 1):

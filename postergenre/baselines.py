@@ -16,10 +16,11 @@ def answers(train: Split, val: Split, shrinkage: float) -> dict[str, Answer]:
     """
     share = train.labels.mean(axis=0)
     frequent = np.argsort(-share, kind="stable")
-    prior = thresholds.fit(val.labels, np.broadcast_to(share, val.labels.shape), shrinkage)
+    prior = np.broadcast_to(share, val.labels.shape)
+    fitted = thresholds.fit(val.labels, prior, shrinkage), thresholds.common(val.labels, prior)
     return {
         "no genre": _certain(train.genres, []),
-        "genre prior": Answer(share, prior),
+        "genre prior": Answer(share, *fitted),
         **{_named(train.genres, frequent[:n]): _certain(train.genres, frequent[:n]) for n in (1, 2)},
         "all genres": _certain(train.genres, frequent),
     }
@@ -33,4 +34,4 @@ def _certain(genres: list[str], chosen: npt.NDArray[np.int64] | list[int]) -> An
     """Probability 1 for the chosen genres, 0 for the others."""
     probabilities = np.zeros(len(genres))
     probabilities[chosen] = 1
-    return Answer(probabilities, np.full(len(genres), 0.5))
+    return Answer(probabilities, np.full(len(genres), 0.5), 0.5)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from postergenre.architecture import MAP, POOLED
 from postergenre.backend import keras
 
 BATCH = 32
@@ -28,44 +29,43 @@ def heatmaps(
     # Of the log-odds, which the last layer's sigmoid does not flatten.
     directions = model.layers[-1].get_weights()[0].T[genres]
     height, width = model.input_shape[1:3]
-    maps = np.zeros((len(posters), height, width), np.float32)
+    heats = np.zeros((len(posters), height, width), np.float32)
     for start in range(0, len(posters), BATCH):
         piece = slice(start, start + BATCH)
-        features = trunk.predict_on_batch(posters[piece])
-        weights = _gradients(head, features, directions[piece]).mean(axis=(1, 2), keepdims=True)
-        heat = np.maximum((features * weights).sum(axis=-1, keepdims=True), 0)
+        seen = trunk.predict_on_batch(posters[piece])
+        maps = seen if isinstance(seen, list) else [seen]
+        weights = _gradients(head, maps, directions[piece]).mean(axis=(1, 2), keepdims=True)
+        heat = np.maximum((maps[-1] * weights).sum(axis=-1, keepdims=True), 0)
         # Relative first: the resizing rounds, and gradients are tiny where the network is sure.
         heat /= np.maximum(heat.max(axis=(1, 2, 3), keepdims=True), np.finfo(np.float32).tiny)
         resized = keras.ops.image.resize(heat, (height, width), interpolation="bilinear")
-        maps[piece] = keras.ops.convert_to_numpy(resized)[..., 0]
-    return maps
+        heats[piece] = keras.ops.convert_to_numpy(resized)[..., 0]
+    return heats
 
 
 def _parts(model: keras.Model) -> tuple[keras.Model, keras.Model]:
-    """Posters to the last feature map, and that to what the last layer gets; both share the model's layers."""
-    pooling = next(k for k, layer in enumerate(model.layers) if layer.name.startswith("head_"))
-    last = model.layers[pooling].input
-    start = x = keras.Input(last.shape[1:], name="features")
-    for layer in model.layers[pooling:-1]:
-        x = layer(x)
-    return keras.Model(model.input, last, name="features"), keras.Model(start, x, name="rest")
+    """Posters to the maps that the head pools, the last block's at the end; those to what the last layer gets."""
+    maps = [layer.input for layer in model.layers if layer.name.startswith(MAP)] or [model.get_layer(POOLED).input]
+    return keras.Model(model.input, maps, name="trunk"), keras.Model(maps, model.layers[-1].input, name="rest")
 
 
 def _gradients(
-    head: keras.Model, features: npt.NDArray[np.float32], directions: npt.NDArray[np.float32]
+    head: keras.Model, maps: list[npt.NDArray[np.float32]], directions: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.float32]:
-    """By its features, in their shape, of how far each one's output goes in its direction.
+    """By the last of the maps, in its shape, of how far each poster's output goes in its direction.
 
     Keras has no call for gradients, so this asks which backend runs.
     """
 
-    def answer(x: Any) -> Any:
-        return keras.ops.sum(head(x, training=False) * directions)
+    others = [keras.ops.convert_to_tensor(values) for values in maps[:-1]]
+
+    def answer(last: Any) -> Any:
+        return keras.ops.sum(head([*others, last], training=False) * directions)
 
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        x = tf.constant(features)
+        x = tf.constant(maps[-1])
         with tf.GradientTape() as tape:
             tape.watch(x)
             y = answer(x)
@@ -73,9 +73,9 @@ def _gradients(
     elif keras.backend.backend() == "jax":
         import jax
 
-        gradient = jax.grad(answer)(features)
+        gradient = jax.grad(answer)(maps[-1])
     else:
-        x = keras.ops.convert_to_tensor(features).requires_grad_()
+        x = keras.ops.convert_to_tensor(maps[-1]).requires_grad_()
         answer(x).backward()
         gradient = x.grad
     return np.asarray(keras.ops.convert_to_numpy(gradient), np.float32)

@@ -16,6 +16,8 @@ GAMMA_POSITIVE, GAMMA_NEGATIVE, MARGIN = 1.0, 4.0, 0.05
 class Loss(keras.losses.Loss):
     """The loss of labels and probabilities, both float32 `(n, genres)` in [0, 1]; a number per poster, `(n,)`.
 
+    Of several heads' probabilities `(n, heads, genres)` each has a loss of its own, `(n, heads)`.
+
     kind: `bce`, binary cross-entropy; `focal`, which counts what is nearly right less (Lin et al. 2017,
     arXiv:1708.02002); `asymmetric`, which does so for absent genres more than for present ones, and drops those that
     are surely absent (Ridnik et al. 2021, arXiv:2009.14119).
@@ -30,6 +32,8 @@ class Loss(keras.losses.Loss):
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         p = ops.clip(y_pred, 1e-7, 1 - 1e-7)
+        if len(y_pred.shape) == 3:
+            y_true = y_true[:, None]
         y = y_true * (1 - self.smoothing) + self.smoothing / 2
         if self.kind == "asymmetric":
             absent = ops.clip(p - MARGIN, 1e-7, 1 - 1e-7)

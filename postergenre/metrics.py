@@ -42,6 +42,9 @@ METRICS = {
     "f1_macro": Metric("F1, macro", True, "F1 averaged over the genres"),
     "f1_weighted": Metric("F1, weighted", True, "The same, each genre with the weight of its posters"),
     "f1_samples": Metric("F1, samples", True, "F1 of each poster's genres, averaged over the posters"),
+    "f1_micro_at_common": Metric(
+        "F1, micro, one threshold", True, "F1 over all pairs, all genres at the same threshold"
+    ),
     "f1_micro_at_half": Metric("F1, micro, at 0.5", True, "F1 over all pairs"),
     "f1_macro_at_half": Metric("F1, macro, at 0.5", True, "F1 averaged over the genres"),
     "f1_weighted_at_half": Metric("F1, weighted, at 0.5", True, "The same, each genre with the weight of its posters"),
@@ -63,11 +66,13 @@ METRICS = {
 class Answer:
     """What an answerer says of some posters, or of every poster alike.
 
-    probabilities: in [0, 1], `(posters, genres)` or `(genres,)`; thresholds: `(genres,)`, from which a genre is said.
+    probabilities: in [0, 1], `(posters, genres)` or `(genres,)`; thresholds: `(genres,)`, from which a genre is said;
+    common: the one threshold for all genres that is best for micro F1.
     """
 
     probabilities: npt.NDArray[np.floating]
     thresholds: npt.NDArray[np.floating]
+    common: float
 
 
 class Judge:
@@ -84,7 +89,7 @@ class Judge:
     def __init__(self, labels: npt.NDArray[np.uint8], answer: Answer):
         truth = labels.astype(bool)
         scores = np.broadcast_to(answer.probabilities, labels.shape).astype(np.float64)
-        predicted = {"": scores >= answer.thresholds, "_at_half": scores >= 0.5}
+        predicted = {"": scores >= answer.thresholds, "_at_common": scores >= answer.common, "_at_half": scores >= 0.5}
         self._posters = len(labels)
         per_poster = _per_poster(truth, scores, predicted)
         self._averages = list(per_poster)

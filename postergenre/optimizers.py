@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from postergenre.architecture import HEAD
 from postergenre.backend import keras
 
 # Liu et al. 2025: an update of this size, root mean square, is one of AdamW, so that its rates and decays serve here.
@@ -17,7 +18,7 @@ class TrunkRate:
     def build(self, variables: list[keras.Variable]) -> None:
         super().build(variables)  # type: ignore[misc]
         # Each step gets a variable of the backend, which knows its place but not its name.
-        self._of_trunk = [not variable.path.startswith(("dense", "genres")) for variable in variables]
+        self._of_trunk = [not variable.path.startswith(HEAD) for variable in variables]
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         if self._of_trunk[self._get_variable_index(variable)]:  # type: ignore[attr-defined]

@@ -24,6 +24,7 @@ QUESTIONS = {
     "Does it rank the right genres high?": ("map", "map_micro", "roc_auc", "lrap", "coverage", "top1_hit", "top3_hit"),
     "Does it name the right genres, at the fitted thresholds?": (
         "f1_micro",
+        "f1_micro_at_common",
         "f1_macro",
         "f1_weighted",
         "f1_samples",

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from postergenre.backend import keras
     from postergenre.store import Store
 
-BATCH = 128
+# Posters that are looked at together; more would crowd each other out of the processor's caches.
+BATCH = 8
 TRAIN = "`dvc repro train`"
 
 
@@ -25,13 +26,14 @@ class Predictor:
     """Attributes:
 
     answer: uint8 `(n, height, width, 3)` to float32 `(n, genres)` in [0, 1]. thresholds: float64 `(genres,)`, from
-    which probability on a poster is said to have the genre. height, width, fit: how posters are brought to their size,
-    as the resize stage did it for training.
+    which probability on a poster is said to have the genre; common: the one for all genres, for micro F1. height,
+    width, fit: how posters are brought to their size, as the resize stage did it for training.
     """
 
     answer: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
     genres: list[str]
     thresholds: npt.NDArray[np.float64]
+    common: float
     height: int
     width: int
     fit: images.Fit
@@ -130,13 +132,14 @@ def about(models: Path) -> dict[str, Any]:
     ids, thresholds, run = (files.read_json(models / f"{name}.json", TRAIN) for name in ("genres", "thresholds", "run"))
     try:
         genres = sorted(ids["genre2id"], key=ids["genre2id"].__getitem__)
-        cuts = {genre: float(thresholds[genre]) for genre in genres}
+        cuts = {genre: float(thresholds["genres"][genre]) for genre in genres}
+        common = float(thresholds["common"])
         resize = {key: run["params"]["resize"][key] for key in ("height", "width", "fit")}
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"genres.json, thresholds.json and run.json in {models} are not of one training ({error!r}); run {TRAIN}"
         ) from None
-    return {"genres": genres, "thresholds": cuts, "resize": resize}
+    return {"genres": genres, "thresholds": cuts, "common": common, "resize": resize}
 
 
 def _assembled(
@@ -153,7 +156,7 @@ def _assembled(
             f"{expected[1]} genres were trained on; run {TRAIN}"
         )
     cuts = np.array([thresholds[genre] for genre in genres], dtype=np.float64)
-    return Predictor(answer, genres, cuts, resize["height"], resize["width"], resize["fit"])
+    return Predictor(answer, genres, cuts, about["common"], resize["height"], resize["width"], resize["fit"])
 
 
 def _check(models: Path, key: str, *parts: Path) -> None:

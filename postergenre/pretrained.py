@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg import block_diag
 
 from postergenre import torch_pickle
+from postergenre.architecture import HEAD, NORM, POOLED
 from postergenre.backend import keras
 from postergenre.errors import InputError
 from postergenre.recipe import Network
@@ -66,20 +68,55 @@ def freeze(model: keras.Model, frozen: int) -> None:
 
 def trunk(model: keras.Model) -> keras.Model:
     """The part of a model that turns posters into features: uint8 `(n, height, width, 3)` to float32 `(n, k)`."""
-    return keras.Model(model.input, model.layers[_pooling(model)].output, name="trunk")
+    return keras.Model(model.input, model.get_layer(POOLED).output, name="trunk")
 
 
-def head(model: keras.Model) -> keras.Model:
+def head(model: keras.Model, name: str = "head") -> keras.Model:
     """The rest: features float32 `(n, k)` to genres. It shares its layers with the model."""
-    pooling = _pooling(model)
-    start = x = keras.Input(model.layers[pooling].output.shape[1:], name="features")
-    for layer in model.layers[pooling + 1 :]:
+    pooled = model.get_layer(POOLED)
+    start = x = keras.Input(pooled.output.shape[1:], name="features")
+    for layer in model.layers[model.layers.index(pooled) + 1 :]:
         x = layer(x)
-    return keras.Model(start, x, name="head")
+    return keras.Model(start, x, name=name)
 
 
-def _pooling(model: keras.Model) -> int:
-    return next(k for k, layer in enumerate(model.layers) if layer.name.startswith("head_"))
+def heads(models: list[keras.Model], features: npt.NDArray[np.float32]) -> keras.Model:
+    """The heads of several models side by side: features `(n, k)` to float32 `(n, heads, genres)`.
+
+    Where they normalise, they do so by the mean and variance of `features`, those of the training posters.
+    """
+    start = keras.Input(features.shape[1:], name="features")
+    for model in models:
+        for norm in (layer for layer in model.layers if layer.name == NORM):
+            gamma, beta = norm.get_weights()[:2]
+            norm.set_weights([gamma, beta, features.mean(axis=0), features.var(axis=0)])
+            norm.trainable = False
+    answers = [head(model, f"head{number}")(start) for number, model in enumerate(models, 1)]
+    return keras.Model(start, keras.ops.stack(answers, axis=1), name="heads")
+
+
+def merge(models: list[keras.Model], wide: keras.Model) -> None:
+    """Make `wide` answer the average of the models' log-odds: its dense layers have as many times their units.
+
+    The trunks are the same, and the first model's is taken.
+    """
+    wide_dense = [layer for layer in wide.layers if isinstance(layer, LAYERS.Dense) and _in_head(layer)]
+    for layer in wide.layers:
+        if layer not in wide_dense:
+            layer.set_weights(models[0].get_layer(layer.name).get_weights())
+    for number, layer in enumerate(wide_dense):
+        kernels, biases = zip(*(model.get_layer(layer.name).get_weights() for model in models), strict=True)
+        is_first, is_last = number == 0, number == len(wide_dense) - 1
+        if is_last:
+            kernel = np.mean(kernels, axis=0) if is_first else np.concatenate(kernels) / len(models)
+            layer.set_weights([kernel, np.mean(biases, axis=0)])
+        else:
+            kernel = np.concatenate(kernels, axis=1) if is_first else block_diag(*kernels)
+            layer.set_weights([kernel, np.concatenate(biases)])
+
+
+def _in_head(layer: keras.layers.Layer) -> bool:
+    return bool(layer.name.startswith(HEAD))
 
 
 def _weights(

@@ -29,7 +29,8 @@ class Recipe(Section):
     schedule: of the learning rate after `warmup_epochs` of linear growth (cosine: Loshchilov and Hutter 2017,
     arXiv:1608.03983). weight_decay: of AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101) and Muon, on kernels only.
     patience: epochs without a better validation mAP before training stops.
-    label_smoothing, class_weights: see `losses`. frequency_bias: start from each genre's share.
+    label_smoothing, class_weights: see `losses`. frequency_bias: start from each genre's share. ema: judge and keep the
+    weights' exponential moving average over the steps, of this momentum; 0 for the weights themselves.
     """
 
     epochs: Annotated[int, Field(ge=1)]
@@ -44,6 +45,7 @@ class Recipe(Section):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
     class_weights: bool
     frequency_bias: bool
+    ema: Annotated[float, Field(ge=0, lt=1)]
 
 
 class Trunk(Section):
@@ -51,11 +53,13 @@ class Trunk(Section):
 
     weights: `imagenet` are those of EfficientNet-Lite0, or the backbone's. trainable: `all`, `head` (the trunk stays as
     it is), or of a trunk of blocks `last-N-blocks`. learning_rate: the trunk's; the head has `training.learning_rate`.
+    heads: above a trunk that stays as it is, so many heads learn apart, and their log-odds are averaged.
     """
 
     weights: Literal["imagenet", "none"]
     trainable: str
     learning_rate: Annotated[float, Field(gt=0)]
+    heads: Annotated[int, Field(ge=1)] | None = None
 
     @field_validator("trainable")
     @classmethod
@@ -86,6 +90,8 @@ class Network(Section):
     def _agrees(self) -> "Network":
         if self.frozen and self.trunk and self.trunk.weights == "none":
             raise ValueError("trunk.trainable head needs trunk.weights imagenet: an untrained trunk sees nothing")
+        if self.trunk and self.trunk.heads and not self.frozen:
+            raise ValueError(f"trunk.heads belongs to trunk.trainable head; it is {self.trunk.trainable}")
         if self.frozen and any(self.architecture.augmentation.model_dump().values()):
             raise ValueError("a frozen trunk sees each poster once: set all of architecture.augmentation to 0 or false")
         if self.trunk and self.architecture.backbone and self.trunk.trainable not in ("all", "head"):

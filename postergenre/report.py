@@ -23,7 +23,7 @@ TRAIN = "`dvc repro train`"
 MODEL = "model"
 
 # The figures that the terminal shows.
-MAIN = ("map", "roc_auc", "f1_macro", "f1_micro", "lrap", "top1_hit", "top3_hit", "binary_accuracy", "brier")
+MAIN = ("map", "roc_auc", "f1_macro", "f1_micro_at_common", "lrap", "top1_hit", "top3_hit", "binary_accuracy", "brier")
 
 # Whether the network beats every baseline, and how a terminal shows that.
 BETTER, UNSURE, NOT_BETTER = "better", "unsure", "not better"
@@ -115,7 +115,7 @@ def judge(data: Data, model: Answer, params: EvaluateParams) -> Report:
     shrinkage = data.run["params"]["train"]["threshold_shrinkage"]
     answers = {MODEL: model} | baselines.answers(train, val, shrinkage)
     drawn = metrics.resamples(len(test.rows), params.bootstrap, params.seed)
-    uncalibrated = Answer(data.calibration.before(model.probabilities), model.thresholds)
+    uncalibrated = Answer(data.calibration.before(model.probabilities), model.thresholds, model.common)
     comparison = metrics.compare(test.labels, answers, drawn)
     before = metrics.compare(test.labels, {"before": uncalibrated}, drawn)
     after = comparison[comparison["answer"] == MODEL].assign(answer="after")

@@ -193,7 +193,7 @@ def load_model(uri: str, project: Path) -> predictor.Predictor:
         model = mlflow.keras.load_model(uri)
     except Exception as error:
         raise InputError(f"{uri} cannot be loaded from {_named()}: {_reason(error)}") from None
-    if not about or "thresholds" not in about:
+    if not about or "common" not in about:
         raise InputError(f"{uri} carries no genres and thresholds; it was not logged by this project")
     return predictor.of_keras(model, about)
 

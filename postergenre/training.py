@@ -2,14 +2,16 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.special import expit, logit
 from sklearn.metrics import average_precision_score
 from tqdm import tqdm
 
@@ -24,6 +26,10 @@ from postergenre.splits import Split
 from postergenre.store import Store
 from postergenre.store import batches as pieces
 
+# Posters that are looked at together; more would crowd each other out of the processor's caches.
+PIECE = 32
+# The next head's seed is so much higher, for trainings with other seeds are not to share heads.
+SEEDS = 1_000_003
 # What a network sees: posters by their rows in the store, or features of them.
 Inputs = Store | npt.NDArray[np.float32]
 
@@ -139,7 +145,8 @@ class _EpochEnd(keras.callbacks.Callback):
                 f"the loss is {loss} after epoch {epoch + 1}; "
                 f"a learning_rate below {self.recipe.learning_rate} would help"
             )
-        labels, probabilities = self.val.labels, answers(self.model, self.inputs, self.val)
+        with _averaged(self.model, self.recipe):
+            labels, probabilities = self.val.labels, answers(self.model, self.inputs, self.val)
         row = {
             "epoch": epoch + 1,
             "loss": loss,
@@ -240,12 +247,13 @@ def fit(
 ) -> keras.Model:
     """Train from the checkpoint's last finished epoch to the end; the model of the best epoch, in float32."""
     recipe = network.training
-    model = learner = _built(network, params, data)
-    inputs: Inputs = data.store
+    models = [_built(network, params, data, number) for number in range(_heads(network))]
+    learner, inputs = models[0], cast(Inputs, data.store)
     if network.trunk:
-        pretrained.prepare(model, network)
+        pretrained.prepare(models[0], network)
     if network.frozen:
-        learner, inputs = pretrained.head(model), _features(model, network, data, checkpoint.folder.parent)
+        features = inputs = _features(models[0], network, data, checkpoint.folder.parent)
+        learner = pretrained.heads(models, features[data.train.rows])
     batches = Batches(inputs, data.train, recipe.batch_size, params.seed, checkpoint.epochs)
     share = data.train.labels.mean(axis=0)
     learner.compile(
@@ -273,7 +281,8 @@ def fit(
             verbose=0,
         )
     learner.load_weights(checkpoint.weights(checkpoint.best_epoch))
-    return _in_float32(model, network, params, data)
+    with _averaged(learner, recipe):
+        return _in_float32(models, network, params, data)
 
 
 def optimizer(network: Network, steps: int) -> keras.optimizers.Optimizer:
@@ -291,12 +300,16 @@ def optimizer(network: Network, steps: int) -> keras.optimizers.Optimizer:
         chosen.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     if network.trunk:
         chosen.trunk_share = network.trunk.learning_rate / recipe.learning_rate
+    chosen.use_ema, chosen.ema_momentum = recipe.ema > 0, recipe.ema
     return chosen
 
 
 def answers(model: keras.Model, inputs: Inputs, split: Split) -> npt.NDArray[np.float32]:
-    """The model's probabilities `(n, genres)` for a split's posters."""
-    return architecture.probabilities(model, (inputs[rows] for rows in pieces(split.rows, 128)))
+    """The model's probabilities `(n, genres)` for a split's posters; of several heads, those of their mean log-odds."""
+    probabilities = architecture.probabilities(model, (inputs[rows] for rows in pieces(split.rows, PIECE)))
+    if probabilities.ndim == 2:
+        return probabilities
+    return expit(logit(probabilities.clip(1e-7, 1 - 1e-7)).mean(axis=1))  # type: ignore[no-any-return]
 
 
 def write(
@@ -305,17 +318,19 @@ def write(
     checkpoint: Checkpoint,
     calibration: Calibration,
     thresholds: npt.NDArray[np.float64],
+    common: float,
     genres: Path,
     about: dict[str, Any],
 ) -> None:
-    """Write `models/`. model: with the calibration worked in; thresholds: `(genres,)`, of calibrated probabilities;
-    genres: the dataset's genres.json; about: see `about`.
+    """Write `models/`. model: with the calibration worked in; thresholds: `(genres,)`, of calibrated
+    probabilities; common: see `thresholds.common`; genres: the dataset's genres.json; about: see `about`.
     """
     model.save_weights(folder / "weights.weights.h5")
     (folder / "architecture.json").write_text(model.to_json(indent=1) + "\n", encoding="utf-8")
     (folder / "genres.json").write_bytes(genres.read_bytes())
     names = files.read_json(genres, "`dvc repro dataset`")["genre2id"]
-    files.write_json(folder / "thresholds.json", {name: round(float(thresholds[k]), 6) for name, k in names.items()})
+    cuts = {"common": round(common, 6), "genres": {name: round(float(thresholds[k]), 6) for name, k in names.items()}}
+    files.write_json(folder / "thresholds.json", cuts)
     files.write_json(folder / "calibration.json", described(calibration, sorted(names, key=names.__getitem__)))
     summary: list[str] = []
     model.summary(line_length=110, print_fn=lambda line: summary.append(line))
@@ -341,19 +356,40 @@ def _backend() -> dict[str, str]:
     return {"name": keras.backend.backend(), "keras": keras.__version__}
 
 
-def _built(network: Network, params: TrainParams, data: Data) -> keras.Model:
+def _heads(network: Network) -> int:
+    return (network.trunk and network.trunk.heads) or 1
+
+
+def _built(network: Network, params: TrainParams, data: Data, number: int = 0) -> keras.Model:
+    """The network with its weights as training finds them; number: of the head, where it has several."""
     share = data.train.labels.mean(axis=0) if network.training.frequency_bias else np.full(len(data.train.genres), 0.5)
     imagenet = network.trunk is not None and network.trunk.weights == "imagenet"
     store, name = data.store, f"postergenre_{params.network}"
-    return architecture.build(network.architecture, store.height, store.width, share, params.seed, name, imagenet)
+    seed = params.seed + number * SEEDS
+    return architecture.build(network.architecture, store.height, store.width, share, seed, name, imagenet)
 
 
-def _in_float32(model: keras.Model, network: Network, params: TrainParams, data: Data) -> keras.Model:
-    """The model as it answers wherever it is loaded: without mixed precision, and all of it thawed."""
+def _in_float32(models: list[keras.Model], network: Network, params: TrainParams, data: Data) -> keras.Model:
+    """The model as it answers wherever it is loaded: without mixed precision, all of it thawed, its heads in one."""
     keras.config.set_dtype_policy("float32")
-    plain = _built(network, params, data)
-    plain.set_weights(model.get_weights())
+    head = network.architecture.head.widened(len(models))
+    wide = network.model_copy(update={"architecture": network.architecture.model_copy(update={"head": head})})
+    plain = _built(wide, params, data)
+    pretrained.merge(models, plain)
     return plain
+
+
+@contextmanager
+def _averaged(model: keras.Model, recipe: Recipe) -> Iterator[None]:
+    """Within the block the model has the moving average of its weights, where the recipe keeps one."""
+    if not recipe.ema:
+        yield
+        return
+    weights = [keras.ops.convert_to_numpy(variable) for variable in model.trainable_variables]
+    model.optimizer.finalize_variable_values(model.trainable_variables)
+    yield
+    for variable, value in zip(model.trainable_variables, weights, strict=True):
+        variable.assign(value)
 
 
 def _features(model: keras.Model, network: Network, data: Data, folder: Path) -> npt.NDArray[np.float32]:
@@ -368,7 +404,7 @@ def _features(model: keras.Model, network: Network, data: Data, folder: Path) ->
         trunk, rows = pretrained.trunk(model), np.concatenate([data.train.rows, data.val.rows])
         features = np.zeros((len(data.store), trunk.output_shape[-1]), np.float32)
         with tqdm(total=len(rows), unit=" posters", desc="features", disable=None) as bar:
-            for piece in pieces(rows, 128):
+            for piece in pieces(rows, PIECE):
                 features[piece] = np.asarray(trunk.predict_on_batch(data.store[piece]))
                 bar.update(len(piece))
         folder.mkdir(parents=True, exist_ok=True)

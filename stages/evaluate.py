@@ -22,7 +22,7 @@ def main() -> None:
     data = report.read_data(MANIFEST, RESIZED, DATASET, MODELS)
     network = predictor.load(MODELS)
     probabilities = network.predict_store(data.store, data.splits["test"].rows)
-    judged = report.judge(data, metrics.Answer(probabilities, network.thresholds), evaluate)
+    judged = report.judge(data, metrics.Answer(probabilities, network.thresholds, network.common), evaluate)
     report.write(OUTPUT, judged)
     card.write(OUTPUT / "model_card.md", judged)
     heatmaps = partial(gradcam.heatmaps, predictor.load_keras(MODELS))

@@ -28,12 +28,14 @@ def main() -> None:
     with tracking.training_run(about, checkpoint.run_id) as run:
         checkpoint.save_run(run.id)
         model = training.fit(network, train, data, checkpoint, run.log_epoch)
-        answers = training.answers(model, data.store, data.val)
-        calibrated = calibration.fit(data.val.labels, answers)
+        raw = training.answers(model, data.store, data.val)
+        calibrated = calibration.fit(data.val.labels, raw)
         calibration.work_in(model, calibrated)
-        chosen = thresholds.fit(data.val.labels, calibrated.after(answers), train.threshold_shrinkage)
+        answers = calibrated.after(raw)
+        chosen = thresholds.fit(data.val.labels, answers, train.threshold_shrinkage)
+        common = thresholds.common(data.val.labels, answers)
         with files.replaced_folder(OUTPUT) as folder:
-            training.write(folder, model, checkpoint, calibrated, chosen, DATASET / "genres.json", about)
+            training.write(folder, model, checkpoint, calibrated, chosen, common, DATASET / "genres.json", about)
         run.log_training(OUTPUT)
     files.remove(checkpoint.folder)
 

@@ -40,7 +40,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     about = training.about(network(), train, data())
     (folder / "models").mkdir()
     none, cuts = Calibration("none", np.ones(3), np.zeros(3), {}), np.array([0.4, 0.5, 0.6])
-    training.write(folder / "models", model, checkpoint, none, cuts, folder / "genres.json", about)
+    training.write(folder / "models", model, checkpoint, none, cuts, 0.4, folder / "genres.json", about)
     return folder / "models"
 
 

@@ -24,7 +24,7 @@ SMALL: dict[str, Any] = {
     "input": {"height": 24, "width": 16, "scale": "unit"},
     "augmentation": {"shift": 0.0, "brightness": 0.0, "contrast": 0.0, "horizontal_flip": False},
     "blocks": [BLOCK],
-    "head": {"pooling": "average", "dropout": 0.0, "dense": []},
+    "head": {"pooling": "average", "norm": "none", "dropout": 0.0, "dense": []},
 }
 
 
@@ -71,10 +71,12 @@ def test_every_layer_has_a_name_of_its_own_place(name: str) -> None:
 
 @pytest.mark.parametrize("kind", ["plain", "separable", "residual", "inverted"])
 @pytest.mark.parametrize("norm", ["none", "batch", "group", "layer"])
-def test_every_weight_gets_a_gradient(kind: str, norm: str) -> None:
+@pytest.mark.parametrize("squeeze", [None, 1])
+def test_every_weight_gets_a_gradient(kind: str, norm: str, squeeze: int | None) -> None:
     block = BLOCK | {"kind": kind, "norm": norm, "repeats": 2, "stride": 2, "dropout": 0.0, "activation": "gelu"}
+    block |= {"squeeze": squeeze}
     block |= {"expansion": 8} if kind == "inverted" else {}
-    network = built(small(blocks=[block], head={"pooling": "max", "dropout": 0.0, "dense": []}))
+    network = built(small(blocks=[block], head={"pooling": "max", "norm": "none", "dropout": 0.0, "dense": []}))
     before = [weight.numpy().copy() for weight in network.trainable_variables]
     network.compile(keras.optimizers.SGD(10.0), "binary_crossentropy")
     labels = np.random.default_rng(1).integers(0, 2, (8, 5)).astype("float32")
@@ -91,6 +93,38 @@ def test_eight_posters_can_be_learned_by_heart() -> None:
     labels = np.random.default_rng(1).integers(0, 2, (8, 5)).astype("float32")
     network.fit(posters(8), labels, batch_size=8, epochs=150, verbose=0)
     assert ((network.predict(posters(8), verbose=0) > 0.5) == labels).mean() > 0.97
+
+
+def test_the_head_sees_the_blocks_it_names() -> None:
+    blocks = [BLOCK | {"filters": filters, "pool": 1} for filters in (8, 16, 24)]
+    network = built(small(blocks=blocks, head=SMALL["head"] | {"blocks": [1, 3]}))
+    maps = keras.Model(network.input, [network.get_layer(f"block{k}_dropout").output for k in (1, 3)])
+    pooled = keras.Model(network.input, network.get_layer(architecture.POOLED).output)
+    expected = np.concatenate([seen.mean(axis=(1, 2)) for seen in maps.predict_on_batch(posters(2))], axis=1)
+    np.testing.assert_allclose(pooled.predict_on_batch(posters(2)), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["residual", "inverted"])
+def test_a_dropped_path_leaves_the_shortcut_of_some_posters_alone(kind: str) -> None:
+    block = BLOCK | {"kind": kind, "filters": 3, "pool": 1, "norm": "none", "activation": "tanh", "drop_path": 0.5}
+    block |= {"expansion": 2} if kind == "inverted" else {}
+    network = built(small(blocks=[block]))
+    branch = keras.Model(network.input, network.get_layer("block1_unit1_drop_path").output)
+    seen = posters(64)
+    trained, predicted = (np.asarray(branch(seen, training=training)) for training in (True, False))
+    dropped = (trained == 0).all(axis=(1, 2, 3))
+    assert 10 < dropped.sum() < 54
+    np.testing.assert_allclose(trained[~dropped], 2 * predicted[~dropped], rtol=1e-5)
+
+
+def test_squeezing_weighs_channels_by_the_whole_map() -> None:
+    network = built(small(blocks=[BLOCK | {"squeeze": 4, "pool": 1, "dropout": 0.0}]))
+    names = ("block1_unit1_relu", "block1_unit1_squeeze_out", "block1_unit1_excite")
+    parts = keras.Model(network.input, [network.get_layer(name).output for name in names])
+    before, weights, after = parts.predict_on_batch(posters(2))
+    assert weights.shape == (2, 1, 1, 8)
+    assert len(np.unique(weights)) > 1
+    np.testing.assert_allclose(after, before * weights, rtol=1e-5)
 
 
 def test_the_seed_decides_every_weight() -> None:
@@ -153,6 +187,10 @@ def test_the_written_description_rebuilds_the_network() -> None:
         ({"blocks": []}, "blocks: List should have at least 1 item"),
         ({"blocks": [BLOCK] * 5}, "blocks.4 pools by 2 but an input of 24 x 16 has shrunk to 1 x 1 there"),
         ({"head": SMALL["head"] | {"pooling": "mean"}}, "'flatten', 'average' or 'max'"),
+        ({"head": SMALL["head"] | {"blocks": []}}, "head.blocks is []; it should name blocks in their order"),
+        ({"blocks": [BLOCK] * 2, "head": SMALL["head"] | {"blocks": [2, 1]}}, "head.blocks is [2, 1]; it should name"),
+        ({"head": SMALL["head"] | {"blocks": [1, 2]}}, "and end with the last one, 1,"),
+        ({"blocks": [BLOCK | {"drop_path": 0.1}]}, "drop_path belongs to blocks with a shortcut"),
     ],
 )
 def test_an_impossible_network_is_refused_before_any_work(changes: dict[str, Any], said: str) -> None:

@@ -41,7 +41,9 @@ def test_results_are_a_table_and_where_to_look_next(
     monkeypatch.chdir(tmp_path)
     assert "comparison.csv is missing; `dvc repro` writes it" in str(command("results"))
     labels = np.eye(4, dtype=np.uint8)
-    answers = {name: metrics.Answer(labels.astype(np.float32), np.full(4, 0.5)) for name in (report.MODEL, "prior")}
+    answers = {
+        name: metrics.Answer(labels.astype(np.float32), np.full(4, 0.5), 0.5) for name in (report.MODEL, "prior")
+    }
     Path("reports").mkdir()
     metrics.compare(labels, answers, metrics.resamples(4, 100, 1)).to_csv("reports/comparison.csv", index=False)
     assert command("results") == 0

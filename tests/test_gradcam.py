@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -9,8 +11,9 @@ from tests.test_architecture import BLOCK, SMALL
 PLAIN = {"norm": "none", "pool": 1, "stride": 2, "dropout": 0.0, "repeats": 1}
 
 
-def network(**head: object) -> keras.Model:
-    described = SMALL | {"blocks": [BLOCK | PLAIN], "head": {"pooling": "average", "dropout": 0.0, "dense": []} | head}
+def network(**head: Any) -> keras.Model:
+    blocks = [BLOCK | PLAIN] * len(head.get("blocks", [1]))
+    described = SMALL | {"blocks": blocks, "head": SMALL["head"] | head}
     parsed = params.parse("networks.small.architecture", Architecture, described)
     return architecture.build(parsed, 24, 16, [0.3, 0.3], seed=1, name="small")
 
@@ -45,9 +48,10 @@ def test_what_speaks_against_a_genre_is_not_shown() -> None:
 
 
 @pytest.mark.parametrize(
-    "head", [{"pooling": "flatten"}, {"dense": [{"units": 4, "activation": "relu", "dropout": 0.2}]}]
+    "head",
+    [{"pooling": "flatten"}, {"blocks": [1, 2]}, {"dense": [{"units": 4, "activation": "relu", "dropout": 0.2}]}],
 )
-def test_any_head_is_looked_through_and_more_posters_than_a_batch(head: dict[str, object]) -> None:
+def test_any_head_is_looked_through_and_more_posters_than_a_batch(head: dict[str, Any]) -> None:
     posters = np.random.default_rng(0).integers(0, 256, (gradcam.BATCH + 2, 24, 16, 3), dtype=np.uint8)
     model, asked = network(**head), np.arange(gradcam.BATCH + 2) % 2
     heat = gradcam.heatmaps(model, posters, asked)
@@ -60,9 +64,9 @@ def test_any_head_is_looked_through_and_more_posters_than_a_batch(head: dict[str
 def test_the_gradient_is_that_of_small_steps() -> None:
     _, rest = gradcam._parts(network(dense=[{"units": 5, "activation": "tanh", "dropout": 0.0}]))
     random, step = np.random.default_rng(1), 1e-2
-    features, along = (random.normal(size=(2, *rest.input_shape[1:])).astype(np.float32) for _ in range(2))
+    features, along = (random.normal(size=(2, *rest.inputs[0].shape[1:])).astype(np.float32) for _ in range(2))
     directions = random.normal(size=(2, 5)).astype(np.float32)
     up, down = (rest.predict_on_batch(features + sign * step * along) for sign in (1, -1))
     slope = ((up - down) * directions).sum(axis=1) / (2 * step)
-    found = gradcam._gradients(rest, features, directions)
+    found = gradcam._gradients(rest, [features], directions)
     np.testing.assert_allclose((found * along).sum(axis=(1, 2, 3)), slope, rtol=0.02, atol=1e-4)

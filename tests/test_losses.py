@@ -32,6 +32,15 @@ def test_asymmetric_is_its_papers_formula() -> None:
     np.testing.assert_allclose(loss("asymmetric"), (present + absent).mean(axis=1), rtol=1e-5)
 
 
+def test_each_of_several_heads_has_its_own_loss() -> None:
+    heads = np.stack([PROBABILITIES, PROBABILITIES[::-1]], axis=1)
+    both = np.asarray(Loss("bce", 0.0, np.ones(4)).call(LABELS, heads))
+    np.testing.assert_allclose(both[:, 0], loss("bce"), rtol=1e-6)
+    np.testing.assert_allclose(
+        both[:, 1], np.asarray(Loss("bce", 0.0, np.ones(4)).call(LABELS, PROBABILITIES[::-1])), rtol=1e-6
+    )
+
+
 def test_smoothing_moves_labels_towards_a_half() -> None:
     smooth = LABELS * 0.8 + 0.1
     expected = -(smooth * np.log(PROBABILITIES) + (1 - smooth) * np.log(1 - PROBABILITIES)).mean(axis=1)

@@ -181,7 +181,7 @@ def test_a_terminal_shows_the_marked_genres_in_bold_and_explains_the_mark(
         ("run.json", "{}"),
         ("run.json", "not JSON"),
         ("genres.json", '{"genre2id": {"A": 0, "D": 1}}'),
-        ("thresholds.json", '{"A": 0.5, "B": "high", "C": 0.5}'),
+        ("thresholds.json", '{"common": 0.5, "genres": {"A": 0.5, "B": "high", "C": 0.5}}'),
     ],
 )
 def test_a_folder_that_no_training_wrote_is_refused(models: Path, tmp_path: Path, name: str, text: str) -> None:

@@ -3,14 +3,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import expit, logit
 
 from postergenre import architecture, params, pretrained, training
+from postergenre.architecture import Architecture
 from postergenre.backend import keras
 from postergenre.errors import InputError
 from postergenre.recipe import Network, TrainParams
 from postergenre.training import Checkpoint
 from tests.data.efficientnet_lite0 import FIXTURE, pictures
 from tests.support import ROOT
+from tests.test_architecture import SMALL
 from tests.test_training import TRAIN, data
 
 SHIPPED: dict[str, Any] = params.read(ROOT / "params.yaml")["networks"]
@@ -31,7 +34,7 @@ def built(made: Network, side: int = 64) -> keras.Model:
 def test_the_features_are_those_of_the_original_network() -> None:
     model = built(network(), 224)
     pretrained.load_imagenet(model)
-    features = pretrained.trunk(model).predict_on_batch(pictures())
+    features = pretrained.trunk(model).predict_on_batch(pictures())[:, -1280:]  # the last block's
     np.testing.assert_allclose(features, np.load(FIXTURE)["features"], atol=1e-4)
 
 
@@ -67,8 +70,10 @@ def test_what_is_frozen_is_not_trained(name: str, trainable: str, trained: set[s
 def test_weights_for_another_trunk_are_refused() -> None:
     blocks = [dict(block) for block in SHIPPED["pretrained"]["architecture"]["blocks"]]
     blocks[3]["filters"] = 48
+    shipped = SHIPPED["pretrained"]["architecture"]
     for changed in (blocks, blocks[:5]):
-        section = SHIPPED["pretrained"] | {"architecture": SHIPPED["pretrained"]["architecture"] | {"blocks": changed}}
+        head = shipped["head"] | {"blocks": [len(changed)]}
+        section = SHIPPED["pretrained"] | {"architecture": shipped | {"blocks": changed, "head": head}}
         with pytest.raises(InputError, match="those of EfficientNet-Lite0, whose blocks this network has not"):
             pretrained.prepare(built(made := params.parse("networks.n", Network, section)), made)
 
@@ -77,6 +82,7 @@ def test_weights_for_another_trunk_are_refused() -> None:
     ("name", "trunk", "said"),
     [
         ("pretrained", {"weights": "none"}, "trunk.trainable head needs trunk.weights imagenet"),
+        ("finetuned", {"heads": 2}, "trunk.heads belongs to trunk.trainable head; it is last-4-blocks"),
         ("finetuned", {"trainable": "head"}, "a frozen trunk sees each poster once"),
         ("finetuned", {"trainable": "last-blocks"}, "all, head or last-N-blocks"),
         ("finetuned", {"trainable": "last-12-blocks"}, "the network has 9 blocks"),
@@ -86,6 +92,41 @@ def test_a_trunk_that_cannot_be_trained_so_is_refused(name: str, trunk: dict[str
     with pytest.raises(InputError) as error:
         network(name, **trunk)
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "dense",
+    [
+        [],
+        [{"units": 6, "activation": "relu", "dropout": 0.0}],
+        [{"units": 6, "activation": "tanh", "dropout": 0.0}] * 2,
+    ],
+)
+def test_merged_heads_answer_the_mean_of_their_log_odds(dense: list[dict[str, Any]]) -> None:
+    head = SMALL["head"] | {"dense": dense, "norm": "batch"}
+    one = params.parse("a", Architecture, SMALL | {"head": head})
+    models = [architecture.build(one, 24, 16, [0.3] * 5, seed, "net") for seed in (1, 2, 3)]
+    for model in models[1:]:
+        for layer in model.layers:
+            if not layer.name.startswith(architecture.HEAD):
+                layer.set_weights(models[0].get_layer(layer.name).get_weights())
+    posters = np.random.default_rng(0).integers(0, 256, (4, 24, 16, 3), dtype=np.uint8)
+    features = np.asarray(pretrained.trunk(models[0]).predict_on_batch(posters))
+    apart = pretrained.heads(models, features).predict_on_batch(features)
+    assert apart.shape == (4, 3, 5)
+    wide = architecture.build(one.model_copy(update={"head": one.head.widened(3)}), 24, 16, [0.3] * 5, 9, "net")
+    pretrained.merge(models, wide)
+    np.testing.assert_allclose(wide.predict_on_batch(posters), expit(logit(apart).mean(axis=1)), rtol=1e-4)
+
+
+def test_heads_normalise_by_the_training_posters() -> None:
+    made = params.parse("a", Architecture, SMALL | {"head": SMALL["head"] | {"norm": "batch"}})
+    model = architecture.build(made, 24, 16, [0.3] * 5, 1, "net")
+    features = np.random.default_rng(0).normal(3, 2, (50, 8)).astype(np.float32)
+    pretrained.heads([model], features)
+    normalised = np.asarray(model.get_layer(architecture.NORM)(features, training=True))
+    np.testing.assert_allclose(normalised.mean(axis=0), 0, atol=1e-4)
+    np.testing.assert_allclose(normalised.std(axis=0), 1, atol=1e-2)
 
 
 def test_a_frozen_trunk_is_looked_through_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,7 +87,7 @@ def answer(data: Data) -> Answer:
     """Right more often than not."""
     truth = data.splits["test"].labels
     scores = np.random.default_rng(9).random(truth.shape) * 0.8 + 0.2 * truth
-    return Answer(scores.astype(np.float32), np.full(3, 0.5))
+    return Answer(scores.astype(np.float32), np.full(3, 0.5), 0.5)
 
 
 @pytest.fixture(scope="module")
@@ -306,7 +306,7 @@ def test_curves_are_thinned_to_what_can_be_seen_and_end_at_full_recall() -> None
     random = np.random.default_rng(2)
     truth = (random.random((5000, 1)) < 0.3).astype(np.uint8)
     test = splits.Split([""] * 5000, np.arange(5000), ["Drama"], truth)
-    curve = plots.precision_recall(test, Answer(random.random((5000, 1)) + truth, np.array([0.5])))
+    curve = plots.precision_recall(test, Answer(random.random((5000, 1)) + truth, np.array([0.5]), 0.5))
     assert len(curve) == plots.POINTS
     assert curve["recall"].is_monotonic_increasing
     assert curve["recall"].iloc[-1] == 1

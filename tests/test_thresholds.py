@@ -18,6 +18,22 @@ def test_a_genre_leans_on_the_common_threshold_by_its_positives() -> None:
     assert thresholds.fit(LABELS, SCORES, shrinkage=1e9)[0] == pytest.approx(0.55)
 
 
+def test_no_thresholds_of_a_genre_each_have_a_better_micro_f1_than_the_common_one_where_probabilities_are_true() -> (
+    None
+):
+    random = np.random.default_rng(0)
+    scores = random.beta(1, [2, 5, 20], (20_000, 3))
+    labels = (random.random(scores.shape) < scores).astype(np.uint8)
+    shared = thresholds.common(labels[:10_000], scores[:10_000])
+    own = thresholds.fit(labels[:10_000], scores[:10_000], shrinkage=0)
+    micro, macro = (
+        [f1_score(labels[10_000:], scores[10_000:] >= cut, average=average) for cut in (shared, own)]
+        for average in ("micro", "macro")
+    )
+    assert micro[0] > micro[1]
+    assert macro[0] < macro[1]
+
+
 @pytest.mark.parametrize("shrinkage", [0, 20])
 def test_a_genre_without_positives_takes_the_common_threshold(shrinkage: float) -> None:
     assert thresholds.fit(LABELS, SCORES, shrinkage)[1] == pytest.approx(0.55)

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ RECIPE: dict[str, Any] = {
     "label_smoothing": 0.0,
     "class_weights": False,
     "frequency_bias": True,
+    "ema": 0.0,
 }
 NETWORK = {
     "architecture": SMALL
@@ -96,9 +98,12 @@ def test_training_learns_and_is_logged_epoch_by_epoch(tmp_path: Path) -> None:
     assert training.mean_average_precision(data().val.labels, probabilities) == pytest.approx(best, abs=1e-6)
 
 
+@pytest.mark.parametrize("ema", [0.0, 0.9])
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
-def test_a_training_interrupted_after_any_epoch_ends_as_an_undisturbed_one(tmp_path: Path, optimizer: str) -> None:
-    whole = fitted(tmp_path / "whole", optimizer=optimizer)
+def test_a_training_interrupted_after_any_epoch_ends_as_an_undisturbed_one(
+    tmp_path: Path, optimizer: str, ema: float
+) -> None:
+    whole = fitted(tmp_path / "whole", optimizer=optimizer, ema=ema)
 
     def interrupt(epoch: int, _: dict[str, float]) -> None:
         if epoch in (2, 3):
@@ -106,11 +111,34 @@ def test_a_training_interrupted_after_any_epoch_ends_as_an_undisturbed_one(tmp_p
 
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
-            fitted(tmp_path / "broken", interrupt, optimizer=optimizer)
-    resumed = fitted(tmp_path / "broken", optimizer=optimizer)
+            fitted(tmp_path / "broken", interrupt, optimizer=optimizer, ema=ema)
+    resumed = fitted(tmp_path / "broken", optimizer=optimizer, ema=ema)
     for one, other in zip(whole.weights, resumed.weights, strict=True):
         np.testing.assert_array_equal(one.numpy(), other.numpy(), err_msg=one.path)
     assert Checkpoint(tmp_path / "broken").history == Checkpoint(tmp_path / "whole").history
+
+
+def test_the_moving_average_of_the_weights_is_judged_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[Any] = []
+    apply = keras.optimizers.AdamW.apply
+
+    def spied(self: Any, gradients: Any, variables: Any = None) -> Any:
+        done = apply(self, gradients, variables)
+        steps.append([np.array(variable) for variable in self._trainable_variables])
+        return done
+
+    train = params.parse("train", TrainParams, TRAIN)
+    training.prepare(train)
+    monkeypatch.setattr(keras.optimizers.AdamW, "apply", spied)
+    made = network(ema=0.8, epochs=1, warmup_epochs=0)
+    monkeypatch.setattr(keras.Model, "compile", partialmethod(keras.Model.compile, run_eagerly=True))
+    model = training.fit(made, train, data(), Checkpoint(tmp_path), lambda *_: None)
+    average = steps[0]
+    for step in steps[1:]:
+        average = [0.8 * old + 0.2 * new for old, new in zip(average, step, strict=True)]
+    for variable, expected in zip(model.trainable_variables, average, strict=True):
+        np.testing.assert_allclose(variable.numpy(), expected, rtol=1e-4, atol=1e-6, err_msg=variable.path)
+    assert not np.allclose(steps[-1][0], average[0])
 
 
 def test_a_finished_training_is_not_trained_on(tmp_path: Path) -> None:
