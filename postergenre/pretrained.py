@@ -31,13 +31,18 @@ def prepare(model: keras.Model, network: Network) -> None:
     """
     if not network.trunk:
         return
+    imagenet, blocks = network.trunk.weights == "imagenet", len(network.architecture.blocks)
     if network.architecture.backbone:
         trunk(model).trainable = network.trunk.trainable == "all"
-        return
-    if network.trunk.weights == "imagenet":
-        load_imagenet(model)
-    blocks = len(network.architecture.blocks)
-    freeze(model, blocks - network.trunk.trained_blocks(blocks))
+    else:
+        if imagenet:
+            load_imagenet(model)
+        freeze(model, blocks - network.trunk.trained_blocks(blocks))
+    if imagenet:
+        # A batch's means are not those by which the trunk has learned to see, and would blind it at first.
+        for layer in trunk(model).layers:
+            if isinstance(layer, LAYERS.BatchNormalization):
+                layer.trainable = False
 
 
 def load_imagenet(model: keras.Model) -> None:
@@ -90,9 +95,16 @@ def heads(models: list[keras.Model], features: npt.NDArray[np.float32]) -> keras
         for norm in (layer for layer in model.layers if layer.name == NORM):
             gamma, beta = norm.get_weights()[:2]
             norm.set_weights([gamma, beta, features.mean(axis=0), features.var(axis=0)])
-            norm.trainable = False
+        keep_norm(model)
     answers = [head(model, f"head{number}")(start) for number, model in enumerate(models, 1)]
     return keras.Model(start, keras.ops.stack(answers, axis=1), name="heads")
+
+
+def keep_norm(model: keras.Model) -> None:
+    """Let the head normalise by what it has, in training too."""
+    for layer in model.layers:
+        if layer.name == NORM:
+            layer.trainable = False
 
 
 def merge(models: list[keras.Model], wide: keras.Model) -> None:

@@ -48,18 +48,28 @@ class Recipe(Section):
     ema: Annotated[float, Field(ge=0, lt=1)]
 
 
+class HeadFirst(Section):
+    """`networks.NAME.trunk.head_first`: how the head is trained alone before; the rest is as in `training`."""
+
+    epochs: Annotated[int, Field(ge=1)]
+    learning_rate: Annotated[float, Field(gt=0)]
+
+
 class Trunk(Section):
     """`networks.NAME.trunk`: where the trunk, all but the head, comes from and how it is trained.
 
     weights: `imagenet` are those of EfficientNet-Lite0, or the backbone's. trainable: `all`, `head` (the trunk stays as
     it is), or of a trunk of blocks `last-N-blocks`. learning_rate: the trunk's; the head has `training.learning_rate`.
-    heads: above a trunk that stays as it is, so many heads learn apart, and their log-odds are averaged.
+    heads: above a trunk that stays as it is, so many heads learn apart, and their log-odds are averaged. head_first:
+    the trunk stays as it is until the heads have learned, which then are trained further with it as one (Kumar et al.
+    2022, arXiv:2202.10054).
     """
 
     weights: Literal["imagenet", "none"]
     trainable: str
     learning_rate: Annotated[float, Field(gt=0)]
     heads: Annotated[int, Field(ge=1)] | None = None
+    head_first: HeadFirst | None = None
 
     @field_validator("trainable")
     @classmethod
@@ -86,12 +96,30 @@ class Network(Section):
         """Whether only the head is trained."""
         return self.trunk is not None and self.trunk.trainable == "head"
 
+    @property
+    def heads(self) -> int:
+        """How many learn apart."""
+        return (self.trunk and self.trunk.heads) or 1
+
+    @property
+    def wide(self) -> "Network":
+        """With all heads in one."""
+        head = self.architecture.head.widened(self.heads)
+        return self.model_copy(update={"architecture": self.architecture.model_copy(update={"head": head})})
+
+    def for_head(self, first: HeadFirst) -> "Network":
+        """As its head is trained first."""
+        changes = first.model_dump() | {"patience": first.epochs, "ema": 0.0}
+        return self.model_copy(update={"training": self.training.model_copy(update=changes)})
+
     @model_validator(mode="after")
     def _agrees(self) -> "Network":
-        if self.frozen and self.trunk and self.trunk.weights == "none":
-            raise ValueError("trunk.trainable head needs trunk.weights imagenet: an untrained trunk sees nothing")
-        if self.trunk and self.trunk.heads and not self.frozen:
-            raise ValueError(f"trunk.heads belongs to trunk.trainable head; it is {self.trunk.trainable}")
+        if self.trunk and (self.frozen or self.trunk.head_first) and self.trunk.weights == "none":
+            raise ValueError("a head alone needs trunk.weights imagenet: an untrained trunk sees nothing")
+        if self.trunk and self.trunk.head_first and self.frozen:
+            raise ValueError("trunk.head_first belongs to a trunk that is trained; trunk.trainable is head")
+        if self.trunk and self.trunk.heads and not (self.frozen or self.trunk.head_first):
+            raise ValueError("trunk.heads belongs to trunk.trainable head or to trunk.head_first")
         if self.frozen and any(self.architecture.augmentation.model_dump().values()):
             raise ValueError("a frozen trunk sees each poster once: set all of architecture.augmentation to 0 or false")
         if self.trunk and self.architecture.backbone and self.trunk.trainable not in ("all", "head"):

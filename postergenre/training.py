@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,8 @@ PIECE = 32
 SEEDS = 1_000_003
 # What a network sees: posters by their rows in the store, or features of them.
 Inputs = Store | npt.NDArray[np.float32]
+# Is told each finished epoch's number and figures.
+LogEpoch = Callable[[int, dict[str, float]], None]
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ class _EpochEnd(keras.callbacks.Callback):
         val: Split,
         recipe: Recipe,
         checkpoint: Checkpoint,
-        log_epoch: Callable[[int, dict[str, float]], None],
+        log_epoch: LogEpoch,
     ):
         super().__init__()
         self.inputs, self.val, self.recipe = inputs, val, recipe
@@ -243,17 +245,55 @@ def fit(
     params: TrainParams,
     data: Data,
     checkpoint: Checkpoint,
-    log_epoch: Callable[[int, dict[str, float]], None],
+    log_epoch: LogEpoch,
 ) -> keras.Model:
     """Train from the checkpoint's last finished epoch to the end; the model of the best epoch, in float32."""
-    recipe = network.training
-    models = [_built(network, params, data, number) for number in range(_heads(network))]
-    learner, inputs = models[0], cast(Inputs, data.store)
-    if network.trunk:
-        pretrained.prepare(models[0], network)
+    models = [_built(network, params, data, number) for number in range(network.heads)]
+    pretrained.prepare(models[0], network)
+    first, kept = network.trunk and network.trunk.head_first, checkpoint.folder.parent
     if network.frozen:
-        features = inputs = _features(models[0], network, data, checkpoint.folder.parent)
-        learner = pretrained.heads(models, features[data.train.rows])
+        _train_heads(models, network, params, data, checkpoint, kept, log_epoch)
+    elif first:
+        wide = _built(network.wide, params, data)
+        pretrained.prepare(wide, network)
+        if not checkpoint.epochs:
+            alone = Checkpoint(checkpoint.folder / "head")
+            _train_heads(models, network.for_head(first), params, data, alone, kept, lambda *_: None)
+            pretrained.merge(models, wide)
+        pretrained.keep_norm(wide)
+        models = [wide]
+        _train(wide, data.store, network, params, data, checkpoint, log_epoch)
+    else:
+        _train(models[0], data.store, network, params, data, checkpoint, log_epoch)
+    return _in_float32(models, network, params, data)
+
+
+def _train_heads(
+    models: list[keras.Model],
+    network: Network,
+    params: TrainParams,
+    data: Data,
+    checkpoint: Checkpoint,
+    kept: Path,
+    log_epoch: LogEpoch,
+) -> None:
+    """The models' heads apart from each other, on what the first one's trunk sees."""
+    features = _features(models[0], network, data, kept)
+    learner = pretrained.heads(models, features[data.train.rows])
+    _train(learner, features, network, params, data, checkpoint, log_epoch)
+
+
+def _train(
+    learner: keras.Model,
+    inputs: Inputs,
+    network: Network,
+    params: TrainParams,
+    data: Data,
+    checkpoint: Checkpoint,
+    log_epoch: LogEpoch,
+) -> None:
+    """Until the recipe's end; the learner then is as in its best epoch."""
+    recipe = network.training
     batches = Batches(inputs, data.train, recipe.batch_size, params.seed, checkpoint.epochs)
     share = data.train.labels.mean(axis=0)
     learner.compile(
@@ -281,8 +321,8 @@ def fit(
             verbose=0,
         )
     learner.load_weights(checkpoint.weights(checkpoint.best_epoch))
-    with _averaged(learner, recipe):
-        return _in_float32(models, network, params, data)
+    if recipe.ema:
+        learner.optimizer.finalize_variable_values(learner.trainable_variables)
 
 
 def optimizer(network: Network, steps: int) -> keras.optimizers.Optimizer:
@@ -356,10 +396,6 @@ def _backend() -> dict[str, str]:
     return {"name": keras.backend.backend(), "keras": keras.__version__}
 
 
-def _heads(network: Network) -> int:
-    return (network.trunk and network.trunk.heads) or 1
-
-
 def _built(network: Network, params: TrainParams, data: Data, number: int = 0) -> keras.Model:
     """The network with its weights as training finds them; number: of the head, where it has several."""
     share = data.train.labels.mean(axis=0) if network.training.frequency_bias else np.full(len(data.train.genres), 0.5)
@@ -372,9 +408,7 @@ def _built(network: Network, params: TrainParams, data: Data, number: int = 0) -
 def _in_float32(models: list[keras.Model], network: Network, params: TrainParams, data: Data) -> keras.Model:
     """The model as it answers wherever it is loaded: without mixed precision, all of it thawed, its heads in one."""
     keras.config.set_dtype_policy("float32")
-    head = network.architecture.head.widened(len(models))
-    wide = network.model_copy(update={"architecture": network.architecture.model_copy(update={"head": head})})
-    plain = _built(wide, params, data)
+    plain = _built(network.wide, params, data)
     pretrained.merge(models, plain)
     return plain
 
@@ -397,7 +431,7 @@ def _features(model: keras.Model, network: Network, data: Data, folder: Path) ->
 
     Kept in `folder` for other heads on the same trunk and posters, those of the last trunk only.
     """
-    seen = network.architecture.model_dump(exclude={"head", "augmentation"})
+    seen = network.architecture.model_dump(exclude={"head": {"norm", "dropout", "dense"}, "augmentation": True})
     key = [data.store.digest, data.digest, seen, network.trunk and network.trunk.weights, _backend()]
     file = folder / f"features-{files.sha256_text(json.dumps(key, sort_keys=True))[:16]}.npy"
     if not file.exists():

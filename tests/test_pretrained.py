@@ -60,9 +60,11 @@ def test_what_is_frozen_is_not_trained(name: str, trainable: str, trained: set[s
     before = model.get_weights()
     model.compile(keras.optimizers.SGD(1.0), "binary_crossentropy")
     model.train_on_batch(pictures()[:8, :64, :64], np.eye(5, dtype=np.float32)[[0, 1, 2, 3, 4, 0, 1, 2]])
-    # Norms keep their means where they are frozen, so these count too.
+    # The norms keep their means too.
     changes = zip(model.weights, before, model.get_weights(), strict=True)
-    moved = {weight.path.partition("_")[0] for weight, old, new in changes if not np.array_equal(old, new)}
+    paths = [weight.path for weight, old, new in changes if not np.array_equal(old, new)]
+    moved = {path.partition("_")[0] for path in paths}
+    assert not [path for path in paths if path.startswith("block") and "_norm/" in path]
     assert {name for name in moved if name.startswith("block")} == trained
     assert any(name.startswith("genres") for name in moved)
 
@@ -81,9 +83,11 @@ def test_weights_for_another_trunk_are_refused() -> None:
 @pytest.mark.parametrize(
     ("name", "trunk", "said"),
     [
-        ("pretrained", {"weights": "none"}, "trunk.trainable head needs trunk.weights imagenet"),
-        ("finetuned", {"heads": 2}, "trunk.heads belongs to trunk.trainable head; it is last-4-blocks"),
-        ("finetuned", {"trainable": "head"}, "a frozen trunk sees each poster once"),
+        ("pretrained", {"weights": "none"}, "a head alone needs trunk.weights imagenet"),
+        ("finetuned", {"weights": "none"}, "a head alone needs trunk.weights imagenet"),
+        ("finetuned", {"head_first": None}, "trunk.heads belongs to trunk.trainable head or to trunk.head_first"),
+        ("pretrained", {"head_first": {"epochs": 1, "learning_rate": 0.1}}, "belongs to a trunk that is trained"),
+        ("finetuned", {"trainable": "head", "head_first": None}, "a frozen trunk sees each poster once"),
         ("finetuned", {"trainable": "last-blocks"}, "all, head or last-N-blocks"),
         ("finetuned", {"trainable": "last-12-blocks"}, "the network has 9 blocks"),
     ],
@@ -129,14 +133,50 @@ def test_heads_normalise_by_the_training_posters() -> None:
     np.testing.assert_allclose(normalised.std(axis=0), 1, atol=1e-2)
 
 
+def quick(name: str, epochs: int) -> Network:
+    """A shipped network on tiny posters, with two heads."""
+    section = SHIPPED[name]
+    small = section["architecture"] | {"input": {"height": 32, "width": 32, "scale": "symmetric"}}
+    recipe = section["training"] | {"epochs": epochs, "batch_size": 8}
+    trunk = section["trunk"] | {"heads": 2}
+    trunk |= {"head_first": {"epochs": 2, "learning_rate": 0.001}} if "head_first" in trunk else {}
+    return params.parse("networks.n", Network, {"architecture": small, "trunk": trunk, "training": recipe})
+
+
+def test_heads_that_learned_alone_are_trained_further_with_the_trunk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, train = quick("finetuned", epochs=2), params.parse("train", TrainParams, TRAIN)
+    training.prepare(train)
+    logged: list[int] = []
+    alone: list[dict[str, Any]] = []
+    merge = pretrained.merge
+
+    def spied(models: list[keras.Model], wide: keras.Model) -> None:
+        merge(models, wide)
+        alone.append({weight.path: weight.numpy().copy() for weight in wide.weights})
+
+    monkeypatch.setattr(pretrained, "merge", spied)
+    whole = training.fit(made, train, data(), Checkpoint(tmp_path / "whole"), lambda epoch, _: logged.append(epoch))
+    assert logged == [1, 2]
+    after = {weight.path: weight.numpy() for weight in whole.weights}
+    moved = {path.split("_")[0].split("/")[0] for path in after if not np.array_equal(after[path], alone[0][path])}
+    assert moved == {"block6", "block7", "block8", "block9", "dense1", "genres"}
+    assert Checkpoint(tmp_path / "whole" / "head").epochs == 2
+
+    def interrupt(epoch: int, _: dict[str, float]) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        training.fit(made, train, data(), Checkpoint(tmp_path / "broken"), interrupt)
+    monkeypatch.setattr(pretrained, "heads", lambda *_: pytest.fail("trained the heads again"))
+    resumed = training.fit(made, train, data(), Checkpoint(tmp_path / "broken"), lambda *_: None)
+    for one, other in zip(whole.weights, resumed.weights, strict=True):
+        np.testing.assert_array_equal(one.numpy(), other.numpy(), err_msg=one.path)
+
+
 def test_a_frozen_trunk_is_looked_through_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    section = SHIPPED["pretrained"]
-    architecture_ = section["architecture"] | {"input": {"height": 32, "width": 32, "scale": "symmetric"}}
-    made = params.parse(
-        "networks.n",
-        Network,
-        section | {"architecture": architecture_, "training": section["training"] | {"epochs": 3, "batch_size": 8}},
-    )
+    made = quick("pretrained", epochs=3)
     train = params.parse("train", TrainParams, TRAIN)
     training.prepare(train)
 
@@ -150,10 +190,14 @@ def test_a_frozen_trunk_is_looked_through_once_and_kept(tmp_path: Path, monkeypa
     monkeypatch.setattr(pretrained, "trunk", lambda model: pytest.fail("looked through the trunk again"))
     monkeypatch.setattr(pretrained, "prepare", lambda model, network: None)
     resumed = training.fit(made, train, data(), Checkpoint(tmp_path / "broken"), lambda *_: None)
-    # Nor does another head look again.
+    # Nor does another head on the same blocks look again.
     recipe = made.training.model_copy(update={"learning_rate": 0.01})
     other = made.model_copy(update={"training": recipe})
     training.fit(other, train, data(), Checkpoint(tmp_path / "other"), lambda *_: None)
+    fewer = {"head": made.architecture.head.model_copy(update={"blocks": [9]})}
+    made_of_one = made.model_copy(update={"architecture": made.architecture.model_copy(update=fewer)})
+    with pytest.raises(pytest.fail.Exception, match="looked through the trunk again"):
+        training.fit(made_of_one, train, data(), Checkpoint(tmp_path / "fewer"), lambda *_: None)
     monkeypatch.undo()
     for one, other in zip(pretrained.head(whole).weights, pretrained.head(resumed).weights, strict=True):
         np.testing.assert_array_equal(one.numpy(), other.numpy(), err_msg=one.path)
