@@ -62,12 +62,22 @@ def predict(arguments: argparse.Namespace) -> None:
 
 def track(arguments: argparse.Namespace) -> None:
     """Log the model and the reports of this folder in MLflow, after the fact."""
-    # Nothing but this command waits, and it may have a whole model to send.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    _be_patient()
     from postergenre import tracking
 
     run = tracking.track(Path("models"), Path("reports"))
     print(f"tracked as run {run.id}" if run.restored else f"run {run.id} has this model; what it lacked is there now")
+
+
+def promote(arguments: argparse.Namespace) -> None:
+    """Register a run's model in MLflow as `poster-genres`; if it is better than the champion, it becomes the champion.
+
+    Better means that the 95 % interval of the difference in test mAP, by a paired bootstrap, lies above 0.
+    """
+    _be_patient()
+    from postergenre import registry
+
+    print(registry.promote(Path("models"), arguments.run_id, arguments.force))
 
 
 def results(arguments: argparse.Namespace) -> None:
@@ -106,6 +116,14 @@ def _parser() -> argparse.ArgumentParser:
     two.set_defaults(command=results)
     three = commands.add_parser("track", help="log a training in MLflow after the fact", description=track.__doc__)
     three.set_defaults(command=track)
+    four = commands.add_parser("promote", help="make a run's model the champion", description=promote.__doc__)
+    four.add_argument(
+        "run_id", nargs="?", metavar="RUN_ID", help="a run in MLflow (default: that of the model in models/)"
+    )
+    four.add_argument(
+        "--force", type=_said, metavar="REASON", help="promote whatever the comparison says; REASON is kept"
+    )
+    four.set_defaults(command=promote)
     return parser
 
 
@@ -113,6 +131,17 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 upwards")
     return int(text)
+
+
+def _said(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty; it should say why")
+    return text.strip()
+
+
+def _be_patient() -> None:
+    """Nothing but this command waits, and it may have a whole model to send."""
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 
 
 def _load(model: str | None) -> "Predictor":

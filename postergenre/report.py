@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from postergenre import baselines, calibration, files, groups, manifest, metrics, plots, splits
+from postergenre import baselines, calibration, files, groups, manifest, metrics, plots, splits, transcript
 from postergenre.calibration import Calibration
 from postergenre.errors import InputError
 from postergenre.metrics import METRICS, Answer
@@ -136,8 +136,9 @@ def judge(data: Data, model: Answer, params: EvaluateParams) -> Report:
 
 
 def write(folder: Path, report: Report) -> None:
-    """Write metrics.json, comparison.csv, per_genre.csv, groups.csv and plots/ into `folder`, each whole."""
+    """Write metrics.json, tables, plots/ and what the network said of each test poster into `folder`, each whole."""
     files.write_json(folder / "metrics.json", figures(report))
+    transcript.write(folder / transcript.FILE, report.data.splits["test"], report.answers[MODEL].probabilities)
     for name, table in (("comparison", report.comparison), ("per_genre", report.genres), ("groups", report.groups)):
         with files.replaced_file(folder / f"{name}.csv") as file:
             _write_table(file, table)

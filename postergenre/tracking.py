@@ -1,4 +1,4 @@
-"""Runs in MLflow, of which this is the only importer.
+"""Runs in MLflow, which only this module and `registry` import.
 
 MLflow is where runs are compared; nothing that a stage needs comes from it. So whatever goes wrong with it costs one
 warning, and `postergenre track` logs the run later from what DVC keeps.
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 # One retry and seconds of patience: with MLflow's own values a dead server holds up a training for minutes.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
@@ -39,8 +39,10 @@ from mlflow.types import Schema, TensorSpec
 from mlflow.utils.async_logging.run_operations import RunOperations
 
 from postergenre import files, params, predictor
-from postergenre.backend import keras
 from postergenre.errors import InputError, Terminated
+
+if TYPE_CHECKING:
+    from postergenre.backend import keras
 
 EXPERIMENT = "poster-genres"
 # The default store, in the project's folder.
@@ -173,9 +175,9 @@ def newest(dataset: str) -> dict[str, Judged]:
     return found
 
 
-def load_keras(run_id: str) -> keras.Model:
+def load_keras(run_id: str) -> "keras.Model":
     """The model of a run, as Keras has it."""
-    return mlflow.keras.load_model(f"runs:/{run_id}/model")
+    return _load(f"runs:/{run_id}/model")
 
 
 def load_model(uri: str, project: Path) -> predictor.Predictor:
@@ -186,16 +188,63 @@ def load_model(uri: str, project: Path) -> predictor.Predictor:
     Raises:
         InputError: there is no such model, or it was not logged by this project.
     """
-    if _choose_store(project) and not (project / STORE).exists():
-        raise InputError(f"{uri} cannot be loaded: {project} has no {STORE}, and MLFLOW_TRACKING_URI names no server")
+    _choose_filled_store(project, f"{uri} cannot be loaded")
     try:
         about = mlflow.models.get_model_info(uri).metadata
-        model = mlflow.keras.load_model(uri)
+        model = _load(uri)
     except Exception as error:
         raise InputError(f"{uri} cannot be loaded from {_named()}: {_reason(error)}") from None
     if not about or "common" not in about:
         raise InputError(f"{uri} carries no genres and thresholds; it was not logged by this project")
     return predictor.of_keras(model, about)
+
+
+@contextmanager
+def asking(purpose: str) -> Iterator[mlflow.MlflowClient]:
+    """What a command asks of runs that must be there.
+
+    purpose: what the sentence begins with in which a failure of MLflow's ends.
+
+    Raises:
+        InputError: there is no store here and no server, or it fails.
+    """
+    _choose_filled_store(_project_root(Path.cwd()), purpose)
+    try:
+        yield mlflow.MlflowClient()
+    except InputError:
+        raise
+    except Exception as error:  # those of its database MLflow lets through as they are
+        raise InputError(f"{purpose}: MLflow at {_named()} failed ({_reason(error)})") from None
+
+
+def run_of(models: Path) -> str:
+    """The run of the model in a folder, the newest where it has several.
+
+    Raises:
+        InputError: the folder holds no model, or MLflow no run of it.
+    """
+    run = _latest_of(files.read_json(models / "run.json", TRAIN)["model"])
+    if run is None:
+        raise InputError(
+            f"MLflow at {_named()} has no finished training of the model in {models}; `postergenre track` logs it"
+        )
+    return str(run.info.run_id)
+
+
+def finished(run_id: str) -> Any:
+    """A run that finished and holds a model of this project.
+
+    Raises:
+        InputError: there is no such run, or it is another kind of run.
+    """
+    if not exists(run_id):
+        raise InputError(f"MLflow at {_named()} has no run {run_id}, or it was deleted; `make mlflow` shows them all")
+    run = mlflow.get_run(run_id)
+    if run.info.status != "FINISHED":
+        raise InputError(f"run {run_id} is {run.info.status}; it should have FINISHED, as `dvc repro` leaves it")
+    if MODEL not in run.data.tags:
+        raise InputError(f"run {run_id} holds no model of this project; a run of `dvc repro` does")
+    return run
 
 
 def _judged(run: Any) -> Judged:
@@ -218,6 +267,12 @@ def _connect() -> None:
         if mlflow.get_experiment_by_name(EXPERIMENT) is None:
             mlflow.create_experiment(EXPERIMENT, artifact_location=(project / "mlruns").as_uri())
         mlflow.set_experiment(EXPERIMENT)
+
+
+def _choose_filled_store(project: Path, purpose: str) -> None:
+    """As `_choose_store`, but the project's own must be there; purpose: what the sentence begins with that says so."""
+    if _choose_store(project) and not (project / STORE).exists():
+        raise InputError(f"{purpose}: {project} has no {STORE}, and MLFLOW_TRACKING_URI names no server")
 
 
 def _choose_store(project: Path) -> bool:
@@ -258,7 +313,7 @@ def _tracked(start: Callable[[], Run]) -> Iterator[Run]:
 def _start_training(about: dict[str, Any], run_id: str | None) -> Run:
     _connect()
     _mark_killed(except_for=run_id)
-    if run_id is not None and _exists(run_id):
+    if run_id is not None and exists(run_id):
         mlflow.start_run(run_id, tags=_process() | _facts())
         return Run(run_id)
     run = mlflow.start_run(run_name=about["params"]["train"]["network"], tags=_process() | _facts())
@@ -267,14 +322,25 @@ def _start_training(about: dict[str, Any], run_id: str | None) -> Run:
 
 def _find_or_restore(about: dict[str, Any]) -> Run:
     _connect()
-    query = f"tags.`{MODEL}` = '{about['model']}'"
-    found = mlflow.search_runs(filter_string=query, order_by=["start_time DESC"], max_results=1, output_format="list")
+    found = _latest_of(about["model"])
     if found:
-        mlflow.start_run(found[0].info.run_id, tags=_process())
-        return Run(found[0].info.run_id)
+        mlflow.start_run(found.info.run_id, tags=_process())
+        return Run(found.info.run_id)
     run = _start_training(about, None)
     mlflow.set_tag("postergenre.restored", "true")
     return Run(run.id, restored=True)
+
+
+def _latest_of(model: str) -> Any | None:
+    """The newest run of a model, if it has any; model: its hash."""
+    runs = mlflow.search_runs(
+        experiment_names=[EXPERIMENT],
+        filter_string=f"tags.`{MODEL}` = '{model}'",
+        order_by=["start_time DESC"],
+        max_results=1,
+        output_format="list",
+    )
+    return runs[0] if runs else None
 
 
 def _describe(about: dict[str, Any]) -> None:
@@ -362,7 +428,7 @@ def _facts() -> dict[str, str]:
         "system.python": platform.python_version(),
         "system.cpus": str(os.cpu_count()),
         "system.gpus": _gpus(),
-        "system.backend": keras.backend.backend(),
+        "system.backend": _keras().backend.backend(),
     }
     facts |= {f"system.{name}": version for name, version in _versions().items()}
     if commit := _said("git", "rev-parse", "HEAD"):
@@ -375,14 +441,26 @@ def _facts() -> dict[str, str]:
     return facts | _locked("scrape", "resize", "dataset")
 
 
+def _keras() -> Any:
+    """Keras, imported where it is first needed, for that takes seconds, and `promote` needs none."""
+    from postergenre.backend import keras
+
+    return keras
+
+
+def _load(uri: str) -> "keras.Model":
+    _keras()  # before MLflow does, and without the greeting
+    return mlflow.keras.load_model(uri)
+
+
 def _versions() -> dict[str, str]:
     """Of the packages that the model runs on."""
-    return {name: sys.modules[name].__version__ for name in ("keras", keras.backend.backend(), "numpy")}
+    return {name: sys.modules[name].__version__ for name in ("keras", _keras().backend.backend(), "numpy")}
 
 
 def _gpus() -> str:
     """Those that training sees, by name where NVIDIA's driver is there to tell."""
-    seen = keras.distribution.list_devices("gpu")
+    seen = _keras().distribution.list_devices("gpu")
     names = _said("nvidia-smi", "--query-gpu=name", "--format=csv,noheader").splitlines() if seen else []
     return ", ".join(names or seen) or "none"
 
@@ -425,7 +503,8 @@ def _alive(pid: int) -> bool:
     return pid > 0
 
 
-def _exists(run_id: str) -> bool:
+def exists(run_id: str) -> bool:
+    """Whether MLflow has this run, and nobody deleted it."""
     try:
         return bool(mlflow.get_run(run_id).info.lifecycle_stage == "active")
     except mlflow.exceptions.MlflowException as error:

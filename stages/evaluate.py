@@ -1,7 +1,8 @@
 """evaluate: judge the network on the untouched test posters, beside what guessing scores.
 
 Reads   data/posters/manifest.csv, data/resized/, data/dataset/, models/
-Writes  reports/: metrics.json, comparison.csv, per_genre.csv, groups.csv, plots/, report.html, model_card.md
+Writes  reports/: metrics.json, comparison.csv, per_genre.csv, groups.csv, plots/, test_answers.csv.gz, report.html,
+        model_card.md
 Params  evaluate
 """
 

@@ -101,6 +101,16 @@ def test_what_dvc_writes_is_ignored_by_git_and_what_git_keeps_is_not() -> None:
             assert (f"/{name}" in ignored) is cached
 
 
+def test_only_two_modules_talk_to_mlflow() -> None:
+    importers = set()
+    for file in (file for package in (*PACKAGES, "benchmarks") for file in (ROOT / package).rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            importers |= {file.relative_to(ROOT).as_posix() for name in names if name.split(".")[0] == "mlflow"}
+    assert importers == {"postergenre/registry.py", "postergenre/tracking.py"}
+
+
 def test_the_library_but_for_its_command_knows_no_paths_of_the_project() -> None:
     for file in sorted({*(ROOT / "postergenre").glob("*.py")} - {ROOT / "postergenre/cli.py"}):
         for node in ast.walk(ast.parse(file.read_text())):

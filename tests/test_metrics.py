@@ -217,6 +217,38 @@ def test_the_interval_of_map_holds_the_true_value_where_plain_percentiles_do_not
     assert sum(plain) <= 20
 
 
+def test_the_interval_of_a_difference_holds_the_true_one_and_is_narrower_than_two_apart() -> None:
+    random = np.random.default_rng(1)
+    prevalence = np.geomspace(0.03, 0.5, 15)
+    held, better, widths = [], [], []
+    for seed in range(40):
+        labels = (random.random((300, 15)) < prevalence).astype(np.uint8)
+        shared = random.normal(size=labels.shape) + labels
+        one, other = (expit(shared + random.normal(size=labels.shape) / 2) for _ in range(2))
+        drawn = metrics.resamples(300, 200, seed)
+        found = metrics.difference(labels, one, other, drawn)
+        held.append(found.low <= 0 <= found.high)  # both are as good as each other
+        better.append(found.low > 0)
+        table = metrics.compare(labels, {"a": Answer(one, np.full(15, 0.5), 0.5)}, drawn).set_index("metric")
+        widths.append((found.high - found.low) / (table["high"] - table["low"])["map"])
+    assert sum(held) >= 34
+    assert sum(better) <= 4
+    assert np.mean(widths) < 1  # of two that are independent the square root of 2
+
+
+def test_a_difference_is_that_of_the_two_figures_and_turns_its_sign() -> None:
+    labels, scores = posters()
+    drawn = metrics.resamples(len(labels), 200, seed=3)
+    worse = np.random.default_rng(5).random(scores.shape)
+    up, down = metrics.difference(labels, scores, worse, drawn), metrics.difference(labels, worse, scores, drawn)
+    assert up.one == figures(labels, Answer(scores, CUTS, COMMON))["map"] == down.other
+    assert up.value == up.one - up.other
+    assert 0 < up.low < up.value < up.high
+    assert (down.low, down.value, down.high) == pytest.approx((-up.high, -up.value, -up.low))
+    same = metrics.difference(labels, scores, scores, drawn)
+    assert (same.low, same.value, same.high) == (0, 0, 0)
+
+
 def test_an_interval_stays_in_the_range_of_its_figure() -> None:
     assert metrics.interval(0.99, np.array([0.9, 0.99, 1.0])) == pytest.approx((0.9805, 1.0))
     assert metrics.interval(0.01, np.array([0.0, 0.01, 0.1])) == pytest.approx((0.0, 0.0195))

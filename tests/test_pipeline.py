@@ -131,6 +131,14 @@ def test_the_run_is_in_mlflow_with_its_metrics(whole: Path) -> None:
     assert run["tags.postergenre.model"] == json.loads((whole / "models/run.json").read_text())["model"]
 
 
+def test_what_it_made_can_become_champion(whole: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(whole, tmp_path / "copy", symlinks=True)
+    done = support.run("postergenre", "promote", cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    (run,) = runs(whole).to_dict("records")
+    assert f"version 1 of poster-genres, run {run['run_id']}, is the champion now, as the first one" in done.stdout
+
+
 def test_two_runs_from_nothing_give_the_same_bytes(whole: Path, tmp_path: Path, site: Site) -> None:
     other = project(tmp_path, site)
     done = repro(other)

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from postergenre import calibration, card, files, genres, manifest, page, params, plots, report, splits
+from postergenre import calibration, card, files, genres, manifest, page, params, plots, report, splits, transcript
 from postergenre.calibration import Calibration
 from postergenre.errors import InputError
 from postergenre.metrics import METRICS, Answer
@@ -130,6 +130,10 @@ def test_the_folder_holds_every_figure_for_every_answer(judged: Report, tmp_path
     assert comparison["answer"].unique().tolist() == list(judged.answers)
     assert len(comparison) == len(judged.answers) * len(METRICS)
     assert found["map"] == pytest.approx(comparison["value"][0])
+    said = transcript.read(tmp_path / "test_answers.csv.gz")
+    assert said.imdb_ids == judged.data.splits["test"].imdb_ids
+    np.testing.assert_array_equal(said.labels, labels("test"))
+    np.testing.assert_array_equal(said.probabilities, judged.answers["model"].probabilities)
     per_genre = pd.read_csv(tmp_path / "per_genre.csv")
     assert per_genre["genre"].tolist() == GENRES
     for name in POSTERS:
@@ -149,7 +153,7 @@ def test_the_same_posters_give_the_same_bytes(judged: Report, tmp_path: Path) ->
         page.write(tmp_path / name / "report.html", again, PARAMS.pictures, heatmaps)
         card.write(tmp_path / name / "model_card.md", again)
     written = sorted(file.relative_to(tmp_path / "one") for file in (tmp_path / "one").rglob("*") if file.is_file())
-    assert len(written) == 10
+    assert len(written) == 11
     for file in written:
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 

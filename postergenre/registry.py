@@ -1,0 +1,177 @@
+"""MLflow's registry: which trained model is the champion, `models:/poster-genres@champion`."""
+
+import getpass
+import os
+import socket
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+
+from postergenre import metrics, tracking, transcript
+from postergenre.errors import InputError
+from postergenre.metrics import Difference
+from postergenre.transcript import Transcript
+
+NAME = "poster-genres"
+ALIAS = "champion"
+# Tags of a version.
+FORCED, BY, AT = "postergenre.forced", "postergenre.promoted_by", "postergenre.promoted_at"
+
+# Of the paired bootstrap; always the same, so that the same two models get the same verdict.
+RESAMPLES = 2000
+SEED = 1
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How a run did beside the champion.
+
+    champion: a version of the model, None where there was none. found: None where the two cannot be compared, and
+    obstacle says why.
+    """
+
+    run: Any
+    champion: Any | None
+    found: Difference | None = None
+    posters: int = 0
+    obstacle: str = ""
+
+
+def promote(models: Path, run_id: str | None, reason: str | None) -> str:
+    """Register a run's model, and make it the champion if its test mAP is above the champion's by more than noise.
+
+    Noise is what the 95 % interval of `metrics.difference` reaches down to. The first model becomes champion as it is.
+
+    Args:
+        models: whose run is meant where `run_id` is None.
+        reason: why it becomes champion whatever the comparison says; a tag of the version keeps it.
+
+    Returns:
+        What was done, and why.
+
+    Raises:
+        InputError: MLflow does not answer or has no such run; the run did not finish or was not judged; or it was
+            judged on another test split than the champion, and there is no reason. Then nothing was registered.
+    """
+    with tracking.asking("nothing was promoted") as client:
+        run = tracking.finished(run_id or tracking.run_of(models))
+        champion = _champion(client)
+        if champion and champion.run_id == run.info.run_id:
+            return f"run {champion.run_id} is the champion already, version {champion.version}; nothing was changed"
+        trial = _tried(client, run, champion)
+        if trial.obstacle and reason is None:
+            raise InputError(
+                f"{trial.obstacle}, so that the two cannot be compared; train and judge both on one dataset, "
+                "or promote with --force REASON"
+            )
+        version = _registered(client, run)
+        if champion is None or reason is not None or (trial.found and trial.found.low > 0):
+            _crown(client, version, reason)
+            return _promoted(trial, version, reason)
+        return _kept(trial, version)
+
+
+def _champion(client: MlflowClient) -> Any | None:
+    """The version that is the champion."""
+    found = client.search_registered_models(f"name = '{NAME}'")
+    if not found or ALIAS not in found[0].aliases:
+        return None
+    return client.get_model_version(NAME, found[0].aliases[ALIAS])
+
+
+def _tried(client: MlflowClient, run: Any, champion: Any | None) -> Trial:
+    """Compare a run with the champion, where there is one and both were asked the same."""
+    ours = _transcript(client, run.info.run_id)
+    if ours is None:
+        raise InputError(
+            f"run {run.info.run_id} has no reports/{transcript.FILE}; with its model in models/, "
+            "`dvc repro` judges it and `postergenre track` logs that"
+        )
+    if champion is None:
+        return Trial(run, champion)
+    theirs = _transcript(client, champion.run_id)
+    named = f"the champion, version {champion.version} (run {champion.run_id}),"
+    if theirs is None:
+        return Trial(run, champion, obstacle=f"{named} has no reports/{transcript.FILE}")
+    if not ours.same_test(theirs):
+        obstacle = f"{named} was judged on {_asked(theirs)} and run {run.info.run_id} on {_asked(ours)}"
+        return Trial(run, champion, obstacle=f"{obstacle}, which are not the same")
+    drawn = metrics.resamples(len(ours.imdb_ids), RESAMPLES, SEED)
+    found = metrics.difference(ours.labels, ours.probabilities, theirs.probabilities, drawn)
+    return Trial(run, champion, found, len(ours.imdb_ids))
+
+
+def _asked(answers: Transcript) -> str:
+    return f"{len(answers.imdb_ids):,} test posters of {len(answers.genres)} genres"
+
+
+def _transcript(client: MlflowClient, run_id: str | None) -> Transcript | None:
+    """What a run's model says of the test posters; None where the run is gone, or was not judged."""
+    path = f"reports/{transcript.FILE}"
+    if not run_id or not tracking.exists(run_id):
+        return None
+    if path not in {file.path for file in client.list_artifacts(run_id, "reports")}:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        return transcript.read(Path(client.download_artifacts(run_id, path, folder)))
+
+
+def _registered(client: MlflowClient, run: Any) -> Any:
+    """The version that a run's model is, a new one where it is none yet."""
+    known = client.search_model_versions(f"name = '{NAME}' and run_id = '{run.info.run_id}'")
+    if known:
+        return known[0]
+    if not client.search_registered_models(f"name = '{NAME}'"):
+        client.create_registered_model(NAME)
+    model = run.outputs.model_outputs[-1].model_id
+    return client.create_model_version(NAME, f"models:/{model}", run.info.run_id, model_id=model)
+
+
+def _crown(client: MlflowClient, version: Any, reason: str | None) -> None:
+    tags = {BY: f"{_user()}@{socket.gethostname()}", AT: datetime.now(UTC).isoformat(timespec="seconds")}
+    if reason is not None:
+        tags[FORCED] = reason
+    for key, value in tags.items():
+        client.set_model_version_tag(NAME, version.version, key, value)
+    client.set_registered_model_alias(NAME, ALIAS, version.version)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's user may have no name
+        return str(os.getuid())
+
+
+def _promoted(trial: Trial, version: Any, reason: str | None) -> str:
+    said = f"version {version.version} of {NAME}, run {trial.run.info.run_id}, is the champion now"
+    if trial.champion is None:
+        said += f", as the first one; its test mAP is {trial.run.data.metrics['test.map']:.4f}"
+    elif trial.found is None:
+        said += f", and was not compared: {trial.obstacle}"
+    else:
+        said += f": {_figures(trial, trial.found)}"
+    return said if reason is None else f"{said}. It was forced: {reason}"
+
+
+def _kept(trial: Trial, version: Any) -> str:
+    found, champion = trial.found, trial.champion
+    assert found
+    assert champion
+    why = "which is no better" if found.value <= 0 else "which may be noise"
+    return (
+        f"version {champion.version} of {NAME} stays the champion. Version {version.version}, run "
+        f"{trial.run.info.run_id}, is registered: {_figures(trial, found)}, {why}"
+    )
+
+
+def _figures(trial: Trial, found: Difference) -> str:
+    assert trial.champion
+    return (
+        f"its test mAP is {found.one:.4f}, that of version {trial.champion.version} {found.other:.4f}; the difference "
+        f"on {trial.posters:,} posters is {found.value:+.4f} (95 % interval {found.low:+.4f} to {found.high:+.4f})"
+    )

@@ -1,0 +1,317 @@
+"""`postergenre promote`: which run's model is the champion in MLflow's registry."""
+
+import gzip
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+
+from postergenre import files, predictor, tracking, transcript
+from postergenre.errors import InputError
+from postergenre.splits import Split
+from tests import support
+from tests.support import ROOT, encoded, picture
+from tests.test_cli import command
+
+GENRES = ["A", "B", "C"]
+POSTERS = 150
+
+
+@pytest.fixture
+def project(in_project: Path, models: Path) -> Path:
+    """A project with a trained model, and no run of it yet."""
+    (in_project / "models").symlink_to(models)
+    return in_project
+
+
+def asked(first: int = 1) -> Split:
+    """A test split, of films with ids from `first` upwards."""
+    labels = (np.random.default_rng(1).random((POSTERS, 3)) < [0.5, 0.3, 0.2]).astype(np.uint8)
+    labels[:, 0] |= labels.sum(axis=1) == 0
+    return Split([f"tt{first + k:07d}" for k in range(POSTERS)], np.arange(POSTERS), [*GENRES], labels)
+
+
+def reports(folder: Path, strength: float, test: Split, seed: int = 2) -> Path:
+    """What the evaluate stage leaves of a network that is the better the larger `strength`."""
+    noise = np.random.default_rng(seed).random(test.labels.shape)
+    probabilities = ((noise + strength * test.labels) / (1 + strength)).astype(np.float32)
+    transcript.write(folder / "reports" / transcript.FILE, test, probabilities)
+    files.write_json(folder / "reports/metrics.json", {"map": strength / 10})
+    files.write_json(folder / "reports/scrape.json", {"status": {"ok": 3}})
+    return folder / "reports"
+
+
+def run(project: Path, strength: float, test: Split | None = None, seed: int = 2) -> str:
+    """A run as the train and evaluate stages log it."""
+    with tracking.training_run(json.loads((project / "models/run.json").read_text())) as made:
+        made.log_training(project / "models")
+        made.log_evaluation(reports(project, strength, test or asked(), seed))
+    assert made.id
+    return made.id
+
+
+def champion() -> str:
+    found = mlflow.MlflowClient().get_model_version_by_alias("poster-genres", "champion")
+    return str(found.run_id)
+
+
+def versions() -> dict[str, str]:
+    """Run by version."""
+    return {str(found.version): found.run_id for found in mlflow.MlflowClient().search_model_versions()}
+
+
+def test_a_run_becomes_champion_only_where_it_is_better_by_more_than_noise(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, better, same = run(project, 0.2), run(project, 0.5), run(project, 0.5, seed=3)
+    assert command("promote", first) == 0
+    said = capsys.readouterr().out
+    named = f"version 1 of poster-genres, run {first},"
+    assert said == f"{named} is the champion now, as the first one; its test mAP is 0.0200\n"
+    assert command("promote", better) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"version 2 of poster-genres, run {better}, is the champion now: its test mAP is 0.")
+    assert ", that of version 1 0." in said
+    assert f"the difference on {POSTERS} posters is +0." in said
+    assert "(95 % interval +0." in said
+    assert champion() == better
+    assert command("promote", same) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"version 2 of poster-genres stays the champion. Version 3, run {same}, is registered: its")
+    assert "(95 % interval -0." in said
+    assert champion() == better
+    assert command("promote", first) == 0
+    assert capsys.readouterr().out.endswith(", which is no better\n")
+    assert champion() == better
+    assert versions() == {"1": first, "2": better, "3": same}
+
+
+def test_promoting_the_champion_again_changes_nothing(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = run(project, 0.5)
+    assert command("promote") == 0
+    before = mlflow.MlflowClient().get_model_version("poster-genres", "1")
+    capsys.readouterr()
+    for more in ([], ["--force", "again"]):
+        assert command("promote", first, *more) == 0
+        said = capsys.readouterr().out
+        assert said == f"run {first} is the champion already, version 1; nothing was changed\n"
+    after = mlflow.MlflowClient().get_model_version("poster-genres", "1")
+    assert (after.tags, after.last_updated_timestamp) == (before.tags, before.last_updated_timestamp)
+    assert versions() == {"1": first}
+
+
+def test_without_an_id_it_is_the_newest_run_of_the_model_here(project: Path) -> None:
+    run(project, 0.5)
+    last = run(project, 0.6)
+    assert command("promote") == 0
+    assert champion() == last
+
+
+@pytest.mark.parametrize("difference", ["films", "labels", "genres"])
+def test_models_that_were_asked_different_things_are_not_compared(project: Path, difference: str) -> None:
+    first, test = run(project, 0.5), asked(first=1000 if difference == "films" else 1)
+    if difference == "labels":
+        test.labels[0] = 1 - test.labels[0]
+    if difference == "genres":
+        test.genres[2:] = ["D"]
+    other = run(project, 2.0, test)
+    assert command("promote", first) == 0
+    said = str(command("promote", other))
+    assert said.startswith(
+        f"error: the champion, version 1 (run {first}), was judged on 150 test posters of 3 genres and"
+    )
+    assert said.endswith("train and judge both on one dataset, or promote with --force REASON")
+    assert (champion(), versions()) == (first, {"1": first})
+
+
+def test_a_forced_promotion_keeps_its_reason_and_who_and_when(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, worse, elsewhere = run(project, 2.0), run(project, 0.1), run(project, 0.5, asked(first=1000))
+    for number, (name, said) in enumerate(
+        {good: "the first", worse: "(95 % interval -", elsewhere: "not compared"}.items(), 1
+    ):
+        assert command("promote", name, "--force", f" reason {number} ") == 0
+        out = capsys.readouterr().out
+        assert said in out
+        assert out.endswith(f". It was forced: reason {number}\n")
+        assert champion() == name
+        tags = mlflow.MlflowClient().get_model_version("poster-genres", str(number)).tags
+        assert tags["postergenre.forced"] == f"reason {number}"
+        assert tags["postergenre.promoted_by"].endswith(f"@{socket.gethostname()}")
+        assert tags["postergenre.promoted_at"].endswith("+00:00")
+    assert command("promote", good, "--force", "") == 2
+
+
+def test_a_run_that_cannot_be_champion_is_refused_in_a_sentence_and_not_registered(project: Path) -> None:
+    about = json.loads((project / "models/run.json").read_text())
+    with tracking.training_run(about) as trained:
+        trained.log_training(project / "models")
+    with pytest.raises(ValueError, match="the training"), tracking.training_run(about) as failed:
+        raise ValueError("the training")
+    with mlflow.start_run() as foreign:
+        pass
+    running = mlflow.MlflowClient().create_run("1").info.run_id
+    deleted = run(project, 0.5)
+    mlflow.delete_run(deleted)
+    refused = {
+        trained.id: "has no reports/test_answers.csv.gz; with its model in models/, `dvc repro` judges it",
+        failed.id: "is FAILED; it should have FINISHED",
+        running: "is RUNNING; it should have FINISHED",
+        foreign.info.run_id: "holds no model of this project",
+        deleted: "or it was deleted",
+        "0" * 32: "has no run 00000000000000000000000000000000",
+        "a/../b": "nothing was promoted: MLflow at sqlite:///",
+    }
+    for name, said in refused.items():
+        for more in ([], ["--force", "reason"]):
+            answer = str(command("promote", str(name), *more))
+            assert answer.startswith("error: ")
+            assert said in answer
+            assert "\n" not in answer
+    assert versions() == {}
+
+
+def test_a_champion_without_a_transcript_is_beaten_only_by_force(project: Path) -> None:
+    good, first = run(project, 2.0), run(project, 0.5)
+    assert command("promote", first) == 0
+    mlflow.delete_run(first)
+    assert f"version 1 (run {first}), has no reports/test_answers.csv.gz" in str(command("promote", good))
+    assert versions() == {"1": first}
+    assert command("promote", good, "--force", "its run was deleted") == 0
+    assert champion() == good
+
+
+def test_without_a_store_a_server_or_a_run_it_says_so(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "nothing was promoted: " in str(command("promote"))
+    assert f"{project} has no mlflow.db, and MLFLOW_TRACKING_URI names no server" in str(command("promote", "0" * 32))
+    assert not Path("mlflow.db").exists()
+    tracking._connect()
+    assert "has no finished training of the model in models; `postergenre track` logs it" in str(command("promote"))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://films:secret@127.0.0.1:9")
+    assert command("promote") == (
+        "error: nothing was promoted: MLflow at http://127.0.0.1:9 failed (Connection refused)"
+    )
+
+
+def test_a_store_that_is_broken_is_said_in_a_sentence(project: Path) -> None:
+    Path("mlflow.db").write_bytes(b"this is no database" * 1000)
+    said = str(command("promote"))
+    assert said.startswith("error: nothing was promoted: MLflow at sqlite:///")
+    assert "\n" not in said
+
+
+def test_it_does_not_wait_for_tensorflow(project: Path) -> None:
+    first = run(project, 0.5)
+    assert command("promote", run(project, 0.1)) == 0
+    (project / "poison").mkdir()
+    for slow in ("keras", "tensorflow", "torch"):
+        (project / f"poison/{slow}.py").write_text(f"raise ImportError('a promotion needs no {slow}')")
+    path = f"{project / 'poison'}{os.pathsep}{ROOT}"
+    done = support.run("postergenre", "promote", first, cwd=project, env={"PYTHONPATH": path})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"version 2 of poster-genres, run {first}, is the champion now: ")
+
+
+@contextmanager
+def server(folder: Path) -> Iterator[str]:
+    """A real `mlflow server` that keeps the artifacts itself, so that clients see nothing of its folders."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+    options = ["--backend-store-uri", f"sqlite:///{folder}/server.db", "--artifacts-destination", str(folder / "kept")]
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "mlflow",
+            "server",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--workers",
+            "1",
+            *options,
+        ],
+        cwd=folder,
+        env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_TRACKING_URI": ""},
+        stdout=(folder / "server.log").open("w"),
+        stderr=subprocess.STDOUT,
+        start_new_session=True,  # it has workers, which are to end with it
+    )
+    try:
+        while not healthy(port):
+            assert process.poll() is None, (folder / "server.log").read_text()
+            time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def healthy(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return False
+
+
+def test_from_a_real_server_the_champion_answers(
+    project: Path, models: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "a.jpg").write_bytes(encoded(picture(1)))
+    with server(tmp_path_factory.mktemp("server")) as uri:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")  # a machine may be busy
+        for strength, more in ((0.5, []), (2.0, []), (0.5, ["--force", "to go back"])):
+            made = run(project, strength)
+            assert command("promote", *more) == 0
+            assert champion() == made
+        environment = {"MLFLOW_TRACKING_URI": uri, "PYTHONPATH": str(ROOT)}
+        question = ("predict", "a.jpg", "--json", "--model", "models:/poster-genres@champion")
+        done = support.run("postergenre", *question, cwd=elsewhere, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    (answer,) = json.loads(done.stdout)
+    ((_, expected),) = predictor.load(models).predict_files([elsewhere / "a.jpg"])
+    assert not isinstance(expected, str)
+    np.testing.assert_allclose([answer["genres"][genre] for genre in "ABC"], expected, atol=1e-4)
+    assert not [file for folder in (project, elsewhere) for file in folder.glob("ml*")]
+
+
+def test_a_transcript_is_read_as_it_was_written_and_written_alike(tmp_path: Path) -> None:
+    test = asked()
+    probabilities = np.random.default_rng(5).random((POSTERS, 3)).astype(np.float32)
+    for name in ("one.csv.gz", "two.csv.gz"):
+        transcript.write(tmp_path / name, test, probabilities)
+    found = transcript.read(tmp_path / "one.csv.gz")
+    assert (found.imdb_ids, found.genres) == (test.imdb_ids, GENRES)
+    np.testing.assert_array_equal(found.labels, test.labels)
+    np.testing.assert_array_equal(found.probabilities, probabilities)
+    assert (tmp_path / "one.csv.gz").read_bytes() == (tmp_path / "two.csv.gz").read_bytes()
+
+
+def test_what_is_no_transcript_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "answers.csv.gz"
+    transcript.write(file, asked(), np.zeros((POSTERS, 3)))
+    whole = file.read_bytes()
+    for broken in (b"", b"imdb_id,genres,A\n", whole[: len(whole) // 2], whole[:40] + b"???" + whole[43:]):
+        file.write_bytes(broken)
+        with pytest.raises(InputError, match=r"^answers\.csv\.gz cannot be read: "):
+            transcript.read(file)
+    file.write_bytes(gzip.compress(b"imdb_id,row,A\ntt1,1,0.5\n"))
+    with pytest.raises(InputError, match=r"has the columns imdb_id, row, A; it should have imdb_id, genres"):
+        transcript.read(file)
