@@ -23,7 +23,7 @@ def test_each_change_is_one_and_gives_a_network(network: str, name: str) -> None
         inner: Any = section
         for part in place:
             inner = inner[int(part) if isinstance(inner, list) else part]
-        assert (inner[key] if isinstance(inner, list) else inner.get(key)) != yaml.safe_load(value)
+        assert inner.get(key) != yaml.safe_load(value)
         inner[key] = yaml.safe_load(value)
     params.parse(f"networks.{network}", Network, section)
 
