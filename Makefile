@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-all check format lock mlflow
+.PHONY: help setup repro test test-all check format lock mlflow team
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ lock: setup ## Resolve pyproject.toml anew into requirements.lock
 
 mlflow: setup ## Open the runs in MLflow, http://127.0.0.1:5000
 	mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}"
+
+team: setup ## Share data and results: make team REMOTE=... [CACHE=...]
+	@postergenre team "$$REMOTE" $${CACHE:+--cache "$$CACHE"}
 
 # uv installs in seconds what pip takes minutes for; pip only fetches uv itself, by the lock's hashes. Bytecode is compiled
 # now and in parallel, for TensorFlow's first import takes three times as long without.

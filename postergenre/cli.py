@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from postergenre.predictor import Predictor
+    from postergenre.team import Shared
 
 MARK = "*"
 # What Pillow knows by name but does not decode: films and measurements may lie beside posters.
@@ -93,6 +94,30 @@ def results(arguments: argparse.Namespace) -> None:
     print("report   reports/report.html\nruns     make mlflow\npredict  postergenre predict poster.jpg")
 
 
+def team(arguments: argparse.Namespace) -> None:
+    """Share data and results: the same DVC remote for everyone, and one cache for all on this host."""
+    from postergenre import team
+
+    shared = team.share(arguments.remote, arguments.cache)
+    print(f"remote  {shared.remote}\n        in .dvc/config, for everyone: `git commit .dvc/config`")
+    if shared.cache:
+        print(f"cache   {shared.cache}, of the group {shared.group}, files come by {shared.link}")
+        print("        in .dvc/config.local, for you on this machine")
+    if shared.brought:
+        print(f"        {shared.brought} files of the cache used before are in it now")
+    if not shared.inherits:
+        print("        this file system has no default ACLs: everyone should work with `umask 002`")
+    print("        a file was written, read and removed\n")
+    print(_for_teammates(shared))
+
+
+def push(arguments: argparse.Namespace) -> None:
+    """Give the team what was run here: data, models, reports, and every experiment that is still in the cache."""
+    from postergenre import team
+
+    print(f"{team.push()} files sent")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="postergenre", description="Tell a film's genres from its poster.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -124,7 +149,27 @@ def _parser() -> argparse.ArgumentParser:
         "--force", type=_said, metavar="REASON", help="promote whatever the comparison says; REASON is kept"
     )
     four.set_defaults(command=promote)
+    five = commands.add_parser("team", help="share data and results in a team", description=team.__doc__)
+    five.add_argument("remote", metavar="REMOTE", help="s3://BUCKET/PATH, ssh://[ACCOUNT@]HOST/PATH or a folder")
+    five.add_argument("--cache", metavar="DIR", help="a folder on this host for all who work on it")
+    five.set_defaults(command=team)
+    six = commands.add_parser("push", help="give the team what was run here", description=push.__doc__)
+    six.set_defaults(command=push)
     return parser
+
+
+def _for_teammates(shared: "Shared") -> str:
+    remote = shared.remote.replace("://", "://YOU@") if shared.account else shared.remote
+    once = [f"make team REMOTE={remote}" + (f" CACHE={shared.cache}" if shared.cache else "")]
+    lines = [
+        "Teammates type once, after `git pull`:",
+        *(f"    {line}" for line in once if shared.cache or shared.account),
+        "    dvc pull                            # the data, the model and the reports",
+        "and from then on:",
+        "    dvc repro --pull --allow-missing    # runs only what nobody has run",
+        "    postergenre push                    # what you ran, for the others",
+    ]
+    return "\n".join(lines)
 
 
 def _positive(text: str) -> int:

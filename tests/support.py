@@ -16,7 +16,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
+
+from postergenre import cli
 
 ROOT = Path(__file__).resolve().parents[1]
 HEADER = "imdbId,Imdb Link,Title,IMDB Score,Genre,Poster"
@@ -136,3 +139,10 @@ def run(
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     merged = os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "true"} | (env or {})
     return subprocess.run(command, cwd=cwd, env=merged, capture_output=True, text=True, timeout=timeout, check=False)
+
+
+def command(*arguments: str) -> int | str | None:
+    """What the `postergenre` command exits with, run in this process."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    return ended.value.code

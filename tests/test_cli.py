@@ -10,13 +10,7 @@ import pytest
 
 from postergenre import cli, files, metrics, report, tracking
 from tests import support
-from tests.support import encoded, picture
-
-
-def command(*arguments: str) -> int | str | None:
-    with pytest.raises(SystemExit) as ended:
-        cli.main(arguments)
-    return ended.value.code
+from tests.support import command, encoded, picture
 
 
 @pytest.mark.parametrize("arguments", [["predict"], ["predict", "a.jpg", "--top", "0"], [], ["dance"]])

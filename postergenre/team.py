@@ -1,0 +1,328 @@
+"""Data and results shared in a team: one DVC remote for all, and one cache for all who work on one host.
+
+What is the same for everyone goes into .dvc/config, which git keeps; what belongs to a person or a machine goes into
+.dvc/config.local, which git ignores.
+"""
+
+import copy
+import getpass
+import grp
+import os
+import re
+import secrets
+import stat
+import struct
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dvc.config import Config, NoRemoteError
+from dvc.exceptions import DvcException, NotDvcRepoError
+from dvc.fs import RemoteMissingDepsError, generic
+from dvc.repo import Repo
+
+from postergenre.errors import InputError
+
+NAME = "team"  # of the remote
+SCHEMES = ("s3", "ssh")
+# Where the kernel protects hard links (fs.protected_hardlinks, nearly everywhere), a teammate's files come as symbolic
+# links, without a word; where a file system knows none, as copies.
+LINKS = ["reflink", "hardlink", "symlink", "copy"]
+GROUP = stat.S_ISGID | stat.S_IRWXG  # what is made in the folder is the group's, who may write
+SECRETS = (
+    "give the URL without it and keep the secret in .dvc/config.local, which git ignores: "
+    f"`dvc remote add --local {NAME} URL`, then `dvc remote modify --local {NAME} password ...`, "
+    "for s3 access_key_id and secret_access_key"
+)
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What a team shares.
+
+    remote: a URL or a folder, without an account. account: on the server, or None. cache: None without one. group: of
+    the cache. link: how its files come into the project. inherits: whether folders made later in it and in a remote
+    that is a folder are open to the group too, whatever the umask of who makes them. brought: files that the cache used
+    before had and the shared one had not.
+    """
+
+    remote: str
+    account: str | None
+    cache: Path | None = None
+    group: str = ""
+    link: str = ""
+    inherits: bool = True
+    brought: int = 0
+
+
+def share(remote: str, cache: str | None) -> Shared:
+    """Set the team's remote, and its cache on this host, for the DVC project that we are in; both are tried out.
+
+    remote: s3://BUCKET/PATH, ssh://[ACCOUNT@]HOST/PATH or a folder. Run again with the same, it changes nothing.
+
+    Raises:
+        InputError: one of them cannot be used; the configuration is as it was.
+    """
+    root = Path(_root())
+    url, account = _address(remote, root)
+    folders = {"REMOTE": _folder("REMOTE", url, root)} if "://" not in url else {}
+    folders |= {"CACHE": _folder("CACHE", cache, root)} if cache else {}
+    _check_ignored(root)
+    inherits = min([_open_to_group(folder) for folder in folders.values()], default=True)
+    old = _cache_dir(root)
+    with _all_or_nothing(root):
+        _configure(root, url, account, folders.get("CACHE"))
+        with Repo(str(root)) as repo:
+            _try_out("REMOTE", url, lambda: repo.cloud.get_remote(NAME).odb)
+            if not cache:
+                return Shared(url, account, inherits=inherits)
+            _try_out("CACHE", cache, lambda: repo.cache.local)
+            return Shared(
+                remote=url,
+                account=account,
+                cache=folders["CACHE"],
+                group=_group(folders["CACHE"]),
+                link=_link(repo),
+                inherits=inherits,
+                brought=_bring_over(old, repo),
+            )
+
+
+def _root() -> str:
+    try:
+        return str(Repo.find_root())
+    except NotDvcRepoError:
+        raise InputError(f"{Path.cwd()} is in no DVC project; run this in a clone of yours") from None
+
+
+def push() -> int:
+    """Give the team all that was run here and is still in the cache; how many files were sent.
+
+    `dvc push --run-cache` is not enough: it sends the list of runs, but only the workspace's outputs, and none that git
+    keeps, such as metrics. A run that lacks one of its outputs is run again by whoever finds it.
+
+    Raises:
+        InputError: there is no remote, or it failed.
+    """
+    with Repo(_root()) as repo:
+        try:
+            sent = int(repo.push())
+            for run in repo.stage_cache.push(None):
+                for objects in repo.stage_cache.get_used_objs([run]).values():
+                    sent += len(repo.cloud.push(objects).transferred)
+        except NoRemoteError:
+            raise InputError("no remote is set; `make team REMOTE=...` sets one") from None
+        except (DvcException, OSError) as error:
+            raise InputError(f"not everything was sent: {_reason(error)}") from None
+    return sent
+
+
+def _address(remote: str, root: Path) -> tuple[str, str | None]:
+    """A remote's URL as everyone may read it, or its absolute folder, and the account on the server."""
+    scheme, separator, rest = remote.partition("://")
+    if not separator:
+        if not remote or re.match(r"[^/]+:", remote):
+            raise InputError(f"REMOTE is {remote!r}; it should be {_right()}")
+        return str(_absolute(remote)), None
+    host, _, path = rest.partition("/")
+    account, at, host = host.rpartition("@")
+    # A password may have a slash in it: what follows the colon is no port then.
+    if ":" in account or not re.fullmatch(r"(\[.*\]|[^:]*)(:\d+)?", host):
+        raise InputError(f"REMOTE holds a password, and .dvc/config, where it would go, is in git; {SECRETS}")
+    if scheme not in SCHEMES or not host or (scheme == "s3" and at) or (scheme == "ssh" and not path.strip("/")):
+        raise InputError(f"REMOTE is {remote}; it should be {_right()}")
+    return f"{scheme}://{host}/{path}".rstrip("/"), account or None
+
+
+def _right() -> str:
+    return "s3://BUCKET/PATH, ssh://[ACCOUNT@]HOST/PATH or a folder"
+
+
+def _absolute(folder: str) -> Path:
+    return Path(os.path.abspath(Path(folder).expanduser()))  # noqa: PTH100 - a mounted folder's links stay as they are
+
+
+def _folder(name: str, given: str, root: Path) -> Path:
+    """A folder that is there, or can be made in one that is: a share that is not mounted should not go unnoticed."""
+    folder = _absolute(given)
+    if folder.is_relative_to(root) or root.is_relative_to(folder):
+        raise InputError(f"{name} is {folder}; it should be outside the project, {root}")
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{name} is {folder}, which is a file; it should be a folder")
+    if not folder.parent.is_dir():
+        raise InputError(f"{name} is {folder}, but there is no {folder.parent} to make it in; is it mounted?")
+    return folder
+
+
+def _check_ignored(root: Path) -> None:
+    said = subprocess.run(
+        ["git", "check-ignore", "-q", ".dvc/config.local"], cwd=root, check=False, capture_output=True
+    )
+    if said.returncode == 1:
+        raise InputError(
+            "git does not ignore .dvc/config.local, where secrets go; add /config.local to .dvc/.gitignore"
+        )
+
+
+def _open_to_group(folder: Path) -> bool:
+    """Make the folder, and all in it writable for its group; whether what is made in them later will be too."""
+    try:
+        folder.mkdir(exist_ok=True)
+        group = folder.stat().st_gid
+        places = [Path(place) for place, _, _ in os.walk(folder)]
+        for place in places:
+            found = place.stat()
+            if found.st_gid != group:
+                os.chown(place, -1, group)
+            if found.st_mode & GROUP != GROUP:
+                place.chmod(stat.S_IMODE(found.st_mode) | GROUP)
+        return min([_inherit(place) for place in places])
+    except OSError as error:
+        raise InputError(
+            f"{error.filename} cannot be opened to the group ({error.strerror}); its owner can: "
+            f"`chgrp -R GROUP {folder}` and `find {folder} -type d -exec chmod g+rwxs {{}} +`"
+        ) from None
+
+
+def _inherit(place: Path) -> bool:
+    """Give a folder a default ACL, so that the group may write whatever the umask is of who makes something in it.
+
+    DVC itself opens most folders to the group, but not those of a run cache that was pulled or pushed.
+    """
+    everyone = 0xFFFFFFFF  # where an entry could name one user
+    entries = ((0x01, 7), (0x04, 7), (0x20, place.stat().st_mode & 7))  # owner, group, others: rwx
+    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", tag, may, everyone) for tag, may in entries)
+    name = "system.posix_acl_default"
+    try:
+        if name not in os.listxattr(place):  # what a person set stays
+            os.setxattr(place, name, acl)
+    except (AttributeError, OSError):  # no Linux; no such thing on this file system; a teammate's folder, which has one
+        return False
+    return True
+
+
+def _cache_dir(root: Path) -> Path:
+    with Repo(str(root)) as repo:
+        return Path(repo.cache.local_cache_dir)
+
+
+@contextmanager
+def _all_or_nothing(root: Path) -> Iterator[None]:
+    """The configuration as it was, should the block raise."""
+    config = Config(str(root / ".dvc"))
+    before = {file: file.read_bytes() if file.exists() else None for file in map(Path, config.files.values())}
+    try:
+        yield
+    except BaseException as error:
+        for file, content in before.items():
+            if content is None:
+                file.unlink(missing_ok=True)
+            elif file.read_bytes() != content:
+                file.write_bytes(content)
+        if isinstance(error, DvcException):
+            raise InputError(f"DVC refuses: {_reason(error)}") from None
+        raise
+
+
+def _configure(root: Path, url: str, account: str | None, cache: Path | None) -> None:
+    config = Config(str(root / ".dvc"))
+    moved = config["remote"].get(NAME, {}).get("url") != url
+
+    def everyone(conf: dict[str, Any]) -> None:
+        conf["core"]["remote"] = NAME
+        kept = {} if moved else conf["remote"].get(NAME, {})
+        conf["remote"][NAME] = kept | {"url": url} | ({} if "://" in url else {"shared": "group"})
+
+    def mine(conf: dict[str, Any]) -> None:
+        conf["core"].pop("remote", None)  # it would hide the team's
+        kept = conf["remote"].pop(NAME, {}) | ({"user": account} if account else {})
+        kept.pop("url", None)  # as this would
+        if kept:
+            conf["remote"][NAME] = kept
+        if cache:
+            conf["cache"] |= {"dir": str(cache), "shared": "group", "type": ",".join(LINKS)}
+            conf["core"]["site_cache_dir"] = str(_own_folder())
+
+    if moved:  # what belongs to another address, a password above all, must not reach this one
+        _edit(config, "local", lambda conf: conf["remote"].pop(NAME, None))
+    _edit(config, "repo", everyone)
+    _edit(config, "local", mine)
+
+
+def _edit(config: Config, level: str, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change a level of the configuration; its file is not touched where that changes nothing."""
+    before = config.load_one(level)
+    after = copy.deepcopy(before)
+    change(after)
+    if after != before:
+        with config.edit(level) as conf:
+            change(conf)
+
+
+def _own_folder() -> Path:
+    """A folder of our own for DVC's databases, which it else keeps in one that the host's first user has made.
+
+    On a local disk: homes are often on NFS, where SQLite's locks are not to be trusted.
+    """
+    folder = Path("/var/tmp", f"dvc-{getpass.getuser()}")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.stat().st_uid != os.getuid():
+        raise InputError(f"{folder}, where DVC should keep your databases, belongs to somebody else; remove it")
+    return folder
+
+
+def _try_out(name: str, given: str, place: Callable[[], Any]) -> None:
+    """Write a small file where DVC keeps its objects, read it and remove it."""
+    try:
+        odb = place()
+        file = odb.fs.join(odb.path, f"probe-{secrets.token_hex(8)}")
+        content = secrets.token_bytes(64)
+        odb.makedirs(odb.path)
+        try:
+            odb.fs.pipe_file(file, content)
+            read = odb.fs.cat_file(file)
+        finally:
+            with suppress(FileNotFoundError):
+                odb.fs.remove(file)
+    except (ImportError, RemoteMissingDepsError):
+        scheme = given.partition("://")[0]
+        raise InputError(
+            f"{scheme}:// needs the package dvc-{scheme}; `uv pip install --editable '.[{scheme}]'` installs it"
+        ) from None
+    except Exception as error:  # of any of the libraries below DVC
+        raise InputError(f"{name} is {given}, which cannot be written to and read from: {_reason(error)}") from None
+    if read != content:
+        raise InputError(f"{name} is {given}, which does not give back what was written to it")
+
+
+def _reason(error: Exception) -> str:
+    return str(error).strip().split("\n")[0] or type(error).__name__
+
+
+def _group(folder: Path) -> str:
+    number = folder.stat().st_gid
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return str(number)
+
+
+def _link(repo: Repo) -> str:
+    """The first kind of link that works between cache and project."""
+    odb = repo.cache.local
+    return str(generic.test_links(LINKS, odb.fs, odb.path, odb.fs, str(Path(repo.tmp_dir, "link")))[0])
+
+
+def _bring_over(old: Path, repo: Repo) -> int:
+    """Link or copy into the shared cache what the one before has and it lacks; how many files that were."""
+    if old == Path(repo.cache.local_cache_dir) or not old.exists():
+        return 0
+    with Repo(repo.root_dir, config={"cache": {"dir": str(old)}}) as before:
+        source, target = before.cache.local, repo.cache.local
+        lacking = [oid for oid in source.all() if not target.exists(oid)]
+        target.add([source.oid_to_path(oid) for oid in lacking], source.fs, lacking, hardlink=True)
+        runs = repo.stage_cache.transfer(before.cache.legacy, repo.cache.legacy, force=False)
+    return len(lacking) + len(runs)

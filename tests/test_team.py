@@ -1,0 +1,424 @@
+"""What is shared in a team: real git and DVC repositories of several people, and a folder for a remote."""
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import dvc
+import pytest
+
+from tests import support
+from tests.support import ROOT, command
+
+PIPELINE = """
+stages:
+  prepare:
+    cmd: python3 stage.py prepare
+    deps: [stage.py]
+    params: [size]
+    outs: [data]
+  train:
+    cmd: python3 stage.py train
+    deps: [stage.py, data]
+    params: [rate]
+    outs: [model]
+    metrics:
+      - reports/metrics.json: {cache: false}
+"""
+STAGE = """
+import pathlib, sys
+params = dict(line.split(": ") for line in pathlib.Path("params.yaml").read_text().splitlines())
+if sys.argv[1] == "prepare":
+    pathlib.Path("data").mkdir()
+    for n in range(int(params["size"])):
+        pathlib.Path(f"data/{n}.txt").write_text(f"poster {n}")
+else:
+    pathlib.Path("model").write_text("a model, rate " + params["rate"])
+    pathlib.Path("reports").mkdir(exist_ok=True)
+    pathlib.Path("reports/metrics.json").write_text('{"rate": ' + params["rate"] + "}")
+"""
+PERSON = {f"GIT_{who}_{what}": "t@t" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+
+
+def run(folder: Path, *words: str) -> str:
+    done = support.run(*words, cwd=folder, env=PERSON | {"PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def dvc_(folder: Path, *words: str) -> str:
+    return run(folder, "dvc", *words)
+
+
+def git(folder: Path, *words: str) -> str:
+    return run(folder, "git", *words)
+
+
+def postergenre(folder: Path, *words: str) -> str:
+    return run(folder, "python", "-m", "postergenre.cli", *words)
+
+
+def project(folder: Path, rate: float = 0.1) -> Path:
+    """A small pipeline under git and DVC, set up as this project is; nothing has run."""
+    for name in (".gitattributes", ".dvcignore", ".dvc/.gitignore"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    (folder / ".dvc/config").write_text("[core]\n    analytics = false\n    autostage = false\n")
+    (folder / ".gitignore").write_text("/data\n/model\n")
+    (folder / "dvc.yaml").write_text(PIPELINE)
+    (folder / "stage.py").write_text(STAGE)
+    set_rate(folder, rate)
+    git(folder, "init", "-q", "-b", "main")
+    commit(folder)
+    return folder
+
+
+def set_rate(folder: Path, rate: float) -> None:
+    (folder / "params.yaml").write_text(f"size: 3\nrate: {rate}\n")
+
+
+def commit(folder: Path) -> None:
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "t")
+
+
+def ran(said: str) -> int:
+    return said.count("Running stage")
+
+
+def clean(folder: Path) -> bool:
+    return "Data and pipelines are up to date." in dvc_(folder, "status")
+
+
+def configuration(folder: Path) -> dict[str, tuple[bytes, int]]:
+    files = (folder / ".dvc").glob("config*")
+    return {file.name: (file.read_bytes(), file.stat().st_mtime_ns) for file in files}
+
+
+@pytest.fixture(scope="module")
+def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the team's commits are; a first one was run and pushed to the remote, rate 0.1. Tests take other rates."""
+    folder = tmp_path_factory.mktemp("origin")
+    first = project(folder / "first")
+    postergenre(first, "team", str(folder / "store"))
+    assert ran(dvc_(first, "repro")) == 2
+    commit(first)
+    dvc_(first, "push", "--run-cache")
+    git(folder, "clone", "-q", "--bare", str(first), "origin.git")
+    return folder / "origin.git"
+
+
+def clone(origin: Path, folder: Path) -> Path:
+    git(folder.parent, "clone", "-q", str(origin), str(folder))
+    return folder
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project that we are in, with a folder `place` beside it."""
+    (tmp_path / "place").mkdir()
+    folder = project(tmp_path / "mine")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def test_a_teammate_has_all_that_was_pushed_and_runs_nothing(origin: Path, tmp_path: Path) -> None:
+    bob = clone(origin, tmp_path / "bob")
+    assert ran(dvc_(bob, "repro", "--pull", "--allow-missing")) == 0
+    assert not (bob / "model").exists()
+    dvc_(bob, "pull")
+    assert clean(bob)
+    assert (bob / "model").read_text() == "a model, rate 0.1"
+    assert ran(dvc_(bob, "repro")) == 0
+    assert git(bob, "status", "--short") == ""
+
+
+def test_what_somebody_tried_comes_over_and_is_not_run_again(origin: Path, tmp_path: Path) -> None:
+    alice, bob = clone(origin, tmp_path / "alice"), clone(origin, tmp_path / "bob")
+    dvc_(alice, "pull")
+    assert ran(dvc_(alice, "exp", "run", "-S", "rate=0.2")) == 1
+    git(alice, "checkout", "-q", ".")  # she goes on with something else before she gives away what she has
+    dvc_(alice, "checkout")
+    postergenre(alice, "push")
+    set_rate(bob, 0.2)
+    said = dvc_(bob, "repro", "--pull")
+    assert ran(said) == 0, said
+    assert json.loads((bob / "reports/metrics.json").read_text()) == {"rate": 0.2}
+    assert (bob / "model").read_text() == "a model, rate 0.2"
+    assert clean(bob)
+
+
+def test_pushing_again_sends_nothing(origin: Path, tmp_path: Path) -> None:
+    alice = clone(origin, tmp_path / "alice")
+    dvc_(alice, "pull")
+    set_rate(alice, 0.3)
+    dvc_(alice, "repro")
+    assert postergenre(alice, "push") == "2 files sent\n"
+    assert postergenre(alice, "push") == "0 files sent\n"
+
+
+def test_two_branches_are_merged_by_one_command_that_runs_nothing(origin: Path, tmp_path: Path) -> None:
+    ours, theirs = 0.4, 0.5
+    alice, bob = clone(origin, tmp_path / "alice"), clone(origin, tmp_path / "bob")
+    for person, rate in ((alice, theirs), (bob, ours)):
+        dvc_(person, "pull")
+        set_rate(person, rate)
+        assert ran(dvc_(person, "repro")) == 1
+        commit(person)
+        postergenre(person, "push")
+    git(bob, "fetch", "-q", str(alice), "main")
+    merge = support.run("git", "merge", "FETCH_HEAD", cwd=bob, env=PERSON)
+    assert merge.returncode == 1
+    assert "Merge conflict in dvc.lock" in merge.stdout
+    set_rate(bob, theirs)
+    assert ran(dvc_(bob, "repro", "--pull")) == 0
+    git(bob, "commit", "-qam", "merged")
+    assert clean(bob)
+    assert git(bob, "status", "--short") == ""
+    assert json.loads((bob / "reports/metrics.json").read_text()) == {"rate": theirs}
+    assert (bob / "model").read_text() == f"a model, rate {theirs}"
+
+
+def test_what_is_everyones_is_in_git_and_what_is_mine_is_not(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = mine.parent / "place"
+    assert command("team", str(place / "store"), "--cache", str(place / "cache")) == 0
+    said = capsys.readouterr().out
+    assert f"make team REMOTE={place}/store CACHE={place}/cache" in said
+    everyone, me = ((mine / ".dvc" / name).read_text() for name in ("config", "config.local"))
+    assert f"url = {place}/store" in everyone
+    assert "remote = team" in everyone
+    assert "cache" not in everyone
+    assert "analytics = false" in everyone
+    assert f"dir = {place}/cache" in me
+    assert all(key in me for key in ("shared = group", "site_cache_dir = ", 'type = "reflink,hardlink,symlink,copy"'))
+    assert git(mine, "status", "--short") == " M .dvc/config\n"
+    assert not [file for file in place.rglob("*") if file.is_file()]  # the probes are gone
+
+
+def test_the_same_again_changes_nothing(mine: Path) -> None:
+    given = ("team", str(mine.parent / "place/store"), "--cache", str(mine.parent / "place/cache"))
+    assert command(*given) == 0
+    before = configuration(mine)
+    modes = {path: path.stat().st_mode for path in (mine.parent / "place").rglob("*")}
+    assert command(*given) == 0
+    assert configuration(mine) == before
+    assert {path: path.stat().st_mode for path in (mine.parent / "place").rglob("*")} == modes
+
+
+def test_what_the_cache_before_had_is_in_the_shared_one(mine: Path) -> None:
+    dvc_(mine, "repro")
+    place = mine.parent / "place"
+    assert command("team", str(place / "store"), "--cache", str(place / "cache")) == 0
+    for path in (".dvc/cache", "data"):
+        shutil.rmtree(mine / path)
+    dvc_(mine, "checkout")
+    assert clean(mine)
+    assert len(list((mine / "data").iterdir())) == 3
+    (mine / "dvc.lock").unlink()
+    assert ran(dvc_(mine, "repro")) == 0  # the run cache came along
+    assert "sent" in postergenre(mine, "push")
+
+
+def test_folders_are_the_groups_whatever_the_umask(mine: Path) -> None:
+    try:  # owner, group: rwx, others: nothing
+        acl = bytes.fromhex("02000000 01000700ffffffff 04000700ffffffff 20000000ffffffff")
+        os.setxattr(mine, "system.posix_acl_default", acl)
+    except (AttributeError, OSError):
+        pytest.skip("this file system has no default ACLs")
+    cache = mine.parent / "place/cache"
+    (cache / "files/md5/00").mkdir(parents=True, mode=0o700)
+    assert command("team", str(mine.parent / "place/store"), "--cache", str(cache)) == 0
+    subprocess.run(["mkdir", "-p", cache / "runs/00/11"], umask=0o077, check=True)
+    folders = [path for path in cache.rglob("*") if path.is_dir()]
+    assert len(folders) >= 5
+    assert all(stat.S_IMODE(path.stat().st_mode) & 0o2070 == 0o2070 for path in folders)
+
+
+@pytest.mark.parametrize("remote", ["ssh://me:geheim@host/srv", "ssh://me:ge/heim@host/srv", "s3://key:geheim@bucket"])
+def test_a_password_is_refused_and_not_repeated(mine: Path, remote: str) -> None:
+    before = configuration(mine)
+    said = str(command("team", remote))
+    assert said.startswith("error: REMOTE holds a password")
+    assert ".dvc/config.local" in said
+    assert "geheim" not in said
+    assert "heim@" not in said
+    assert configuration(mine) == before
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ([""], "REMOTE is ''; it should be s3://BUCKET/PATH, ssh://"),
+        (["me@host:/srv"], "REMOTE is 'me@host:/srv'; it should be s3://BUCKET/PATH, ssh://"),
+        (["gs://bucket"], "REMOTE is gs://bucket; it should be s3://BUCKET/PATH, ssh://"),
+        (["ssh://host"], "REMOTE is ssh://host; it should be s3://BUCKET/PATH, ssh://"),
+        (["../nowhere/store"], "/nowhere to make it in; is it mounted?"),
+        (["store"], "it should be outside the project"),
+        (["../place", "--cache", "dvc.yaml/.."], "it should be outside the project"),
+        (["../place", "--cache", "../file"], "/file, which is a file; it should be a folder"),
+        (["../broken"], "which cannot be written to and read from: "),
+        (["../place", "--cache", "../broken"], "which cannot be written to and read from: "),
+    ],
+)
+def test_a_place_that_cannot_be_used_leaves_all_as_it_was(mine: Path, given: list[str], sentence: str) -> None:
+    (mine.parent / "file").touch()
+    (mine.parent / "broken").mkdir()
+    (mine.parent / "broken/files").touch()
+    before = configuration(mine)
+    said = str(command("team", *given))
+    assert said.startswith("error: ")
+    assert sentence in said
+    assert configuration(mine).keys() == before.keys()
+    assert configuration(mine)["config"][0] == before["config"][0]
+
+
+@pytest.mark.parametrize("scheme", ["s3", "ssh"])
+def test_a_missing_package_is_named_with_what_installs_it(
+    mine: Path, scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, f"dvc_{scheme}", None)
+    before = (mine / ".dvc/config").read_bytes()
+    assert command("team", f"{scheme}://place/posters") == (
+        f"error: {scheme}:// needs the package dvc-{scheme}; `uv pip install --editable '.[{scheme}]'` installs it"
+    )
+    assert (mine / ".dvc/config").read_bytes() == before
+
+
+def test_a_secret_does_not_follow_to_another_remote(mine: Path) -> None:
+    dvc_(mine, "remote", "add", "--local", "team", "s3://bucket/posters")
+    dvc_(mine, "remote", "modify", "--local", "team", "secret_access_key", "geheim")
+    assert command("team", str(mine.parent / "place/store")) == 0
+    assert "geheim" not in (mine / ".dvc/config.local").read_text()
+    assert dvc_(mine, "push") == "Everything is up to date.\n"
+
+
+def test_nothing_private_is_written_where_git_would_keep_it(mine: Path) -> None:
+    (mine / ".dvc/.gitignore").write_text("/tmp\n/cache\n")
+    assert "add /config.local to .dvc/.gitignore" in str(command("team", "../place/store"))
+    assert not (mine / ".dvc/config.local").exists()
+
+
+def test_push_without_a_remote_says_how_to_set_one(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert command("push") == "error: no remote is set; `make team REMOTE=...` sets one"
+    monkeypatch.chdir(mine.parent)
+    assert "is in no DVC project" in str(command("push"))
+
+
+GROUP = 52_000  # of nobody; users that the system does not know are users all the same
+
+
+class User:
+    """Somebody else on this machine, in the team's group, with a umask that shuts it out."""
+
+    def __init__(self, number: int, home: Path):
+        self.number = number
+        self.home = home
+        home.mkdir(mode=0o700)
+        os.chown(home, number, number)
+        # git asks for this before it clones from a folder that is another user's, and only believes it of a home.
+        (home / ".gitconfig").write_text(f"[safe]\n    directory = {home.parent}/origin/.git\n")
+        packages = Path(dvc.__file__).parents[1]
+        self.environment = PERSON | {
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(home),
+            "LOGNAME": f"user{number}",
+            "PYTHONPATH": f"{ROOT}:{packages}",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+
+    def run(self, *words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            words,
+            cwd=cwd or self.home,
+            env=self.environment,
+            user=self.number,
+            group=self.number,
+            extra_groups=[GROUP],
+            umask=0o077,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def said(self, *words: str, cwd: Path) -> str:
+        done = self.run(*words, cwd=cwd)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+
+@pytest.fixture
+def host() -> Iterator[Path]:
+    """A folder that all on this machine can reach, with one in it that is the team's."""
+    if os.getuid():
+        pytest.skip("only root can be several users")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "team").mkdir()
+        os.chown(folder / "team", -1, GROUP)
+        (folder / "team").chmod(0o2770)
+        yield folder
+    for number in (51_001, 51_002):
+        shutil.rmtree(f"/var/tmp/dvc-user{number}", ignore_errors=True)
+
+
+def python_for(user: User) -> str:
+    version = f"python3.{sys.version_info.minor}"
+    for python in (sys.executable, f"/usr/bin/{version}", f"/usr/local/bin/{version}"):
+        try:
+            if user.run(python, "-c", "import dvc.cli, sqlite3, postergenre.team").returncode == 0:
+                return python
+        except OSError:  # no such file, or one that others may not run
+            continue
+    pytest.skip("other users can run no Python with DVC here")
+
+
+@pytest.mark.long
+def test_two_users_share_a_cache_and_a_folder(host: Path) -> None:
+    alice, bob = User(51_001, host / "alice"), User(51_002, host / "bob")
+    python = python_for(alice)
+    origin = project(host / "origin", rate=0.1)
+    places = (str(host / "team/store"), "--cache", str(host / "team/cache"))
+    clones = {user: user.home / "clone" for user in (alice, bob)}
+    alice.said("git", "clone", "-q", str(origin), "clone", cwd=alice.home)
+
+    def dvc_as(user: User, *words: str) -> str:
+        return user.said(python, "-m", "dvc", *words, cwd=clones[user])
+
+    def postergenre_as(user: User, *words: str) -> str:
+        return user.said(python, "-m", "postergenre.cli", *words, cwd=clones[user])
+
+    postergenre_as(alice, "team", *places)
+    assert ran(dvc_as(alice, "repro")) == 2
+    postergenre_as(alice, "push")
+    lock = (clones[alice] / "dvc.lock").read_text()
+    (origin / "dvc.lock").write_text(lock)
+    commit(origin)
+
+    bob.said("git", "clone", "-q", str(origin), "clone", cwd=bob.home)
+    postergenre_as(bob, "team", *places)
+    assert ran(dvc_as(bob, "repro")) == 0
+    assert "up to date" in dvc_as(bob, "status")
+    model = clones[bob] / "model"
+    assert model.is_symlink() or model.stat().st_nlink > 1, "a copy: the cache is not shared"
+    for user, other, rate in ((bob, alice, 0.2), (alice, bob, 0.3)):
+        set_rate(clones[user], rate)
+        assert ran(dvc_as(user, "repro")) == 1
+        postergenre_as(user, "push")
+        set_rate(clones[other], rate)
+        assert ran(dvc_as(other, "repro", "--pull")) == 0
+        dvc_as(other, "repro", "--force")
+        postergenre_as(other, "push")
+    shutil.rmtree(host / "team/cache/files")
+    shutil.rmtree(host / "team/cache/runs")
+    for user in (bob, alice):  # each brings a part of the cache back for both
+        dvc_as(user, "pull", "--run-cache")
+        dvc_as(user, "repro", "--force")
+        assert "up to date" in dvc_as(user, "status")
