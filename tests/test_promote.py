@@ -23,7 +23,7 @@ from postergenre.errors import InputError
 from postergenre.splits import Split
 from tests import support
 from tests.support import ROOT, encoded, picture
-from tests.test_cli import command
+from tests.support import command
 
 GENRES = ["A", "B", "C"]
 POSTERS = 150
