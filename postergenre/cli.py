@@ -83,6 +83,16 @@ def results(arguments: argparse.Namespace) -> None:
     print("report   reports/report.html\nruns     make mlflow\npredict  postergenre predict poster.jpg")
 
 
+def verify(arguments: argparse.Namespace) -> None:
+    """Read all that DVC keeps of this project, and every poster, and compare it with its hash."""
+    from postergenre import integrity
+
+    report = integrity.verify(Path("data/posters"))
+    print(report)
+    if not report.sound:
+        sys.exit(1)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="postergenre", description="Tell a film's genres from its poster.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -106,6 +116,12 @@ def _parser() -> argparse.ArgumentParser:
     two.set_defaults(command=results)
     three = commands.add_parser("track", help="log a training in MLflow after the fact", description=track.__doc__)
     three.set_defaults(command=track)
+    four = commands.add_parser(
+        "verify",
+        help="compare what DVC keeps with its hashes",
+        description=f"{verify.__doc__} Exits with 1 where something is corrupt or lost, and says how to get it back.",
+    )
+    four.set_defaults(command=verify)
     return parser
 
 
