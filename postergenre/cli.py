@@ -118,6 +118,16 @@ def push(arguments: argparse.Namespace) -> None:
     print(f"{team.push()} files sent")
 
 
+def verify(arguments: argparse.Namespace) -> None:
+    """Read all that DVC keeps of this project, and every poster, and compare it with its hash."""
+    from postergenre import integrity
+
+    report = integrity.verify(Path("data/posters"))
+    print(report)
+    if not report.sound:
+        sys.exit(1)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="postergenre", description="Tell a film's genres from its poster.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -155,6 +165,12 @@ def _parser() -> argparse.ArgumentParser:
     five.set_defaults(command=team)
     six = commands.add_parser("push", help="give the team what was run here", description=push.__doc__)
     six.set_defaults(command=push)
+    seven = commands.add_parser(
+        "verify",
+        help="compare what DVC keeps with its hashes",
+        description=f"{verify.__doc__} Exits with 1 where something is corrupt or lost, and says how to get it back.",
+    )
+    seven.set_defaults(command=verify)
     return parser
 
 

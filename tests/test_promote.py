@@ -22,8 +22,7 @@ from postergenre import files, predictor, tracking, transcript
 from postergenre.errors import InputError
 from postergenre.splits import Split
 from tests import support
-from tests.support import ROOT, encoded, picture
-from tests.support import command
+from tests.support import ROOT, command, encoded, picture
 
 GENRES = ["A", "B", "C"]
 POSTERS = 150
