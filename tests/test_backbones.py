@@ -65,13 +65,26 @@ def test_it_is_kept_as_json_and_as_onnx(tmp_path: Path) -> None:
     onnx_model.export(model, tmp_path / "model.onnx")  # compares the answers
 
 
+def prepared(name: str, trainable: str, monkeypatch: pytest.MonkeyPatch) -> keras.Model:
+    trunk = TRUNK | {"trainable": trainable, "weights": "imagenet"}
+    section = {"architecture": described(name), "training": RECIPE, "trunk": trunk}
+    learned(name, monkeypatch)
+    pretrained.prepare(model := built(name, imagenet=True), params.parse("networks.n", Network, section))
+    return model
+
+
+def test_norms_that_have_learned_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    layers = pretrained.trunk(prepared("MobileNet", "all", monkeypatch)).layers
+    norms = [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert norms
+    assert not any(norm.trainable for norm in norms)
+    assert all(layer.trainable for layer in layers if isinstance(layer, keras.layers.Conv2D))
+
+
 @pytest.mark.parametrize(("trainable", "moves"), [("head", False), ("all", True)])
 def test_all_of_it_is_trained_or_nothing(trainable: str, moves: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    section = {"architecture": described("MobileNet"), "training": RECIPE, "trunk": TRUNK | {"trainable": trainable}}
-    section["trunk"] |= {"weights": "imagenet"}
-    learned("MobileNet", monkeypatch)
-    model = built("MobileNet", imagenet=True)
-    pretrained.prepare(model, params.parse("networks.n", Network, section))
+    # Without norms, for through norms that have learned nothing no gradient comes.
+    model = prepared("VGG16", trainable, monkeypatch)
     before = pretrained.trunk(model).get_weights()
     model.compile(keras.optimizers.SGD(1.0), "binary_crossentropy")
     model.train_on_batch(pictures(), np.eye(4, dtype=np.float32)[:3])
