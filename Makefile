@@ -18,10 +18,10 @@ repro: setup ## Run the whole pipeline; print the results
 	@postergenre results
 
 test: setup ## Run the tests
-	pytest
+	pytest --numprocesses auto --dist loadfile
 
 test-all: setup ## Run the tests, those of many minutes too
-	pytest -m ''
+	pytest --numprocesses auto --dist loadfile -m ''
 
 check: setup ## Lint, check the format and the types
 	ruff check .

@@ -43,16 +43,14 @@ CHANGES: dict[str, dict[str, list[str]]] = {
     },
     "resnet": {
         "as it is": [],
-        "AdamW": ["@training.optimizer=adamw"],
+        "the head sees blocks 2 to 4": ["@architecture.head.blocks=[2,3,4]"],
         "squeeze-excitation": [f"@architecture.blocks.{number}.squeeze=8" for number in (1, 2, 3)],
         "stochastic depth": [f"@architecture.blocks.{number}.drop_path=0.1" for number in (1, 2, 3)],
         "moving average of the weights": ["@training.ema=0.99"],
         "horizontal flip": ["@architecture.augmentation.horizontal_flip=true"],
         "no augmentation": [f"@architecture.augmentation.{key}=0.0" for key in ("shift", "brightness", "contrast")],
+        "AdamW": ["@training.optimizer=adamw"],
         "asymmetric loss": ["@training.loss=asymmetric"],
-        "label smoothing 0.1": ["@training.label_smoothing=0.1"],
-        "group norm": [f"@architecture.blocks.{number}.norm=group" for number in (1, 2, 3)],
-        "input of 236 x 160": ["@architecture.input.height=236", "@architecture.input.width=160"],
     },
 }
 

@@ -1,7 +1,7 @@
 """Every network that was trained on the present dataset, beside answers that look at no poster, as a Markdown table.
 
-    dvc exp run -S train.network=seed
     dvc exp run -S train.network=resnet
+    dvc exp run -S train.network=pretrained
     python -m benchmarks.leaderboard
 
 The newest run of each network in MLflow, on the same test posters; writes reports/leaderboard.md too. Posters a second
@@ -23,13 +23,13 @@ import yaml
 from benchmarks.predict import TIMES
 from postergenre import files, splits, store, tracking
 from postergenre.metrics import METRICS
+from postergenre.predictor import BATCH
 from postergenre.report import MODEL
 from postergenre.tracking import Judged
 
 SHOWN = ("map", "roc_auc", "f1_macro", "f1_micro_at_common", "lrap", "top1_hit", "ece")
 OUTPUT = Path("reports/leaderboard.md")
 POSTERS = 512
-BATCH = 128
 
 
 def table(networks: Mapping[str, Judged], speeds: Mapping[str, float]) -> str:

@@ -53,8 +53,9 @@ def test_the_seed_network_is_the_original_one() -> None:
     assert kinds == ["InputLayer", "Rescaling", *block, *block, "Flatten", "Dense", "Dropout", "Dense"]
 
 
-def test_the_default_network_is_small() -> None:
-    assert 1e6 < built(shipped("resnet"), 150, 100, genres=20).count_params() < 3e6
+@pytest.mark.parametrize(("name", "millions"), [("resnet", 1.2), ("resnet34", 21.5)])
+def test_networks_from_scratch_are_of_the_size_they_are_said_to_be(name: str, millions: float) -> None:
+    assert built(shipped(name), 150, 100, genres=20).count_params() == pytest.approx(millions * 1e6, rel=0.03)
 
 
 def test_posters_of_another_size_are_resized_inside() -> None:
@@ -63,7 +64,7 @@ def test_posters_of_another_size_are_resized_inside() -> None:
     assert network.count_params() == built(shipped("seed"), 150, 100, genres=3).count_params()
 
 
-@pytest.mark.parametrize("name", ["seed", "resnet", "pretrained"])
+@pytest.mark.parametrize("name", ["seed", "resnet", "resnet34", "pretrained"])
 def test_every_layer_has_a_name_of_its_own_place(name: str) -> None:
     names = [layer.name for layer in built(shipped(name), 150, 100).layers]
     assert not [n for n in names if n.rsplit("_", 1)[-1].isdigit()]
