@@ -99,7 +99,8 @@ def team(arguments: argparse.Namespace) -> None:
     from postergenre import team
 
     shared = team.share(arguments.remote, arguments.cache)
-    print(f"remote  {shared.remote}\n        in .dvc/config, for everyone: `git commit .dvc/config`")
+    server = f" at {shared.server}" if shared.server else ""
+    print(f"remote  {shared.remote}{server}\n        in .dvc/config, for everyone: `git commit .dvc/config`")
     if shared.cache:
         print(f"cache   {shared.cache}, of the group {shared.group}, files come by {shared.link}")
         print("        in .dvc/config.local, for you on this machine")

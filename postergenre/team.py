@@ -43,14 +43,15 @@ SECRETS = (
 class Shared:
     """What a team shares.
 
-    remote: a URL or a folder, without an account. account: on the server, or None. cache: None without one. group: of
-    the cache. link: how its files come into the project. inherits: whether folders made later in it and in a remote
-    that is a folder are open to the group too, whatever the umask of who makes them. brought: files that the cache used
-    before had and the shared one had not.
+    remote: a URL or a folder, without an account. account: on the server, or None. server: the address of an S3 that is
+    not Amazon's, or None. cache: None without one. group: of the cache. link: how its files come into the project.
+    inherits: whether folders made later in it and in a remote that is a folder are open to the group too, whatever the
+    umask of who makes them. brought: files that the cache used before had and the shared one had not.
     """
 
     remote: str
     account: str | None
+    server: str | None = None
     cache: Path | None = None
     group: str = ""
     link: str = ""
@@ -61,7 +62,8 @@ class Shared:
 def share(remote: str, cache: str | None) -> Shared:
     """Set the team's remote, and its cache on this host, for the DVC project that we are in; both are tried out.
 
-    remote: s3://BUCKET/PATH, ssh://[ACCOUNT@]HOST/PATH or a folder. Run again with the same, it changes nothing.
+    remote: s3://BUCKET/PATH, ssh://[ACCOUNT@]HOST/PATH or a folder. Run again with the same, it changes nothing. Where
+    AWS_ENDPOINT_URL in the environment names another S3 than Amazon's, the team's remote is there.
 
     Raises:
         InputError: one of them cannot be used; the configuration is as it was.
@@ -77,12 +79,14 @@ def share(remote: str, cache: str | None) -> Shared:
         _configure(root, url, account, folders.get("CACHE"))
         with Repo(str(root)) as repo:
             _try_out("REMOTE", url, lambda: repo.cloud.get_remote(NAME).odb)
+            server = repo.config["remote"][NAME].get("endpointurl")
             if not cache:
-                return Shared(url, account, inherits=inherits)
+                return Shared(url, account, server, inherits=inherits)
             _try_out("CACHE", cache, lambda: repo.cache.local)
             return Shared(
                 remote=url,
                 account=account,
+                server=server,
                 cache=folders["CACHE"],
                 group=_group(folders["CACHE"]),
                 link=_link(repo),
@@ -230,11 +234,12 @@ def _all_or_nothing(root: Path) -> Iterator[None]:
 def _configure(root: Path, url: str, account: str | None, cache: Path | None) -> None:
     config = Config(str(root / ".dvc"))
     moved = config["remote"].get(NAME, {}).get("url") != url
+    settings = _server(url) if "://" in url else {"shared": "group"}
 
     def everyone(conf: dict[str, Any]) -> None:
         conf["core"]["remote"] = NAME
         kept = {} if moved else conf["remote"].get(NAME, {})
-        conf["remote"][NAME] = kept | {"url": url} | ({} if "://" in url else {"shared": "group"})
+        conf["remote"][NAME] = kept | {"url": url} | settings
 
     def mine(conf: dict[str, Any]) -> None:
         conf["core"].pop("remote", None)  # it would hide the team's
@@ -250,6 +255,16 @@ def _configure(root: Path, url: str, account: str | None, cache: Path | None) ->
         _edit(config, "local", lambda conf: conf["remote"].pop(NAME, None))
     _edit(config, "repo", everyone)
     _edit(config, "local", mine)
+
+
+def _server(url: str) -> dict[str, str]:
+    """Where an S3 is that is not Amazon's, as its own programs are told; teammates learn it from .dvc/config."""
+    address = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if not address or not url.startswith("s3://"):
+        return {}
+    if "@" in address:
+        raise InputError(f"AWS_ENDPOINT_URL holds a password, and .dvc/config, where it would go, is in git; {SECRETS}")
+    return {"endpointurl": address}
 
 
 def _edit(config: Config, level: str, change: Callable[[dict[str, Any]], object]) -> None:
