@@ -18,7 +18,8 @@ from scraper.sample import site
 
 OUTPUT = Path("data/posters")
 REPORT = Path("reports/scrape.json")
-DOWNLOADS = Path(os.environ.get("POSTERGENRE_DOWNLOADS", "downloads"))
+# In the project itself, also when `dvc exp run --temp` or `--queue` works in a copy of it that is thrown away.
+DOWNLOADS = Path(os.environ.get("POSTERGENRE_DOWNLOADS") or Path(os.environ.get("DVC_ROOT", ""), "downloads"))
 
 
 def main() -> None:
