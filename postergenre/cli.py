@@ -62,10 +62,16 @@ def predict(arguments: argparse.Namespace) -> None:
 
 
 def track(arguments: argparse.Namespace) -> None:
-    """Log the model and the reports of this folder in MLflow, after the fact."""
+    """Log the model and the reports of this folder in MLflow, after the fact; or what MLflow did not hear in time."""
     _be_patient()
-    from postergenre import tracking
+    from postergenre import spool, tracking
 
+    if arguments.replay:
+        lines = tracking.replay()
+        print(next(lines, f"nothing waits in {spool.FOLDER}"), flush=True)
+        for line in lines:
+            print(line, flush=True)
+        return
     run = tracking.track(Path("models"), Path("reports"))
     print(f"tracked as run {run.id}" if run.restored else f"run {run.id} has this model; what it lacked is there now")
 
@@ -151,6 +157,9 @@ def _parser() -> argparse.ArgumentParser:
     two = commands.add_parser("results", help="the results table of the last evaluation", description=results.__doc__)
     two.set_defaults(command=results)
     three = commands.add_parser("track", help="log a training in MLflow after the fact", description=track.__doc__)
+    three.add_argument(
+        "--replay", action="store_true", help="deliver the runs that wait in mlflow-spool/, the oldest first"
+    )
     three.set_defaults(command=track)
     four = commands.add_parser("promote", help="make a run's model the champion", description=promote.__doc__)
     four.add_argument(

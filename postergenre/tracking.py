@@ -1,10 +1,12 @@
 """Runs in MLflow, which only this module and `registry` import.
 
-MLflow is where runs are compared; nothing that a stage needs comes from it. So whatever goes wrong with it costs one
-warning, and `postergenre track` logs the run later from what DVC keeps.
+MLflow is where runs are compared; nothing that a stage needs comes from it. So a run is written down in the spool
+first, and a thread of its own tells MLflow. Whatever goes wrong there costs one warning; what MLflow lacks stays in the
+spool, and `postergenre track --replay` delivers it.
 """
 
 import logging
+import math
 import os
 import platform
 import re
@@ -13,15 +15,17 @@ import ssl
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-# One retry and seconds of patience: with MLflow's own values a dead server holds up a training for minutes.
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
+# No retries, for a run that is created twice is two, and seconds of patience: with MLflow's own values a dead server
+# holds up a command for minutes.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
@@ -34,12 +38,14 @@ import pandas as pd
 import yaml
 from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.data.meta_dataset import MetaDataset
-from mlflow.models import ModelSignature
+from mlflow.entities import DatasetInput, InputTag, LoggedModelOutput, Metric, Param, RunTag
+from mlflow.models import Model, ModelSignature
+from mlflow.tracking.context import registry as context_registry
 from mlflow.types import Schema, TensorSpec
-from mlflow.utils.async_logging.run_operations import RunOperations
 
-from postergenre import files, params, predictor
+from postergenre import files, params, predictor, spool
 from postergenre.errors import InputError, Terminated
+from postergenre.spool import Entry, Record
 
 if TYPE_CHECKING:
     from postergenre.backend import keras
@@ -50,61 +56,324 @@ STORE = "mlflow.db"
 # The tag by which a model finds its run: run ids would make two identical trainings differ. It is set last, so a run
 # that has it is complete.
 MODEL = "postergenre.model"
+# The tag by which an entry of the spool finds its run, also where nobody heard that it was created.
+KEY = "postergenre.spool"
+RESTORED = "postergenre.restored"
 TRAIN = "`dvc repro train`"
-BATCH = 100  # params in one request; servers refuse more
-PATIENCE = 60  # seconds to wait for another process that makes the store
+# Files that a run shows: of models/, where the large ones are in the model that MLflow keeps, and beside it.
+SMALL = (
+    *(f"{stem}.json" for stem in ("genres", "calibration", "thresholds", "run", "architecture")),
+    "summary.txt",
+    "history.csv",
+)
+BESIDE = (params.FILE, "dvc.lock")
+BATCH = 100  # params, tags or metrics in one request; servers refuse more
+PATIENCE = 60  # seconds to wait for another process that makes the store, or delivers what we want to go on with
+# What a run waits for a server at its end, where calls succeed: a twentieth of the time it took, and no less than these
+# seconds. Where they fail, so many for one that succeeds.
+SHARE, LEAST = 0.05, 60.0
+GRACE = 1.0
+WAITING = f"what it lacks of this run waits in {spool.FOLDER}, and `postergenre track --replay` delivers it"
+UNREACHABLE = (ConnectionError, TimeoutError, socket.gaierror, ssl.SSLError)
 
 
 class Run:
-    """One run in MLflow, or none: after the first failure nothing more is logged.
+    """One run, or none where it could not be written down. Nothing here waits for a server until the run ends.
 
     Attributes:
-        id: None without a run. restored: the run was made after the fact, because the server had none of this model.
+        key: the run's own name, by which a later process goes on with it. id: MLflow's, None until it has given one.
+        restored: the run was made after the fact, because the server had none of this model.
     """
 
-    def __init__(self, run_id: str | None, restored: bool = False):
-        self.id = run_id
-        self.restored = restored
-        self._sent: list[RunOperations] = []
+    def __init__(self, entry: Entry | None, worker: "_Worker | None" = None, own: bool = False):
+        """own: the project's own store is told, which is no server, and is waited for as long as it takes."""
+        self._entry, self._worker, self._own = entry, worker, own
+        self._started = time.monotonic()
+        self._trouble: Exception | None = None
 
-    def attempt(self, work: Callable[[], None]) -> None:
-        """Do `work` in this run; a failure of MLflow's, of any kind, costs a warning and ends the tracking."""
-        if self.id is None:
-            return
-        try:
-            work()
-        except Exception as error:
-            self._give_up(error)
+    @property
+    def key(self) -> str | None:
+        return self._entry.record.key if self._entry else None
+
+    @property
+    def id(self) -> str | None:
+        return self._entry.record.id if self._entry else None
+
+    @property
+    def restored(self) -> bool:
+        return self._entry is not None and self._entry.record.restored
 
     def log_epoch(self, epoch: int, metrics: dict[str, float]) -> None:
-        """In the background, for no epoch should wait for a server; the run's end waits, and says what failed."""
-        self.attempt(lambda: self._sent.append(mlflow.log_metrics(metrics, step=epoch, synchronous=False)))
+        """The figures of a finished epoch, counted from 1."""
+        self._write(lambda entry: _add_epochs(entry, {epoch: metrics}))
 
     def log_training(self, models: Path) -> None:
-        """All that a finished training has to show, epochs that did not arrive included; a second time adds nothing."""
-        while self._sent:
-            with suppress(mlflow.exceptions.MlflowException):  # `_log_training` logs what is missing, or fails in turn
-                self._sent.pop().wait()
-        self.attempt(lambda: _log_training(models))
+        """All that a finished training has to show, epochs that are missing included; a second time adds nothing."""
+        self._write(lambda entry: _add_training(entry, models))
 
     def log_evaluation(self, reports: Path) -> None:
         """The test metrics and the report."""
-        self.attempt(lambda: _log_evaluation(reports))
+        self._write(lambda entry: _add_evaluation(entry, reports))
 
     def end(self, status: str) -> None:
-        """Set the status, also of a run that was given up, which would else count as running for ever."""
-        while self._sent:
-            self.attempt(self._sent.pop().wait)
+        """Set the status, and wait for what goes on arriving; what does not stays in the spool and costs a warning."""
+        if self._entry is None or self._worker is None:
+            return
         try:
-            if mlflow.active_run():
-                mlflow.end_run(status)
-        except Exception as error:
-            self._give_up(error)
+            self._write(lambda entry: _end(entry, status))
+            limit = max(LEAST, SHARE * (time.monotonic() - self._started))
+            failure = self._worker.finish(math.inf if self._own else limit)
+            if failure:
+                _warn(f"{_failed(failure)}; {WAITING}")
+            else:
+                self._entry.remove()
+        except OSError as error:
+            self._trouble = error
+        finally:
+            self._entry.close()
+        if self._trouble:
+            _warn_unwritten(self._trouble)
 
-    def _give_up(self, error: Exception) -> None:
-        if self.id is not None:
-            _warn(error)
-        self.id = None
+    def _write(self, work: Callable[[Entry], None]) -> None:
+        """Write something down, and let MLflow hear of it; a failure never reaches the training."""
+        if self._entry is None or self._worker is None:
+            return
+        try:
+            work(self._entry)
+        except Exception as error:
+            self._trouble = error
+        self._worker.wake()
+
+
+class _Worker:
+    """Keeps MLflow up to date with an entry, in a thread of its own. A failure is forgotten by the next success."""
+
+    def __init__(self, entry: Entry, afterwards: Callable[[], None]):
+        """afterwards: what else to do, once, when the first calls have succeeded."""
+        self._delivery, self._afterwards = _Delivery(entry), [afterwards]
+        self._error: Exception | None = None  # the first since calls last succeeded
+        self._since = 0.0  # when the last one was
+        self._ending, self._abandoned = False, False
+        self._woken, self._over = threading.Event(), threading.Event()
+        # A daemon, for a process that ends does not wait for a server that hangs.
+        threading.Thread(target=self._work, name="tracking", daemon=True).start()
+        self.wake()
+
+    def wake(self) -> None:
+        """There is something new."""
+        self._woken.set()
+
+    def finish(self, seconds: float) -> Exception | None:
+        """Wait until all has arrived, no longer than `seconds` and only as long as calls succeed; what failed."""
+        self._ending = True
+        self.wake()
+        started = time.monotonic()
+        try:
+            while not self._over.wait(0.02):
+                now = time.monotonic()
+                if self._error and now - max(started, self._since) > GRACE:
+                    return self._error
+                if now - started > seconds:
+                    return TimeoutError(f"it had not heard all after {seconds:.0f} seconds")
+            return self._error
+        finally:
+            self._abandoned = True
+
+    def _work(self) -> None:
+        while not self._over.is_set():
+            self._woken.wait()
+            self._woken.clear()
+            ending = self._ending  # read before the work, so that the last round sees all that was written
+            # A second time at once, for a server that is well may still close a connection that was kept open.
+            if self._fails() and not self._abandoned:
+                self._fails()
+            if ending or self._abandoned:
+                self._over.set()
+
+    def _fails(self) -> bool:
+        try:
+            self._deliver()
+        except Exception as error:
+            self._error, self._since = self._error or error, time.monotonic()
+            return True
+        return False
+
+    def _deliver(self) -> None:
+        for _ in self._delivery.steps():
+            self._error = None
+            if self._abandoned:
+                return
+        while self._afterwards:
+            self._afterwards.pop()()
+
+
+class _Delivery:
+    """Tells MLflow what an entry says, as often as it is asked to; what MLflow has already is not sent again."""
+
+    def __init__(self, entry: Entry):
+        self._entry, self._record = entry, entry.record
+        self._run: Any = None  # as MLflow had it when we last looked; None where we have to look
+        self._known: set[tuple[str, int]] = set()  # metric and epoch
+        self._judged: dict[str, Any] | None = None  # what was sent of the evaluation
+
+    def steps(self) -> Iterator[None]:
+        """Does one thing after another, and yields between them. After a failure the next one looks anew."""
+        record = self._record
+        try:
+            if self._run is None:
+                self._find()
+                yield
+            trained = record.model is not None and self._run.data.tags.get(MODEL) == record.model
+            if not (record.afterwards and trained):
+                yield from self._describe()
+                yield from self._send_epochs()
+            if record.model and not trained:
+                yield from self._send_training(record.model)
+            if record.judged and record.judged is not self._judged:
+                yield from self._send_evaluation(record.judged)
+            if record.status != spool.RUNNING:
+                yield from self._end()
+        except Exception:
+            self._run = self._judged = None
+            raise
+
+    def _find(self) -> None:
+        """The run by its key, else where it was trained before by its model; else a new one."""
+        record, client = self._record, mlflow.MlflowClient()
+        experiment = _connect()
+        runs = self._found(experiment)
+        if not runs and record.afterwards and record.model:
+            runs = [run for run in [_latest_of(record.model)] if run]
+        if not runs:
+            made = {RESTORED: "true"} if record.afterwards else {}
+            tags = (record.tags or _facts()) | made | {KEY: record.key}
+            runs = [client.create_run(experiment, record.start, tags, record.name)]
+            with self._entry.change():
+                record.restored = record.afterwards
+        run_id = runs[0].info.run_id
+        if record.status == spool.RUNNING:
+            client.update_run(run_id, spool.RUNNING)
+        with self._entry.change():
+            record.id = run_id
+        self._run = client.get_run(run_id)
+        self._known = {
+            (name, metric.step)
+            for name in {name for epoch in record.epochs for name in epoch["metrics"]} & {*self._run.data.metrics}
+            for metric in client.get_metric_history(run_id, name)
+        }
+
+    def _found(self, experiment: str) -> list[Any]:
+        """The runs with this key, ours first: one whose creation was not answered may have come twice."""
+        runs = mlflow.MlflowClient().search_runs([experiment], f"tags.`{KEY}` = '{self._record.key}'")
+        return sorted(runs, key=lambda run: (run.info.run_id != self._record.id, run.info.run_id))
+
+    def _describe(self) -> Iterator[None]:
+        """The params, of which MLflow lets none change, the tags, and the posters that were trained on."""
+        record, run = self._record, self._run
+        yield from self._log(
+            params=[Param(name, value) for name, value in record.params.items() if name not in run.data.params],
+            tags=[RunTag(name, value) for name, value in record.tags.items() if run.data.tags.get(name) != value],
+        )
+        if not run.inputs or not run.inputs.dataset_inputs:
+            mlflow.MlflowClient().log_inputs(run.info.run_id, [_posters(record.about["data"])])
+            self._look()
+            yield
+
+    def _send_epochs(self) -> Iterator[None]:
+        fresh = [
+            Metric(name, value, epoch["time"], epoch["epoch"])
+            for epoch in list(self._record.epochs)
+            for name, value in epoch["metrics"].items()
+            if (name, epoch["epoch"]) not in self._known
+        ]
+        yield from self._log(metrics=fresh)
+        self._known |= {(metric.key, metric.step) for metric in fresh}
+
+    def _send_training(self, model: str) -> Iterator[None]:
+        client, run_id = mlflow.MlflowClient(), self._run.info.run_id
+        for name in SMALL:
+            client.log_artifact(run_id, str(self._entry.folder / "models" / name), "models")
+            yield
+        for file in (self._entry.folder / name for name in BESIDE):
+            if file.exists():
+                client.log_artifact(run_id, str(file))
+                yield
+        yield from self._send_model()
+        # Last, so that a run that has it is complete.
+        yield from self._log(
+            tags=[RunTag("postergenre.weights", str(self._record.about["weights"])), RunTag(MODEL, model)]
+        )
+        self._look()
+
+    def _send_model(self) -> Iterator[None]:
+        """As MLflow's `log_model` does it, but so that it can be gone on with at any point."""
+        client, run_id = mlflow.MlflowClient(), self._run.info.run_id
+        found = self._models() or [
+            client.create_logged_model(
+                self._run.info.experiment_id, "model", run_id, params=dict(list(self._record.params.items())[:BATCH])
+            )
+        ]
+        yield
+        with tempfile.TemporaryDirectory() as scratch:
+            _save_model(self._entry.folder / "models", Path(scratch, "model"), found[0], self._run)
+            client.log_model_artifacts(found[0].model_id, str(Path(scratch, "model")))
+        yield
+        client.finalize_logged_model(found[0].model_id, "READY")
+        self._look()
+        if not self._run.outputs or not self._run.outputs.model_outputs:
+            client.log_outputs(run_id, [LoggedModelOutput(found[0].model_id, step=0)])
+        yield
+
+    def _models(self) -> list[Any]:
+        """The models of the run, that which it names first: one whose creation was not answered may have come twice."""
+        named = {output.model_id for output in self._run.outputs.model_outputs} if self._run.outputs else set()
+        query = f"source_run_id = '{self._run.info.run_id}'"
+        models = mlflow.MlflowClient().search_logged_models([self._run.info.experiment_id], query)
+        return sorted(models, key=lambda model: (model.model_id not in named, model.model_id))
+
+    def _send_evaluation(self, judged: dict[str, Any]) -> Iterator[None]:
+        logged = self._run.data.metrics
+        fresh = {name: value for name, value in judged["metrics"].items() if logged.get(name) != value}
+        yield from self._log(
+            metrics=[Metric(name, value, judged["time"], 0) for name, value in fresh.items()],
+            tags=[RunTag(name, value) for name, value in judged["tags"].items()],
+        )
+        mlflow.MlflowClient().log_artifacts(self._run.info.run_id, str(self._entry.folder / "reports"), "reports")
+        self._judged = judged
+        self._look()
+        yield
+
+    def _end(self) -> Iterator[None]:
+        client, run_id = mlflow.MlflowClient(), self._run.info.run_id
+        client.set_terminated(run_id, self._record.status, self._record.end)
+        yield
+        twins = [run.info.run_id for run in self._found(self._run.info.experiment_id) if run.info.run_id != run_id]
+        models = [model.model_id for model in self._models()[1:]]
+        try:
+            for twin in twins:
+                client.set_terminated(twin, "KILLED")
+                client.delete_run(twin)
+            for model in models:
+                client.delete_logged_model(model)
+        except mlflow.exceptions.MlflowException as error:
+            if error.error_code != "PERMISSION_DENIED":  # only whoever manages an experiment may delete; it is empty
+                raise
+        yield
+
+    def _log(
+        self, metrics: Sequence[Metric] = (), params: Sequence[Param] = (), tags: Sequence[RunTag] = ()
+    ) -> Iterator[None]:
+        """In order, and no more at once than a server takes."""
+        client, run_id = mlflow.MlflowClient(), self._run.info.run_id
+        for kind, values in (("params", params), ("metrics", metrics), ("tags", tags)):
+            for start in range(0, len(values), BATCH):
+                client.log_batch(run_id, **{kind: values[start : start + BATCH]})
+                yield
+        if params or tags:
+            self._look()
+
+    def _look(self) -> None:
+        self._run = mlflow.MlflowClient().get_run(self._run.info.run_id)
 
 
 @dataclass(frozen=True)
@@ -121,15 +390,22 @@ class Judged:
 
 
 @contextmanager
-def training_run(about: dict[str, Any], run_id: str | None = None) -> Iterator[Run]:
-    """A run for the training that `about` (run.json's contents) describes, or that of `run_id` gone on with.
+def training_run(about: dict[str, Any], key: str | None = None) -> Iterator[Run]:
+    """A run for the training that `about` (run.json's contents) describes, or that with `key` gone on with.
 
     It ends FINISHED, FAILED after an exception, KILLED after Ctrl-C or SIGTERM. After a SIGKILL the next training on
     this host marks it.
     """
-    with _tracked(lambda: _start_training(about, run_id)) as run:
-        run.attempt(lambda: _describe(about))
+    run = _started(lambda: _training_entry(about, key), _settle_killed)
+    try:
         yield run
+    except (KeyboardInterrupt, Terminated):
+        run.end("KILLED")
+        raise
+    except BaseException:
+        run.end("FAILED")
+        raise
+    run.end("FINISHED")
 
 
 @contextmanager
@@ -140,25 +416,56 @@ def evaluation_run(models: Path) -> Iterator[Run]:
         InputError: the folder holds no model.
     """
     about = files.read_json(models / "run.json", TRAIN)
-    with _tracked(lambda: _find_or_restore(about)) as run:
-        if run.restored:
-            run.attempt(lambda: _describe(about))
-            run.log_training(models)
+    run = _started(lambda: _evaluation_entry(about, models), lambda: None)
+    try:
         yield run
+    finally:
+        run.end("FINISHED")
 
 
-def track(models: Path, reports: Path) -> Run:
+def track(models: Path, reports: Path) -> Record:
     """Log a finished training, and its evaluation if there is one, after the fact.
 
     Raises:
         InputError: there is no training, or the server does not answer.
     """
-    with evaluation_run(models) as run:
+    about = files.read_json(models / "run.json", TRAIN)
+    _choose_store(_project_root(Path.cwd()))
+    entry = _evaluation_entry(about, models)
+    try:
         if (reports / "metrics.json").exists():
-            run.log_evaluation(reports)
-    if run.id is None:
-        raise InputError(f"nothing was tracked, or not all: MLflow at {_named()} failed, see the warning")
-    return run
+            _add_evaluation(entry, reports)
+        _deliver(entry)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"nothing was tracked, or not all: {_failed(error)}; {WAITING}") from None
+    finally:
+        entry.close()
+    return entry.record
+
+
+def replay() -> Iterator[str]:
+    """Deliver what waits in the spool, the oldest run first; yields a line for each that has arrived.
+
+    Raises:
+        InputError: the server failed, or an entry is broken. What arrived before has left the spool.
+    """
+    project = _project_root(Path.cwd())
+    _choose_store(project)
+    folder, failures = project / spool.FOLDER, []
+    if not spool.keys(folder):
+        return
+    with filelock.FileLock(folder / "replay.lock"):  # a second replay waits, and then finds what is left
+        for key in spool.keys(folder):
+            try:
+                yield from _replayed(folder, key)
+            except Exception as error:
+                failures.append(str(error) if isinstance(error, InputError) else _failed(error))
+                if _unreachable(error):
+                    break
+    if failures:
+        raise InputError(f"{failures[0]}; runs that wait in {spool.FOLDER}: {len(spool.keys(folder))}")
 
 
 def newest(dataset: str) -> dict[str, Judged]:
@@ -170,7 +477,7 @@ def newest(dataset: str) -> dict[str, Judged]:
     for run in runs:
         network = run.data.params["train.network"]
         # One that was logged after the fact knows no times.
-        if network not in found and "postergenre.restored" not in run.data.tags:
+        if network not in found and RESTORED not in run.data.tags:
             found[network] = _judged(run)
     return found
 
@@ -256,17 +563,16 @@ def _judged(run: Any) -> Judged:
     return Judged(run_id, weights, (last - run.info.start_time) / 1000, comparison)
 
 
-def _connect() -> None:
-    """Choose the store and in it the experiment, which are made where they are not."""
+def _connect() -> str:
+    """Choose the store and in it the experiment, which are made where they are not; the experiment's id."""
     project = _project_root(Path.cwd())
     if not _choose_store(project):
-        mlflow.set_experiment(EXPERIMENT)
-        return
+        return str(mlflow.set_experiment(EXPERIMENT).experiment_id)
     # Two processes that both make the tables of a new store break each other.
     with filelock.FileLock(project / f"{STORE}.lock", timeout=PATIENCE):
         if mlflow.get_experiment_by_name(EXPERIMENT) is None:
             mlflow.create_experiment(EXPERIMENT, artifact_location=(project / "mlruns").as_uri())
-        mlflow.set_experiment(EXPERIMENT)
+        return str(mlflow.set_experiment(EXPERIMENT).experiment_id)
 
 
 def _choose_filled_store(project: Path, purpose: str) -> None:
@@ -291,44 +597,121 @@ def _project_root(folder: Path) -> Path:
     return exps.parents[2] if exps else folder
 
 
-@contextmanager
-def _tracked(start: Callable[[], Run]) -> Iterator[Run]:
-    """The run that `start` gives, or none where it fails; ended as the block ends."""
-    run = Run(None)
+def _started(make: Callable[[], Entry], afterwards: Callable[[], None]) -> Run:
+    """The run of an entry, or none where it cannot be written."""
     try:
+        own = _choose_store(_project_root(Path.cwd()))
+        entry = make()
+    except Exception as error:
+        _warn_unwritten(error)
+        return Run(None)
+    if own:
+        # Before the training: whoever kills it must not meet a store whose tables are half made. Where this fails, so
+        # does the worker, and the run's end says it.
+        with suppress(Exception):
+            _connect()
+    return Run(entry, _Worker(entry, afterwards), own)
+
+
+def _training_entry(about: dict[str, Any], key: str | None) -> Entry:
+    folder = _project_root(Path.cwd()) / spool.FOLDER
+    entry = spool.opened(folder, key, PATIENCE) if key else None
+    if entry is None:
+        entry = spool.made(folder, _record(about, key or spool.new_key()))
+    with entry.change() as record:
+        record.status, record.end = spool.RUNNING, None
+        record.tags |= _facts()
+    return entry
+
+
+def _evaluation_entry(about: dict[str, Any], models: Path) -> Entry:
+    """What the training left, if MLflow has not got it all; else one that knows the training after the fact."""
+    folder = _project_root(Path.cwd()) / spool.FOLDER
+    entry = spool.of_model(folder, about["model"], PATIENCE)
+    if entry is None:
+        entry = spool.made(folder, _record(about, spool.new_key()))
         try:
-            run = start()
-        except Exception as error:
-            _warn(error)
-        yield run
-    except (KeyboardInterrupt, Terminated):
-        run.end("KILLED")
-        raise
-    except BaseException:
-        run.end("FAILED")
-        raise
-    run.end("FINISHED")
+            with entry.change() as record:
+                record.afterwards = True
+            _add_training(entry, models)
+            _end(entry, "FINISHED")
+        except BaseException:
+            entry.remove()
+            raise
+    return entry
 
 
-def _start_training(about: dict[str, Any], run_id: str | None) -> Run:
-    _connect()
-    _mark_killed(except_for=run_id)
-    if run_id is not None and exists(run_id):
-        mlflow.start_run(run_id, tags=_process() | _facts())
-        return Run(run_id)
-    run = mlflow.start_run(run_name=about["params"]["train"]["network"], tags=_process() | _facts())
-    return Run(run.info.run_id)
+def _record(about: dict[str, Any], key: str) -> Record:
+    sections = {name: value for name, value in params.read().items() if name in ("scrape", "evaluate")}
+    flat = {name: str(value) for name, value in _flattened(sections | about["params"])}
+    return Record(key, about["params"]["train"]["network"], spool.now(), about, flat)
 
 
-def _find_or_restore(about: dict[str, Any]) -> Run:
-    _connect()
-    found = _latest_of(about["model"])
-    if found:
-        mlflow.start_run(found.info.run_id, tags=_process())
-        return Run(found.info.run_id)
-    run = _start_training(about, None)
-    mlflow.set_tag("postergenre.restored", "true")
-    return Run(run.id, restored=True)
+def _add_epochs(entry: Entry, epochs: dict[int, dict[str, float]]) -> None:
+    """Those that are not there yet, by their numbers."""
+    with entry.change() as record:
+        known = {epoch["epoch"] for epoch in record.epochs}
+        for number in sorted({*epochs} - known):
+            record.epochs.append({"epoch": number, "time": spool.now(), "metrics": epochs[number]})
+
+
+def _add_training(entry: Entry, models: Path) -> None:
+    entry.add_folder("models", models, link=True)
+    for name in BESIDE:
+        if Path(name).exists():
+            entry.add_file(Path(name))
+    rows = pd.read_csv(models / "history.csv").to_dict("records")
+    _add_epochs(entry, {int(row.pop("epoch")): {str(k): float(v) for k, v in row.items()} for row in rows})
+    about = files.read_json(models / "run.json", TRAIN)
+    with entry.change() as record:
+        record.about, record.model = about, about["model"]
+
+
+def _add_evaluation(entry: Entry, reports: Path) -> None:
+    metrics = files.read_json(reports / "metrics.json", "`dvc repro evaluate`")
+    rows = files.read_json(reports / "scrape.json", "`dvc repro scrape`")["status"]
+    entry.add_folder("reports", reports, link=False)
+    figures = {f"test.{name}": float(value) for name, value in metrics.items()}
+    figures |= {f"scrape.{status}": float(count) for status, count in rows.items()}
+    with entry.change() as record:
+        record.judged = {"time": spool.now(), "metrics": figures, "tags": _locked("train")}
+
+
+def _end(entry: Entry, status: str) -> None:
+    with entry.change() as record:
+        record.status, record.end = status, spool.now()
+
+
+def _deliver(entry: Entry) -> None:
+    """Now and all of it; the entry is gone then."""
+    for _ in _Delivery(entry).steps():
+        pass
+    entry.remove()
+
+
+def _replayed(folder: Path, key: str) -> Iterator[str]:
+    entry = spool.opened(folder, key)
+    if entry is None:
+        if (folder / key).exists():
+            yield f"{key} is under way in another process, and was left to it"
+        return
+    try:
+        _deliver(entry)
+    finally:
+        entry.close()
+    record = entry.record
+    said = f"run {record.id}: {record.name}, {record.status}, epochs: {len(record.epochs)}"
+    yield said + (", the model" if record.model else "") + (", the test metrics" if record.judged else "")
+
+
+def _settle_killed() -> None:
+    """What became of runs whose processes were killed without a word."""
+    for entry in spool.orphans(_project_root(Path.cwd()) / spool.FOLDER):
+        try:
+            _deliver(entry)
+        finally:
+            entry.close()
+    _mark_killed()
 
 
 def _latest_of(model: str) -> Any | None:
@@ -343,69 +726,34 @@ def _latest_of(model: str) -> Any | None:
     return runs[0] if runs else None
 
 
-def _describe(about: dict[str, Any]) -> None:
-    """The params, and the posters that were trained on."""
-    _log_params(about)
-    counts = {name: str(count) for name, count in about["data"]["posters"].items()}
-    source = CodeDatasetSource({"store": about["data"]["store"], "dataset": about["data"]["dataset"]})
-    mlflow.log_input(MetaDataset(source, "posters", about["data"]["dataset"][:32]), context="training", tags=counts)
+def _posters(data: dict[str, Any]) -> DatasetInput:
+    """The posters that were trained on."""
+    source = CodeDatasetSource({"store": data["store"], "dataset": data["dataset"]})
+    tags = {"mlflow.data.context": "training"} | {name: str(count) for name, count in data["posters"].items()}
+    dataset = MetaDataset(source, "posters", data["dataset"][:32])
+    return DatasetInput(dataset._to_mlflow_entity(), [InputTag(name, value) for name, value in tags.items()])
 
 
-def _log_training(models: Path) -> None:
-    about = files.read_json(models / "run.json", TRAIN)
-    if MODEL in _active().data.tags:
-        return
-    _log_history(models / "history.csv")
-    small = ("genres", "calibration", "thresholds", "run", "architecture")
-    for name in (*(f"{stem}.json" for stem in small), "summary.txt", "history.csv"):
-        mlflow.log_artifact(str(models / name), "models")
-    for file in (params.FILE, Path("dvc.lock")):
-        if file.exists():
-            mlflow.log_artifact(str(file))
-    _log_model(models)
-    mlflow.set_tags({MODEL: about["model"], "postergenre.weights": str(about["weights"])})
-
-
-def _log_history(history: Path) -> None:
-    """The epochs that are not there yet: a server may have been away for some."""
-    rows = pd.read_csv(history)
-    known = {metric.step for metric in mlflow.MlflowClient().get_metric_history(_active().info.run_id, "val_map")}
-    for row in rows.to_dict("records"):
-        if int(row["epoch"]) not in known:
-            mlflow.log_metrics({str(k): float(v) for k, v in row.items() if k != "epoch"}, step=int(row["epoch"]))
-
-
-def _log_model(models: Path) -> None:
+def _save_model(models: Path, folder: Path, logged: Any, run: Any) -> None:
+    """The model in `models` as MLflow keeps it. logged: what MLflow knows of it so far."""
     model = predictor.load_keras(models)
     posters = TensorSpec(np.dtype("uint8"), (-1, *model.input_shape[1:]))
     genres = TensorSpec(np.dtype("float32"), (-1, model.output_shape[-1]))
-    mlflow.keras.log_model(
+    names = ("keras", run.data.tags["system.backend"], "numpy")
+    mlflow.keras.save_model(
         model,
-        name="model",
+        str(folder),
+        mlflow_model=Model(
+            artifact_path=logged.artifact_location,
+            run_id=run.info.run_id,
+            model_uuid=logged.model_id,
+            model_id=logged.model_id,
+            metadata=predictor.about(models),
+        ),
         signature=ModelSignature(inputs=Schema([posters]), outputs=Schema([genres])),
         # Given, since MLflow would load the model in a process of its own to find them out.
-        pip_requirements=[f"{name}=={version}" for name, version in _versions().items()],
-        metadata=predictor.about(models),
+        pip_requirements=[f"{name}=={run.data.tags[f'system.{name}']}" for name in names],
     )
-
-
-def _log_evaluation(reports: Path) -> None:
-    metrics = files.read_json(reports / "metrics.json", "`dvc repro evaluate`")
-    logged = _active().data.metrics
-    fresh = {f"test.{name}": float(value) for name, value in metrics.items() if logged.get(f"test.{name}") != value}
-    rows = files.read_json(reports / "scrape.json", "`dvc repro scrape`")["status"]
-    mlflow.log_metrics(fresh | {f"scrape.{status}": float(count) for status, count in rows.items()})
-    mlflow.set_tags(_locked("train"))
-    mlflow.log_artifacts(str(reports), "reports")
-
-
-def _log_params(about: dict[str, Any]) -> None:
-    """What made the model, and of the sections that did not, what params.yaml says; MLflow lets none change later."""
-    sections = {name: value for name, value in params.read().items() if name in ("scrape", "evaluate")}
-    known = _active().data.params
-    flat = [(name, value) for name, value in _flattened(sections | about["params"]) if name not in known]
-    for start in range(0, len(flat), BATCH):
-        mlflow.log_params(dict(flat[start : start + BATCH]))
 
 
 def _flattened(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -416,14 +764,11 @@ def _flattened(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield prefix, value
 
 
-def _process() -> dict[str, str]:
-    """Whom to ask whether a run is still under way."""
-    return {"postergenre.host": socket.gethostname(), "postergenre.pid": str(os.getpid())}
-
-
 def _facts() -> dict[str, str]:
-    """Where a run comes from: code, data, machine."""
-    facts = {
+    """Where a run comes from: code, data, machine, and the process to ask whether it is still under way."""
+    facts: dict[str, str] = context_registry.resolve_tags() | {
+        "postergenre.host": socket.gethostname(),
+        "postergenre.pid": str(os.getpid()),
         "system.platform": platform.platform(),
         "system.python": platform.python_version(),
         "system.cpus": str(os.cpu_count()),
@@ -481,15 +826,15 @@ def _said(*command: str) -> str:
         return ""
 
 
-def _mark_killed(except_for: str | None) -> None:
-    """Runs of this host that still count as running although their process is gone were killed without a word."""
+def _mark_killed() -> None:
+    """Runs of this host that still count as running although their process is gone, and that no spool knows."""
     running = mlflow.search_runs(
         filter_string=f"attributes.status = 'RUNNING' AND tags.`postergenre.host` = '{socket.gethostname()}'",
         output_format="list",
     )
     for run in running:
         pid = int(run.data.tags.get("postergenre.pid", 0))
-        if run.info.run_id != except_for and not _alive(pid):
+        if not _alive(pid):
             mlflow.MlflowClient().set_terminated(run.info.run_id, "KILLED")
 
 
@@ -513,17 +858,21 @@ def exists(run_id: str) -> bool:
         return False
 
 
-def _active() -> Any:
-    """The run that is under way, as the server has it now."""
-    return mlflow.get_run(mlflow.active_run().info.run_id)
+def _warn(said: str) -> None:
+    print(f"warning: {said}", file=sys.stderr)
 
 
-def _warn(error: Exception) -> None:
-    print(
-        f"warning: MLflow at {_named()} failed ({_reason(error)}); "
-        "this run is not tracked further, `postergenre track` logs it later",
-        file=sys.stderr,
-    )
+def _warn_unwritten(error: Exception) -> None:
+    _warn(f"{spool.FOLDER} could not be written ({_reason(error)}); `postergenre track` logs this run later")
+
+
+def _failed(error: Exception) -> str:
+    return f"MLflow at {_named()} failed ({_reason(error)})"
+
+
+def _unreachable(error: BaseException) -> bool:
+    """Whether the next call would fail alike."""
+    return any(isinstance(cause, UNREACHABLE) for cause in _causes(error))
 
 
 def _named() -> str:
@@ -532,13 +881,20 @@ def _named() -> str:
 
 
 def _reason(error: BaseException) -> str:
-    """In a few words: of a connection, what the system said about it; else the error's first line."""
+    """In a few words: of a connection, what the system said about it; else the first line of what it came from."""
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, UNREACHABLE):
+            return cause.strerror or str(cause)
+    return _without_password(str(causes[-1]).strip().split("\n")[0][:200]) or type(causes[-1]).__name__
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
     cause: BaseException | None = error
     while cause:
-        if isinstance(cause, ConnectionError | TimeoutError | socket.gaierror | ssl.SSLError):
-            return cause.strerror or str(cause)
-        cause = cause.__cause__ or cause.__context__
-    return _without_password(str(error).strip().split("\n")[0][:200]) or type(error).__name__
+        yield cause
+        within = next((part for part in cause.args if isinstance(part, BaseException)), None)  # as urllib3 wraps it
+        cause = cause.__cause__ or cause.__context__ or within
 
 
 def _without_password(text: str) -> str:

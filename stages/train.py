@@ -26,7 +26,7 @@ def main() -> None:
     checkpoint = training.checkpoint(CHECKPOINTS, about)
     print(f"{train.network}: {len(data.train.rows):,} posters, {len(data.train.genres)} genres, on the {device}")
     with tracking.training_run(about, checkpoint.run_id) as run:
-        checkpoint.save_run(run.id)
+        checkpoint.save_run(run.key)
         model = training.fit(network, train, data, checkpoint, run.log_epoch)
         raw = training.answers(model, data.store, data.val)
         calibrated = calibration.fit(data.val.labels, raw)

@@ -1,13 +1,17 @@
 """What several tests need: small pictures, a catalogue, and a site whose every answer the test decides."""
 
+import http.client
 import io
 import os
+import signal
 import socket
 import struct
 import subprocess
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -146,3 +150,107 @@ def command(*arguments: str) -> int | str | None:
     with pytest.raises(SystemExit) as ended:
         cli.main(arguments)
     return ended.value.code
+
+
+@contextmanager
+def mlflow_server(folder: Path, within: Sequence[str] = ()) -> Iterator[str]:
+    """A real `mlflow server` that keeps the artifacts itself, so that clients see nothing of its folders.
+
+    within: a command that runs the one it is given, for a server in other surroundings.
+    """
+    port = free_port()
+    address = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    kept = ["--backend-store-uri", f"sqlite:///{folder}/server.db", "--artifacts-destination", str(folder / "kept")]
+    process = subprocess.Popen(
+        [*within, sys.executable, "-m", "mlflow", "server", *address, *kept],
+        cwd=folder,
+        env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_TRACKING_URI": ""},
+        stdout=(folder / "server.log").open("w"),
+        stderr=subprocess.STDOUT,
+        start_new_session=True,  # it has workers, which are to end with it
+    )
+    (folder / "server.pid").write_text(str(process.pid))
+    try:
+        while not healthy(port):
+            assert process.poll() is None, (folder / "server.log").read_text()
+            time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
+
+
+def healthy(port: int) -> bool:
+    """Whether an MLflow server answers there."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return False
+
+
+class Proxy:
+    """Stands before a server. What becomes of a call, the test decides by its number since `asked` was emptied.
+
+    pause: seconds before a call is passed on. lost: whether the answer to call number n is never given. asked: the
+    calls, as `POST /path`.
+    """
+
+    def __init__(self, server: str):
+        self.pause = 0.0
+        self.lost: Callable[[int], bool] = lambda number: False
+        self.asked: list[str] = []
+        self._server = server.removeprefix("http://")
+        self._http: ThreadingHTTPServer | None = None
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.up()
+
+    def up(self) -> None:
+        proxy = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def answer(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                proxy.asked.append(f"{self.command} {self.path}")
+                number = len(proxy.asked)
+                time.sleep(proxy.pause)
+                connection = http.client.HTTPConnection(proxy._server, timeout=60)
+                headers = {name: value for name, value in self.headers.items() if name != "Connection"}
+                connection.request(self.command, self.path, body, headers)
+                answer = connection.getresponse()
+                said = answer.read()
+                connection.close()
+                if proxy.lost(number):
+                    return
+                self.send_response(answer.status)
+                self.send_header("Content-Type", answer.headers.get("Content-Type", "text/plain"))
+                self.send_header("Content-Length", str(len(said)))
+                self.end_headers()
+                self.wfile.write(said)
+
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815
+
+            def log_message(self, *_: object) -> None:
+                return None
+
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+
+            def handle_error(self, *_: object) -> None:
+                """A client that did not wait is what a test wanted."""
+
+        self._http = Server(("127.0.0.1", self.port), Handler)
+        threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True).start()
+
+    def down(self) -> None:
+        """Nobody listens any more."""
+        if self._http:
+            self._http.shutdown()
+            self._http.server_close()
+            self._http = None

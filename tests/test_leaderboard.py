@@ -32,7 +32,7 @@ def trained(folder: Path, models: Path, dataset: str, network: str, value: float
         run.log_epoch(1, {"loss": 0.5, "val_map": 0.1})
         run.log_training(models)
         run.log_evaluation(folder / "reports")
-        return run.id
+    return run.id
 
 
 def test_the_newest_run_of_each_network_on_this_dataset_is_found_and_can_be_timed(

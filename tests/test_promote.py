@@ -3,15 +3,7 @@
 import gzip
 import json
 import os
-import signal
 import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import mlflow
@@ -224,56 +216,12 @@ def test_it_does_not_wait_for_tensorflow(project: Path) -> None:
     assert done.stdout.startswith(f"version 2 of poster-genres, run {first}, is the champion now: ")
 
 
-@contextmanager
-def server(folder: Path) -> Iterator[str]:
-    """A real `mlflow server` that keeps the artifacts itself, so that clients see nothing of its folders."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port = found.getsockname()[1]
-    options = ["--backend-store-uri", f"sqlite:///{folder}/server.db", "--artifacts-destination", str(folder / "kept")]
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "mlflow",
-            "server",
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(port),
-            "--workers",
-            "1",
-            *options,
-        ],
-        cwd=folder,
-        env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_TRACKING_URI": ""},
-        stdout=(folder / "server.log").open("w"),
-        stderr=subprocess.STDOUT,
-        start_new_session=True,  # it has workers, which are to end with it
-    )
-    try:
-        while not healthy(port):
-            assert process.poll() is None, (folder / "server.log").read_text()
-            time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def healthy(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, ConnectionError, TimeoutError):
-        return False
-
-
 def test_from_a_real_server_the_champion_answers(
     project: Path, models: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     (elsewhere / "a.jpg").write_bytes(encoded(picture(1)))
-    with server(tmp_path_factory.mktemp("server")) as uri:
+    with support.mlflow_server(tmp_path_factory.mktemp("server")) as uri:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
         monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")  # a machine may be busy
         for strength, more in ((0.5, []), (2.0, []), (0.5, ["--force", "to go back"])):
