@@ -86,6 +86,17 @@ def promote(arguments: argparse.Namespace) -> None:
     print(registry.promote(Path("models"), arguments.run_id, arguments.force))
 
 
+def checkout(arguments: argparse.Namespace) -> None:
+    """Go back to a run in MLflow: its params.yaml, dvc.lock and reports, and from DVC's cache or remote its outputs.
+
+    Code stays as it is; the run's commit is named.
+    """
+    _be_patient()
+    from postergenre import restore
+
+    print(restore.checkout(arguments.run, Path("models")))
+
+
 def results(arguments: argparse.Namespace) -> None:
     """The results table, and where to look next."""
     import pandas as pd
@@ -150,6 +161,7 @@ def _parser() -> argparse.ArgumentParser:
     add(results, "the results table of the last evaluation")
     add(track, "log a training in MLflow after the fact")
     _take_candidate(add(promote, "make a run's model the champion"))
+    _take_run(add(checkout, "go back to a run"))
     _take_places(add(team, "share data and results in a team"))
     add(push, "give the team what was run here")
     add(verify, "compare what DVC keeps with its hashes")
@@ -175,6 +187,10 @@ def _take_candidate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--force", type=_said, metavar="REASON", help="promote whatever the comparison says; REASON is kept"
     )
+
+
+def _take_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN_ID", help="a run in MLflow, or models:/NAME@ALIAS")
 
 
 def _take_places(parser: argparse.ArgumentParser) -> None:

@@ -38,7 +38,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import Schema, TensorSpec
 from mlflow.utils.async_logging.run_operations import RunOperations
 
-from postergenre import files, params, predictor
+from postergenre import files, lockfile, params, predictor
 from postergenre.errors import InputError, Terminated
 
 if TYPE_CHECKING:
@@ -359,9 +359,7 @@ def _log_training(models: Path) -> None:
     small = ("genres", "calibration", "thresholds", "run", "architecture")
     for name in (*(f"{stem}.json" for stem in small), "summary.txt", "history.csv"):
         mlflow.log_artifact(str(models / name), "models")
-    for file in (params.FILE, Path("dvc.lock")):
-        if file.exists():
-            mlflow.log_artifact(str(file))
+    _log_lineage()
     _log_model(models)
     mlflow.set_tags({MODEL: about["model"], "postergenre.weights": str(about["weights"])})
 
@@ -396,7 +394,15 @@ def _log_evaluation(reports: Path) -> None:
     rows = files.read_json(reports / "scrape.json", "`dvc repro scrape`")["status"]
     mlflow.log_metrics(fresh | {f"scrape.{status}": float(count) for status, count in rows.items()})
     mlflow.set_tags(_locked("train"))
+    _log_lineage()
     mlflow.log_artifacts(str(reports), "reports")
+
+
+def _log_lineage() -> None:
+    """From what `postergenre checkout` restores the run."""
+    if locked := lockfile.now():
+        mlflow.log_artifact(str(params.FILE))
+        mlflow.log_text(locked, lockfile.FILE)
 
 
 def _log_params(about: dict[str, Any]) -> None:
