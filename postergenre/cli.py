@@ -86,6 +86,14 @@ def promote(arguments: argparse.Namespace) -> None:
     print(registry.promote(Path("models"), arguments.run_id, arguments.force))
 
 
+def compare(arguments: argparse.Namespace) -> None:
+    """Hold the model that was judged in this folder against the champion, as promoting it would, and change nothing."""
+    _be_patient()
+    from postergenre import registry
+
+    print(registry.compare(Path("reports")))
+
+
 def checkout(arguments: argparse.Namespace) -> None:
     """Go back to a run in MLflow: its params.yaml, dvc.lock and reports, and from DVC's cache or remote its outputs.
 
@@ -161,6 +169,7 @@ def _parser() -> argparse.ArgumentParser:
     add(results, "the results table of the last evaluation")
     add(track, "log a training in MLflow after the fact")
     _take_candidate(add(promote, "make a run's model the champion"))
+    add(compare, "this folder's model beside the champion")
     _take_run(add(checkout, "go back to a run"))
     _take_places(add(team, "share data and results in a team"))
     add(push, "give the team what was run here")

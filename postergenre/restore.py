@@ -205,29 +205,38 @@ def _lost(repo: Any, outputs: Iterable[Output]) -> list[Output]:
     lacking = [output for output in outputs if output.cached and not _here(repo, output)]
     if lacking:
         try:
-            repo.cloud.pull({HashInfo("md5", output.md5) for output in lacking})
+            _pull(repo, {output.md5 for output in lacking})
+            _pull(repo, {md5 for output in lacking for md5 in (_listed(repo, output) or {}).values()})
         except NoRemoteError:
             return lacking
-        except Exception as error:  # of any of the libraries below DVC
-            raise InputError(f"{NOTHING}: DVC's remote failed ({_first_line(error)})") from None
     return [output for output in lacking if not _here(repo, output)]
+
+
+def _pull(repo: Any, objects: set[str]) -> None:
+    try:
+        repo.cloud.pull({HashInfo("md5", md5) for md5 in objects})
+    except NoRemoteError:
+        raise
+    except Exception as error:  # of any of the libraries below DVC
+        raise InputError(f"{NOTHING}: DVC's remote failed ({_first_line(error)})") from None
 
 
 def _here(repo: Any, output: Output) -> bool:
     """Whether the cache has an output, of a folder each file."""
-    cache = repo.cache.local
-    listed = _listed(repo, output) if output.md5.endswith(".dir") else {}
-    return cache.exists(output.md5) and listed is not None and all(map(cache.exists, listed.values()))
+    cache, listed = repo.cache.local, _listed(repo, output)
+    return listed is not None and all(map(cache.exists, [output.md5, *listed.values()]))
 
 
-def _listed(repo: Any, folder: Output) -> dict[str, str] | None:
-    """MD5 by name of the files in a folder; None where the cache has no list of them."""
-    text = _read(Path(repo.cache.local.oid_to_path(folder.md5)))
+def _listed(repo: Any, output: Output) -> dict[str, str] | None:
+    """MD5 by name of a folder's files; None where the cache has no list of them, empty where the output is a file."""
+    if not output.md5.endswith(".dir"):
+        return {}
+    text = _read(Path(repo.cache.local.oid_to_path(output.md5)))
     try:
         return None if text is None else {entry["relpath"]: entry["md5"] for entry in json.loads(text)}
     except ValueError:
         raise InputError(
-            f"{NOTHING}: in DVC's cache the list of the files in {folder.path} is corrupt, object {folder.md5}"
+            f"{NOTHING}: in DVC's cache the list of the files in {output.path} is corrupt, object {output.md5}"
         ) from None
 
 

@@ -13,9 +13,10 @@ import mlflow
 import pytest
 import yaml
 from dvc.cli import main as dvc
+from dvc.exceptions import CheckoutError
 from dvc.repo import Repo
 
-from postergenre import tracking
+from postergenre import restore, tracking
 from tests import support
 from tests.support import ROOT, command, encoded, picture
 
@@ -261,7 +262,9 @@ def test_what_only_the_remote_has_is_fetched(project: Runs, tmp_path: Path) -> N
     folder, first, _ = project
     assert dvc(["remote", "add", "-q", "--local", "-d", "team", str(tmp_path / "remote")]) == 0
     assert dvc(["push", "-q", "--all-commits"]) == 0
-    shutil.rmtree(folder / ".dvc/cache")
+    for path in (".dvc/cache", "data", "models", "reports"):
+        shutil.rmtree(folder / path)
+    run(folder, "git", "checkout", "-q", ".")
     assert command("checkout", first) == 0
     assert json.loads((folder / "models/run.json").read_text())["model"] == "cut at 0.0"
     assert status() == {}
@@ -344,16 +347,18 @@ def test_a_run_that_was_not_judged_comes_back_as_far_as_it_went(
     assert [*status()] == ["evaluate"]
 
 
-def test_what_is_no_run_or_holds_no_lock_of_its_own_is_refused(project: Runs, tmp_path: Path) -> None:
-    folder, first, second = project
+def test_what_is_no_run_or_holds_no_lock_of_its_own_is_refused(project: Runs) -> None:
+    folder, _, deleted = project
     refused(folder, "0" * 32, "has no run 00000000000000000000000000000000")
     tracking._connect()
-    client = mlflow.MlflowClient()
-    (tmp_path / "dvc.lock").write_bytes((folder / "dvc.lock").read_bytes())  # as runs once logged it
-    client.log_artifact(first, str(tmp_path / "dvc.lock"))
-    refused(folder, first, f"run {first} does not know the dvc.lock of its training")
-    deleted = second
-    client.delete_run(deleted)
+    with mlflow.start_run(tags={tracking.MODEL: "cut at 0.5"}) as by_hand:
+        pass
+    refused(folder, by_hand.info.run_id, f"run {by_hand.info.run_id} does not know the dvc.lock of its training")
+    with mlflow.start_run(tags={tracking.MODEL: "cut at 0.5"}) as early:  # dvc.lock was that of the training before
+        for name in ("params.yaml", "dvc.lock", "reports"):
+            mlflow.log_artifact(name)
+    refused(folder, early.info.run_id, f"run {early.info.run_id} does not know the dvc.lock of its training")
+    mlflow.delete_run(deleted)
     refused(folder, deleted, "or it was deleted")
 
 
@@ -372,15 +377,27 @@ def test_it_says_where_to_go_outside_of_a_project(project: Runs, monkeypatch: py
     assert "is in no DVC project" in str(command("checkout", first))
 
 
-def test_a_checkout_that_breaks_off_changes_nothing(project: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), CheckoutError(["models"], {})], ids=["interrupt", "failure"])
+def test_a_checkout_that_breaks_off_changes_nothing(
+    project: Runs, error: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder, first, _ = project
-    before = state(folder)
-    file = cached(folder, "reports/report.html", "HEAD~2")
-    file.unlink()
-    file.mkdir()  # a cache on a disk that fails: the object is there, and cannot be read
-    said = str(command("checkout", first))
-    assert said.startswith("error: nothing was restored: DVC says ")
+    before, whole = state(folder), restore._check_out
+
+    def broken(past: restore.Past) -> None:
+        whole(past)
+        assert state(folder) != before
+        raise error
+
+    monkeypatch.setattr(restore, "_check_out", broken)
+    said = command("checkout", first)
+    assert said == (
+        130
+        if isinstance(error, KeyboardInterrupt)
+        else "error: nothing was restored: DVC says Checkout failed for following targets:"
+    )
     assert state(folder) == before
+    assert run(folder, "git", "status", "--porcelain") == ""
 
 
 def elsewhere(folder: Path) -> None:
