@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 FILE = "dvc.lock"
 STAGE = "DVC_STAGE"  # in the environment DVC names the stage that it runs
 
@@ -41,6 +43,12 @@ def now() -> str | None:
     for name in _outdated(stages):
         del stages[name]
     return str(dumps_yaml(lock))
+
+
+def outdated(stage: str) -> bool:
+    """Whether dvc.lock tells that a stage's outputs here were made of something that is another now."""
+    file = Path(FILE)
+    return file.exists() and stage in _outdated(yaml.safe_load(file.read_text(encoding="utf-8"))["stages"])
 
 
 def _changed(repo: Any, stages: dict[str, Any]) -> bool:

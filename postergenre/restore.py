@@ -98,8 +98,7 @@ def checkout(given: str, models: Path) -> Restored:
     """
     logging.getLogger("dvc").setLevel(logging.CRITICAL)  # what fails comes as an exception, too
     with _project() as repo:
-        past = _past(repo, given)
-        _check_model(repo, past, models)
+        past = _past(repo, given, models)
         changed = [name for name, text in past.texts.items() if _read(Path(name)) != text]
         _check_committed(changed)
     created = [name for name in changed if not Path(name).exists()]
@@ -127,11 +126,11 @@ def _project() -> Iterator[Any]:
         raise InputError(f"{NOTHING}: DVC says {_first_line(error)}") from None
 
 
-def _past(repo: Any, given: str) -> Past:
+def _past(repo: Any, given: str, models: Path) -> Past:
     """A run with all that it left, fetched from where it is.
 
     Raises:
-        InputError: something of it is nowhere.
+        InputError: something of it is nowhere, or its dvc.lock is of another training.
     """
     with tracking.asking(NOTHING) as client, tempfile.TemporaryDirectory() as folder:
         run = tracking.finished(_run_id(client, given))
@@ -140,6 +139,7 @@ def _past(repo: Any, given: str) -> Past:
         lock = found[lockfile.FILE]
         if not lock or not found[PARAMS]:
             raise InputError(_unknown(run_id))
+        about = _logged(client, run_id, "models/run.json", folder)
         outputs = _outputs(repo, lock, tags)
         for output in outputs:
             if not output.cached:
@@ -151,6 +151,10 @@ def _past(repo: Any, given: str) -> Past:
             f"{NOTHING}: neither DVC's cache nor a remote nor MLflow has {names} of run {run_id}; "
             "`postergenre push` where it was made sends that"
         )
+    model = next((output for output in outputs if Path(output.path) == models), None)
+    # Runs once logged dvc.lock before DVC had written their own entry.
+    if not about or not model or (_listed(repo, model) or {}).get("run.json") != _md5(about):
+        raise InputError(_unknown(run_id))
     return Past(run_id, tags, outputs, {name: text for name, text in found.items() if text is not None})
 
 
@@ -197,7 +201,7 @@ def _sound(repo: Any, output: Output, logged: bytes | None) -> bytes | None:
     """The file that a stage made: as it was logged, as the run cache has it or as it is here; None if none is that."""
     cached = _read(Path(repo.cache.local.oid_to_path(output.md5)))
     texts = (text for text in (logged, cached, _read(Path(output.path))) if text is not None)
-    return next((text for text in texts if hashlib.md5(text, usedforsecurity=False).hexdigest() == output.md5), None)
+    return next((text for text in texts if _md5(text) == output.md5), None)
 
 
 def _lost(repo: Any, outputs: Iterable[Output]) -> list[Output]:
@@ -238,17 +242,6 @@ def _listed(repo: Any, output: Output) -> dict[str, str] | None:
         raise InputError(
             f"{NOTHING}: in DVC's cache the list of the files in {output.path} is corrupt, object {output.md5}"
         ) from None
-
-
-def _check_model(repo: Any, past: Past, models: Path) -> None:
-    """Refuse a dvc.lock of another training: runs logged it before theirs had ended, once."""
-    for output in past.outputs:
-        if Path(output.path) == models:
-            about = (_listed(repo, output) or {}).get("run.json", "")
-            text = _read(Path(repo.cache.local.oid_to_path(about))) if about else None
-            if text and json.loads(text).get("model") == past.tags[tracking.MODEL]:
-                return
-    raise InputError(_unknown(past.run_id))
 
 
 def _check_committed(names: list[str]) -> None:
@@ -326,6 +319,10 @@ def _names(change: str | dict[str, Any]) -> list[str]:
 
 def _read(file: Path) -> bytes | None:
     return file.read_bytes() if file.is_file() else None
+
+
+def _md5(text: bytes) -> str:
+    return hashlib.md5(text, usedforsecurity=False).hexdigest()
 
 
 def _first_line(error: BaseException) -> str:

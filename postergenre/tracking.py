@@ -154,7 +154,7 @@ def track(models: Path, reports: Path) -> Run:
         InputError: there is no training, or the server does not answer.
     """
     with evaluation_run(models) as run:
-        if (reports / "metrics.json").exists():
+        if (reports / "metrics.json").exists() and not lockfile.outdated("evaluate"):  # else of the model before
             run.log_evaluation(reports)
     if run.id is None:
         raise InputError(f"nothing was tracked, or not all: MLflow at {_named()} failed, see the warning")

@@ -63,13 +63,17 @@ import mlflow
 from postergenre import tracking
 cut = params["train"]["cut"]
 shutil.copytree("trained", "models")
-files.write_json(Path("models/run.json"), files.read_json(Path("models/run.json"), "") | {"model": f"cut at {cut}"})
+parts = [Path("models/weights.weights.h5"), Path("models/architecture.json")]
+parts[1].write_text(parts[1].read_text() + " " * int(cut * 10))  # a network of its own for each cut
+model = files.sha256(*parts)
+files.write_json(Path("models/run.json"), files.read_json(Path("models/run.json"), "") | {"model": model})
 cuts = files.read_json(Path("models/thresholds.json"), "")
 files.write_json(Path("models/thresholds.json"), cuts | {"genres": dict.fromkeys("ABC", cut)})
 tracking._connect()
 with mlflow.start_run(tags={"git.commit": tracking._said("git", "rev-parse", "HEAD"), "git.dirty": "false"}):
+    mlflow.log_artifact("models/run.json", "models")
     tracking._log_lineage()
-    mlflow.set_tag(tracking.MODEL, f"cut at {cut}")
+    mlflow.set_tag(tracking.MODEL, model)
 """,
     "evaluate": """
 from postergenre import tracking
@@ -154,6 +158,11 @@ def state(folder: Path) -> dict[str, bytes]:
     return {file.relative_to(folder).as_posix(): file.read_bytes() for file in files}
 
 
+def cut(folder: Path) -> float:
+    """The param that tells the models apart."""
+    return float(json.loads((folder / "models/thresholds.json").read_text())["genres"]["A"])
+
+
 def committed(folder: Path, revision: str, name: str) -> bytes:
     return run(folder, "git", "show", f"{revision}:{name}").encode()
 
@@ -208,7 +217,7 @@ def test_a_run_comes_back_whole_and_one_goes_back_from_it(project: Runs, capsys:
     for name in ("params.yaml", "dvc.lock", "reports/metrics.json", "reports/scrape.json"):
         assert (folder / name).read_bytes() == committed(folder, "HEAD~2", name)
     assert (folder / "data/resized/posters").read_text() == "poster poster poster "
-    assert json.loads((folder / "models/run.json").read_text())["model"] == "cut at 0.0"
+    assert cut(folder) == 0.0
     assert (folder / "reports/report.html").read_text() != before["reports/report.html"].decode()
     assert answers(capsys) == ["A", "B", "C"]
     assert status() == {}
@@ -233,7 +242,7 @@ def test_the_champion_comes_back_by_its_alias(project: Runs) -> None:
     client.set_registered_model_alias("poster-genres", "champion", "1")
     for name in ("models:/poster-genres@champion", "models:/poster-genres/1"):
         assert command("checkout", name) == 0
-        assert json.loads((folder / "models/run.json").read_text())["model"] == "cut at 0.0"
+        assert cut(folder) == 0.0
         run(folder, "git", "checkout", "-q", ".")
         assert dvc(["checkout", "-q"]) == 0
     refused(folder, "models:/poster-genres@nobody", "nothing was restored: MLflow at sqlite:///", "nobody")
@@ -266,7 +275,7 @@ def test_what_only_the_remote_has_is_fetched(project: Runs, tmp_path: Path) -> N
         shutil.rmtree(folder / path)
     run(folder, "git", "checkout", "-q", ".")
     assert command("checkout", first) == 0
-    assert json.loads((folder / "models/run.json").read_text())["model"] == "cut at 0.0"
+    assert cut(folder) == 0.0
     assert status() == {}
 
 
@@ -335,13 +344,15 @@ def test_a_run_that_was_not_judged_comes_back_as_far_as_it_went(
     commit(folder)
     assert dvc(["repro", "-q", "train"]) == 0
     commit(folder)
+    assert command("track") == 0
     trained = newest_run(folder)
+    assert "test.map" not in runs(folder)[0].data.metrics  # the reports here are of the model before
     run(folder, "git", "checkout", "-q", "HEAD~2", "--", "params.yaml", "dvc.lock", "reports")
     commit(folder)
     assert dvc(["checkout", "-q"]) == 0
     assert command("checkout", trained) == 0
     assert "it has no outputs of evaluate; `dvc repro` makes them\n" in capsys.readouterr().out
-    assert json.loads((folder / "models/run.json").read_text())["model"] == "cut at 0.5"
+    assert cut(folder) == 0.5
     assert json.loads((folder / "reports/scrape.json").read_text()) == {"status": {"ok": 5}}
     assert "evaluate" not in yaml.safe_load((folder / "dvc.lock").read_text())["stages"]
     assert [*status()] == ["evaluate"]
@@ -355,8 +366,9 @@ def test_what_is_no_run_or_holds_no_lock_of_its_own_is_refused(project: Runs) ->
         pass
     refused(folder, by_hand.info.run_id, f"run {by_hand.info.run_id} does not know the dvc.lock of its training")
     with mlflow.start_run(tags={tracking.MODEL: "cut at 0.5"}) as early:  # dvc.lock was that of the training before
-        for name in ("params.yaml", "dvc.lock", "reports"):
+        for name in ("params.yaml", "dvc.lock"):
             mlflow.log_artifact(name)
+        mlflow.log_text("{}", "models/run.json")
     refused(folder, early.info.run_id, f"run {early.info.run_id} does not know the dvc.lock of its training")
     mlflow.delete_run(deleted)
     refused(folder, deleted, "or it was deleted")
@@ -410,6 +422,7 @@ def restored(folder: Path) -> tuple[str, bytes]:
     """The only run, which was made after the fact, and its dvc.lock."""
     (found,) = runs(folder)
     assert found.data.tags["postergenre.restored"] == "true"
+    assert tracking.MODEL in found.data.tags  # it is whole
     client = mlflow.MlflowClient(f"sqlite:///{folder}/mlflow.db")
     return found.info.run_id, Path(client.download_artifacts(found.info.run_id, "dvc.lock")).read_bytes()
 
