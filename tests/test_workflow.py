@@ -109,6 +109,8 @@ def steps(folder: Path, uri: str) -> str:
     def filled(text: str) -> str:
         return re.sub(r"\$\{\{ *(.+?) *\}\}", lambda found: known.get(found[1], ""), text)
 
+    for name in ("gh.txt", "comparison.md", "bin/summary.md"):
+        (folder / name).unlink(missing_ok=True)
     path = f"{folder}/bin:{os.environ['PATH']}"
     for step in JOB["steps"]:
         if "run" in step and step["run"] not in ("make setup", "make test"):
