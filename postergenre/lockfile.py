@@ -32,7 +32,9 @@ def now() -> str | None:
         return None
     with repo:
         file = Path(repo.root_dir, FILE)
-        lock = parse_yaml_for_update(file.read_text(encoding="utf-8"), file) if file.exists() else {"schema": "2.0"}
+        lock: dict[str, Any] = {"schema": "2.0"}
+        if file.exists():
+            lock = parse_yaml_for_update(file.read_text(encoding="utf-8"), file)
         stages = lock.setdefault("stages", {})
         if STAGE in os.environ:
             (stage,) = repo.stage.collect(os.environ[STAGE])

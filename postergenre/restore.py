@@ -260,7 +260,7 @@ def _check_committed(names: list[str]) -> None:
     if dirty:
         raise InputError(
             f"{NOTHING}: {', '.join(dirty)} would be overwritten and {'is' if len(dirty) == 1 else 'are'} not "
-            f"committed; commit first, or drop that with `git checkout {shlex.join(dirty)} && dvc checkout`"
+            f"committed; commit first, or go back with `git checkout {shlex.join(dirty)} && dvc checkout`"
         )
 
 

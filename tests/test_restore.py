@@ -135,7 +135,8 @@ def made(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Runs:
     run(folder, "git", "init", "-q", "-b", "main")
     choose(folder)
     ids = []
-    for changes in ({}, {"prepare": {"posters": 4}, "train": {"cut": 1.0}}):
+    both: list[dict[str, Any]] = [{}, {"prepare": {"posters": 4}, "train": {"cut": 1.0}}]
+    for changes in both:
         choose(folder, **changes)
         commit(folder)
         run(folder, "dvc", "repro", "-q")
@@ -182,7 +183,7 @@ def status() -> dict[str, Any]:
 def cached(folder: Path, path: str, revision: str) -> Path:
     """The object of an output in the cache."""
     lock = yaml.safe_load(committed(folder, revision, "dvc.lock"))["stages"]
-    (md5,) = (out["md5"] for stage in lock.values() for out in stage["outs"] if out["path"] == path)
+    (md5,) = (str(out["md5"]) for stage in lock.values() for out in stage["outs"] if out["path"] == path)
     return folder / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
 
 
