@@ -253,7 +253,7 @@ def test_an_experiment_changes_what_it_names_and_a_checkout_of_the_run_before_br
     assert len(pd.read_csv(folder / "models/history.csv")) == 1
     refused = support.run("postergenre", "checkout", run["run_id"], cwd=folder)
     assert refused.returncode == 1
-    assert "params.yaml, dvc.lock, reports/" in refused.stderr
+    assert "dvc.lock, params.yaml, reports/comparison.csv" in refused.stderr
     assert support.run(*me, cwd=folder).returncode == 0
     assert made(folder) != before
     done = support.run("postergenre", "checkout", run["run_id"], cwd=folder)
