@@ -19,7 +19,8 @@ import pandas as pd
 PARAMS = Path("params.yaml")
 HISTORY = Path("models/history.csv")
 
-# By network: what a row says, and the values that differ, with `@` for the network's own section.
+# By network: what a row says, and the values that differ, with `@` for the network's own section and `+`
+# before what it has not.
 CHANGES: dict[str, dict[str, list[str]]] = {
     "pretrained": {
         "as it is": [],
@@ -39,11 +40,11 @@ CHANGES: dict[str, dict[str, list[str]]] = {
     },
     "resnet": {
         "as it is": [],
-        "the head sees blocks 2 to 4": ["@architecture.head.blocks=[2,3,4]"],
+        "the head sees blocks 2 to 4": ["+@architecture.head.blocks=[2,3,4]"],
         "moving average of the weights": ["@training.ema=0.99"],
         "horizontal flip": ["@architecture.augmentation.horizontal_flip=true"],
-        "squeeze-excitation": [f"@architecture.blocks.{number}.squeeze=8" for number in (1, 2, 3)],
-        "stochastic depth": [f"@architecture.blocks.{number}.drop_path=0.1" for number in (1, 2, 3)],
+        "squeeze-excitation": [f"+@architecture.blocks.{number}.squeeze=8" for number in (1, 2, 3)],
+        "stochastic depth": [f"+@architecture.blocks.{number}.drop_path=0.1" for number in (1, 2, 3)],
         "no augmentation": [f"@architecture.augmentation.{key}=0.0" for key in ("shift", "brightness", "contrast")],
     },
 }

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from postergenre.predictor import Predictor
     from postergenre.team import Shared
 
+Command = Callable[[argparse.Namespace], None]
+
 MARK = "*"
 # What Pillow knows by name but does not decode: films and measurements may lie beside posters.
 NOT_DECODED = {"BUFR", "GRIB", "HDF5", "MPEG", "WMF"}
@@ -37,7 +39,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def predict(arguments: argparse.Namespace) -> None:
-    """Genres for pictures: a line each, or JSON, and a table if asked for."""
+    """Print the likeliest genres of each picture with their probabilities.
+
+    * marks those above the genre's threshold, which the report explains.
+    """
     predictor = _load(arguments.model)
     objects: list[dict[str, Any]] = []
     answered, failed = 0, 0
@@ -87,6 +92,25 @@ def promote(arguments: argparse.Namespace) -> None:
     print(registry.promote(Path("models"), arguments.run_id, arguments.force))
 
 
+def compare(arguments: argparse.Namespace) -> None:
+    """Hold the model that was judged in this folder against the champion, as promoting it would, and change nothing."""
+    _be_patient()
+    from postergenre import registry
+
+    print(registry.compare(Path("reports")))
+
+
+def checkout(arguments: argparse.Namespace) -> None:
+    """Go back to a run in MLflow: its params.yaml, dvc.lock and reports, and from DVC's cache or remote its outputs.
+
+    Code stays as it is; the run's commit is named.
+    """
+    _be_patient()
+    from postergenre import restore
+
+    print(restore.checkout(arguments.run, Path("models")))
+
+
 def results(arguments: argparse.Namespace) -> None:
     """The results table, and where to look next."""
     import pandas as pd
@@ -126,7 +150,10 @@ def push(arguments: argparse.Namespace) -> None:
 
 
 def verify(arguments: argparse.Namespace) -> None:
-    """Read all that DVC keeps of this project, and every poster, and compare it with its hash."""
+    """Read all that DVC keeps of this project, and every poster, and compare it with its hash.
+
+    Exits with 1 where something is corrupt or lost, and says how to get it back.
+    """
     from postergenre import integrity
 
     report = integrity.verify(Path("data/posters"))
@@ -138,50 +165,59 @@ def verify(arguments: argparse.Namespace) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="postergenre", description="Tell a film's genres from its poster.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    one = commands.add_parser(
-        "predict",
-        help="genres for pictures",
-        description="Print the likeliest genres of each picture with their probabilities; "
-        f"{MARK} marks those above the genre's threshold, which the report explains.",
-    )
-    one.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a picture, or a folder of pictures")
-    one.add_argument(
+
+    def add(command: Command, summary: str) -> argparse.ArgumentParser:
+        """A command with the name of its function, which its help describes by the docstring."""
+        added = commands.add_parser(command.__name__, help=summary, description=command.__doc__)
+        added.set_defaults(command=command)
+        return added
+
+    _take_pictures(add(predict, "genres for pictures"))
+    add(results, "the results table of the last evaluation")
+    _take_replay(add(track, "log a training in MLflow after the fact"))
+    _take_candidate(add(promote, "make a run's model the champion"))
+    add(compare, "this folder's model beside the champion")
+    _take_run(add(checkout, "go back to a run"))
+    _take_places(add(team, "share data and results in a team"))
+    add(push, "give the team what was run here")
+    add(verify, "compare what DVC keeps with its hashes")
+    return parser
+
+
+def _take_pictures(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a picture, or a folder of pictures")
+    parser.add_argument(
         "--model", help="a folder, or models:/NAME@ALIAS in MLflow (default: models/ here or of the checkout)"
     )
-    one.add_argument(
+    parser.add_argument(
         "--top", type=_positive, default=5, metavar="N", help="genres to print for each picture (default: 5)"
     )
-    one.add_argument("--json", action="store_true", help="print every genre's probability as JSON")
-    one.add_argument("--csv", type=Path, metavar="FILE", help="also write every genre's probability to a table")
-    one.set_defaults(command=predict)
-    two = commands.add_parser("results", help="the results table of the last evaluation", description=results.__doc__)
-    two.set_defaults(command=results)
-    three = commands.add_parser("track", help="log a training in MLflow after the fact", description=track.__doc__)
-    three.add_argument(
+    parser.add_argument("--json", action="store_true", help="print every genre's probability as JSON")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="also write every genre's probability to a table")
+
+
+def _take_replay(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "--replay", action="store_true", help="deliver the runs that wait in mlflow-spool/, the oldest first"
     )
-    three.set_defaults(command=track)
-    four = commands.add_parser("promote", help="make a run's model the champion", description=promote.__doc__)
-    four.add_argument(
+
+
+def _take_candidate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "run_id", nargs="?", metavar="RUN_ID", help="a run in MLflow (default: that of the model in models/)"
     )
-    four.add_argument(
+    parser.add_argument(
         "--force", type=_said, metavar="REASON", help="promote whatever the comparison says; REASON is kept"
     )
-    four.set_defaults(command=promote)
-    five = commands.add_parser("team", help="share data and results in a team", description=team.__doc__)
-    five.add_argument("remote", metavar="REMOTE", help="s3://BUCKET/PATH, ssh://[ACCOUNT@]HOST/PATH or a folder")
-    five.add_argument("--cache", metavar="DIR", help="a folder on this host for all who work on it")
-    five.set_defaults(command=team)
-    six = commands.add_parser("push", help="give the team what was run here", description=push.__doc__)
-    six.set_defaults(command=push)
-    seven = commands.add_parser(
-        "verify",
-        help="compare what DVC keeps with its hashes",
-        description=f"{verify.__doc__} Exits with 1 where something is corrupt or lost, and says how to get it back.",
-    )
-    seven.set_defaults(command=verify)
-    return parser
+
+
+def _take_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN_ID", help="a run in MLflow, or models:/NAME@ALIAS")
+
+
+def _take_places(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("remote", metavar="REMOTE", help="s3://BUCKET/PATH, ssh://[ACCOUNT@]HOST/PATH or a folder")
+    parser.add_argument("--cache", metavar="DIR", help="a folder on this host for all who work on it")
 
 
 def _for_teammates(shared: "Shared") -> str:

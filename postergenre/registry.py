@@ -28,13 +28,12 @@ SEED = 1
 
 @dataclass(frozen=True)
 class Trial:
-    """How a run did beside the champion.
+    """How a model did beside the champion.
 
     champion: a version of the model, None where there was none. found: None where the two cannot be compared, and
     obstacle says why.
     """
 
-    run: Any
     champion: Any | None
     found: Difference | None = None
     posters: int = 0
@@ -71,8 +70,32 @@ def promote(models: Path, run_id: str | None, reason: str | None) -> str:
         version = _registered(client, run)
         if champion is None or reason is not None or (trial.found and trial.found.low > 0):
             _crown(client, version, reason)
-            return _promoted(trial, version, reason)
+            return _promoted(run, trial, version, reason)
         return _kept(trial, version)
+
+
+def compare(reports: Path) -> str:
+    """How the model that was judged in a folder of reports does beside the champion; nothing is registered or changed.
+
+    Returns:
+        One line; also where there is no champion, or the two cannot be compared.
+
+    Raises:
+        InputError: it was not judged, or MLflow does not answer.
+    """
+    file = reports / transcript.FILE
+    if not file.exists():
+        raise InputError(f"{file} is missing; `dvc pull {file}` brings it, or `dvc repro` makes it")
+    ours = transcript.read(file)
+    with tracking.asking("nothing was compared") as client:
+        champion = _champion(client)
+        if champion is None:
+            return f"there is no champion of {NAME} yet; the model here would be the first"
+        trial = _beside(client, champion, ours, "the model here")
+    if trial.found is None:
+        return f"the model here cannot be compared: {trial.obstacle}"
+    would = "would become" if trial.found.low > 0 else "would not become"
+    return f"the model here {would} champion: {_figures(trial, trial.found)}{_why_not(trial.found)}"
 
 
 def _champion(client: MlflowClient) -> Any | None:
@@ -91,18 +114,21 @@ def _tried(client: MlflowClient, run: Any, champion: Any | None) -> Trial:
             f"run {run.info.run_id} has no reports/{transcript.FILE}; with its model in models/, "
             "`dvc repro` judges it and `postergenre track` logs that"
         )
-    if champion is None:
-        return Trial(run, champion)
+    return _beside(client, champion, ours, f"run {run.info.run_id}") if champion else Trial(None)
+
+
+def _beside(client: MlflowClient, champion: Any, ours: Transcript, whose: str) -> Trial:
+    """Hold a model's answers against the champion's; whose: the model's name in a sentence."""
     theirs = _transcript(client, champion.run_id)
     named = f"the champion, version {champion.version} (run {champion.run_id}),"
     if theirs is None:
-        return Trial(run, champion, obstacle=f"{named} has no reports/{transcript.FILE}")
+        return Trial(champion, obstacle=f"{named} has no reports/{transcript.FILE}")
     if not ours.same_test(theirs):
-        obstacle = f"{named} was judged on {_asked(theirs)} and run {run.info.run_id} on {_asked(ours)}"
-        return Trial(run, champion, obstacle=f"{obstacle}, which are not the same")
+        obstacle = f"{named} was judged on {_asked(theirs)} and {whose} on {_asked(ours)}"
+        return Trial(champion, obstacle=f"{obstacle}, which are not the same")
     drawn = metrics.resamples(len(ours.imdb_ids), RESAMPLES, SEED)
     found = metrics.difference(ours.labels, ours.probabilities, theirs.probabilities, drawn)
-    return Trial(run, champion, found, len(ours.imdb_ids))
+    return Trial(champion, found, len(ours.imdb_ids))
 
 
 def _asked(answers: Transcript) -> str:
@@ -147,10 +173,10 @@ def _user() -> str:
         return str(os.getuid())
 
 
-def _promoted(trial: Trial, version: Any, reason: str | None) -> str:
-    said = f"version {version.version} of {NAME}, run {trial.run.info.run_id}, is the champion now"
+def _promoted(run: Any, trial: Trial, version: Any, reason: str | None) -> str:
+    said = f"version {version.version} of {NAME}, run {run.info.run_id}, is the champion now"
     if trial.champion is None:
-        said += f", as the first one; its test mAP is {trial.run.data.metrics['test.map']:.4f}"
+        said += f", as the first one; its test mAP is {run.data.metrics['test.map']:.4f}"
     elif trial.found is None:
         said += f", and was not compared: {trial.obstacle}"
     else:
@@ -162,11 +188,17 @@ def _kept(trial: Trial, version: Any) -> str:
     found, champion = trial.found, trial.champion
     assert found
     assert champion
-    why = "which is no better" if found.value <= 0 else "which may be noise"
     return (
         f"version {champion.version} of {NAME} stays the champion. Version {version.version}, run "
-        f"{trial.run.info.run_id}, is registered: {_figures(trial, found)}, {why}"
+        f"{version.run_id}, is registered: {_figures(trial, found)}{_why_not(found)}"
     )
+
+
+def _why_not(found: Difference) -> str:
+    """What keeps a model from being champion; "" where nothing does."""
+    if found.low > 0:
+        return ""
+    return ", which is no better" if found.value <= 0 else ", which may be noise"
 
 
 def _figures(trial: Trial, found: Difference) -> str:

@@ -43,7 +43,7 @@ from mlflow.models import Model, ModelSignature
 from mlflow.tracking.context import registry as context_registry
 from mlflow.types import Schema, TensorSpec
 
-from postergenre import files, params, predictor, spool
+from postergenre import files, lockfile, params, predictor, spool
 from postergenre.errors import InputError, Terminated
 from postergenre.spool import Entry, Record
 
@@ -60,13 +60,13 @@ MODEL = "postergenre.model"
 KEY = "postergenre.spool"
 RESTORED = "postergenre.restored"
 TRAIN = "`dvc repro train`"
-# Files that a run shows: of models/, where the large ones are in the model that MLflow keeps, and beside it.
+# Files that a run shows: of models/, where the large ones are in the model that MLflow keeps, and what made it.
 SMALL = (
     *(f"{stem}.json" for stem in ("genres", "calibration", "thresholds", "run", "architecture")),
     "summary.txt",
     "history.csv",
 )
-BESIDE = (params.FILE, "dvc.lock")
+LINEAGE = (str(params.FILE), lockfile.FILE)
 BATCH = 100  # params, tags or metrics in one request; servers refuse more
 PATIENCE = 60  # seconds to wait for another process that makes the store, or delivers what we want to go on with
 # What a run waits for a server at its end, where calls succeed: a twentieth of the time it took, and no less than these
@@ -294,16 +294,19 @@ class _Delivery:
         for name in SMALL:
             client.log_artifact(run_id, str(self._entry.folder / "models" / name), "models")
             yield
-        for file in (self._entry.folder / name for name in BESIDE):
-            if file.exists():
-                client.log_artifact(run_id, str(file))
-                yield
+        yield from self._send_lineage()
         yield from self._send_model()
         # Last, so that a run that has it is complete.
         yield from self._log(
             tags=[RunTag("postergenre.weights", str(self._record.about["weights"])), RunTag(MODEL, model)]
         )
         self._look()
+
+    def _send_lineage(self) -> Iterator[None]:
+        for file in (self._entry.folder / name for name in LINEAGE):
+            if file.exists():
+                mlflow.MlflowClient().log_artifact(self._run.info.run_id, str(file))
+                yield
 
     def _send_model(self) -> Iterator[None]:
         """As MLflow's `log_model` does it, but so that it can be gone on with at any point."""
@@ -338,6 +341,7 @@ class _Delivery:
             metrics=[Metric(name, value, judged["time"], 0) for name, value in fresh.items()],
             tags=[RunTag(name, value) for name, value in judged["tags"].items()],
         )
+        yield from self._send_lineage()
         mlflow.MlflowClient().log_artifacts(self._run.info.run_id, str(self._entry.folder / "reports"), "reports")
         self._judged = judged
         self._look()
@@ -433,8 +437,10 @@ def track(models: Path, reports: Path) -> Record:
     _choose_store(_project_root(Path.cwd()))
     entry = _evaluation_entry(about, models)
     try:
-        if (reports / "metrics.json").exists():
+        if (reports / "metrics.json").exists() and not lockfile.outdated("evaluate"):  # else of the model before
             _add_evaluation(entry, reports)
+        else:
+            _add_lineage(entry)
         _deliver(entry)
     except InputError:
         raise
@@ -633,7 +639,7 @@ def _evaluation_entry(about: dict[str, Any], models: Path) -> Entry:
         try:
             with entry.change() as record:
                 record.afterwards = True
-            _add_training(entry, models)
+            _add_model(entry, models)
             _end(entry, "FINISHED")
         except BaseException:
             entry.remove()
@@ -656,10 +662,12 @@ def _add_epochs(entry: Entry, epochs: dict[int, dict[str, float]]) -> None:
 
 
 def _add_training(entry: Entry, models: Path) -> None:
+    _add_lineage(entry)
+    _add_model(entry, models)
+
+
+def _add_model(entry: Entry, models: Path) -> None:
     entry.add_folder("models", models, link=True)
-    for name in BESIDE:
-        if Path(name).exists():
-            entry.add_file(Path(name))
     rows = pd.read_csv(models / "history.csv").to_dict("records")
     _add_epochs(entry, {int(row.pop("epoch")): {str(k): float(v) for k, v in row.items()} for row in rows})
     about = files.read_json(models / "run.json", TRAIN)
@@ -671,10 +679,19 @@ def _add_evaluation(entry: Entry, reports: Path) -> None:
     metrics = files.read_json(reports / "metrics.json", "`dvc repro evaluate`")
     rows = files.read_json(reports / "scrape.json", "`dvc repro scrape`")["status"]
     entry.add_folder("reports", reports, link=False)
+    _add_lineage(entry)
     figures = {f"test.{name}": float(value) for name, value in metrics.items()}
     figures |= {f"scrape.{status}": float(count) for status, count in rows.items()}
     with entry.change() as record:
         record.judged = {"time": spool.now(), "metrics": figures, "tags": _locked("train")}
+
+
+def _add_lineage(entry: Entry) -> None:
+    """From what `postergenre checkout` restores the run; while a stage runs, dvc.lock as it will be after it."""
+    if locked := lockfile.now():
+        entry.add_file(params.FILE)
+        with files.replaced_file(entry.folder / lockfile.FILE) as new:
+            new.write_text(locked, encoding="utf-8")
 
 
 def _end(entry: Entry, status: str) -> None:

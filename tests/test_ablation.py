@@ -18,11 +18,12 @@ SHIPPED: dict[str, Any] = params.read(ROOT / "params.yaml")["networks"]
 def test_each_change_is_one_and_gives_a_network(network: str, name: str) -> None:
     section = deepcopy(SHIPPED[network])
     for change in ablation.CHANGES[network][name]:
-        path, value = change.removeprefix("@").split("=")
+        path, value = change.removeprefix("+").removeprefix("@").split("=")
         *place, key = path.split(".")
         inner: Any = section
         for part in place:
             inner = inner[int(part) if isinstance(inner, list) else part]
+        assert isinstance(inner, list) or change.startswith("+") == (key not in inner)  # else `dvc exp run` refuses
         assert inner.get(key) != yaml.safe_load(value)
         inner[key] = yaml.safe_load(value)
     params.parse(f"networks.{network}", Network, section)

@@ -239,12 +239,36 @@ def test_an_outside_split_is_rebuilt_exactly(whole: Path, tmp_path: Path, site: 
         assert sorted(pd.read_csv(folder / f"data/dataset/{name}.csv")["imdb_id"]) == sorted(ids[k::3])
 
 
-def test_an_experiment_changes_what_it_names_and_no_more(whole: Path, tmp_path: Path) -> None:
+def test_an_experiment_changes_what_it_names_and_a_checkout_of_the_run_before_brings_all_back(
+    whole: Path, tmp_path: Path
+) -> None:
     folder = shutil.copytree(whole, tmp_path / "copy", symlinks=True)
+    (run,) = runs(folder).to_dict("records")
+    before, me = made(folder), ("git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qam", "t")
+    support.run("git", "add", "-A", cwd=folder)
+    assert support.run(*me, cwd=folder).returncode == 0
     done = support.run("dvc", "exp", "run", "-S", "networks.small.training.epochs=1", cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("didn't change, skipping") == 3
     assert len(pd.read_csv(folder / "models/history.csv")) == 1
+    refused = support.run("postergenre", "checkout", run["run_id"], cwd=folder)
+    assert refused.returncode == 1
+    assert "dvc.lock, params.yaml, reports/comparison.csv" in refused.stderr
+    assert support.run(*me, cwd=folder).returncode == 0
+    assert made(folder) != before
+    done = support.run("postergenre", "checkout", run["run_id"], cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert f"commit  {run['tags.git.commit']}" in done.stdout
+    assert "other code" not in done.stdout
+    assert made(folder) == before
+    assert "up to date" in support.run("dvc", "status", cwd=folder).stdout
+
+
+def made(folder: Path) -> dict[str, bytes]:
+    """params.yaml, dvc.lock and all outputs."""
+    files = [file for name in OUTPUTS for file in (folder / name).rglob("*") if file.is_file()]
+    every = [folder / "params.yaml", folder / "dvc.lock", *files]
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in every}
 
 
 def test_posters_that_differ_in_a_few_bits_stay_together(tmp_path: Path, site: Site) -> None:

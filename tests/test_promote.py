@@ -89,6 +89,31 @@ def test_a_run_becomes_champion_only_where_it_is_better_by_more_than_noise(
     assert versions() == {"1": first, "2": better, "3": same}
 
 
+def test_a_comparison_says_what_a_promotion_would_do_and_changes_nothing(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(project, 0.5)
+    assert command("compare") == 0
+    said = capsys.readouterr().out
+    assert said == "there is no champion of poster-genres yet; the model here would be the first\n"
+    assert command("promote") == 0
+    expected = {0.5: " would not become ", 0.1: ", which is no better", 2.0: " would become champion: its test mAP "}
+    for strength, words in expected.items():
+        reports(project, strength, asked(), seed=3)
+        capsys.readouterr()
+        assert command("compare") == 0
+        said = capsys.readouterr().out
+        assert words in said
+        assert said.startswith("the model here would ")
+        assert said.count("\n") == 1
+    reports(project, 2.0, asked(first=1000))
+    assert command("compare") == 0
+    assert "the model here cannot be compared: the champion, version 1 " in capsys.readouterr().out
+    assert (len(versions()), champion()) == (1, versions()["1"])
+    (project / "reports" / transcript.FILE).unlink()
+    assert "reports/test_answers.csv.gz is missing; `dvc pull " in str(command("compare"))
+
+
 def test_promoting_the_champion_again_changes_nothing(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = run(project, 0.5)
     assert command("promote") == 0

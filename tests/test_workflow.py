@@ -1,0 +1,168 @@
+"""The steps of .github/workflows/compare.yml, run here one after another in a fresh clone as GitHub's runner would."""
+
+import os
+import re
+import shutil
+import stat
+import sys
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+import yaml
+
+from tests import support
+from tests.support import ROOT
+from tests.test_promote import server
+
+JOB: dict[str, Any] = yaml.safe_load((ROOT / ".github/workflows/compare.yml").read_text())["jobs"]["compare"]
+DVC = {
+    "stages": {
+        "evaluate": {
+            "cmd": "python evaluate.py",
+            "deps": ["evaluate.py"],
+            "params": ["noise"],
+            "outs": ["reports/test_answers.csv.gz"],
+            "metrics": [{"reports/metrics.json": {"cache": False}}],
+        }
+    }
+}
+EVALUATE = """
+import json
+from pathlib import Path
+import numpy as np
+import yaml
+from postergenre import transcript
+from postergenre.splits import Split
+noise = yaml.safe_load(Path("params.yaml").read_text())["noise"]
+rng = np.random.default_rng(1)
+labels = (rng.random((150, 3)) < 0.4).astype(np.uint8)
+answers = (labels + noise * rng.random(labels.shape)) / (1 + noise)
+films = [f"tt{k:07d}" for k in range(150)]
+transcript.write(Path("reports/test_answers.csv.gz"), Split(films, np.arange(150), [*"ABC"], labels), answers)
+Path("reports/metrics.json").write_text(json.dumps({"map": 1 / noise}))
+"""
+GH = """#!/bin/sh
+echo "$@" > gh.txt
+"""
+ME = {f"GIT_{who}_{what}": "t@t" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+
+
+def run(folder: Path, *words: str, **environment: str) -> str:
+    done = support.run(*words, cwd=folder, env=ME | {"PYTHONPATH": str(ROOT)} | environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def repro(folder: Path, noise: float) -> None:
+    (folder / "params.yaml").write_text(f"noise: {noise}\n")
+    run(folder, "dvc", "repro", "-q")
+    run(folder, "dvc", "push", "-q")
+    run(folder, "git", "add", "-A")
+    run(folder, "git", "commit", "-qm", "t")
+
+
+@pytest.fixture
+def author(tmp_path: Path) -> Path:
+    """Who opens a pull request: main answers badly, the branch `better` well; both were pushed to the team's remote."""
+    folder = tmp_path / "author"
+    for name in (".gitattributes", ".dvcignore", ".dvc/.gitignore"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    (folder / ".dvc/config").write_text(
+        f"[core]\n    remote = team\n['remote \"team\"']\n    url = {tmp_path}/remote\n"
+    )
+    (folder / ".gitignore").write_text("/.venv\n/reports/test_answers.csv.gz\n/bin\n")
+    (folder / "dvc.yaml").write_text(yaml.safe_dump(DVC))
+    (folder / "evaluate.py").write_text(EVALUATE)
+    run(folder, "git", "init", "-q", "-b", "main")
+    repro(folder, 4)
+    run(folder, "git", "checkout", "-q", "-b", "better")
+    repro(folder, 2)
+    return folder
+
+
+def clone(author: Path, folder: Path) -> Path:
+    """The pull request as actions/checkout and `make setup` leave it, with a `gh` that notes what it is told."""
+    run(author, "git", "clone", "-q", "--branch", "better", str(author), str(folder))
+    (folder / ".venv/bin").mkdir(parents=True)
+    for name in ("python", "dvc", "postergenre"):
+        program = Path(sys.executable).parent / name
+        (folder / ".venv/bin" / name).write_text(f'#!/bin/sh\nexec {program} "$@"\n')
+    (folder / "bin").mkdir()
+    (folder / "bin/gh").write_text(GH)
+    for file in [*(folder / ".venv/bin").iterdir(), folder / "bin/gh"]:
+        file.chmod(file.stat().st_mode | stat.S_IXUSR)
+    return folder
+
+
+def steps(folder: Path, uri: str) -> str:
+    """All `run:` steps but for the set-up and the tests; what the comment on the pull request says."""
+    known = {
+        "vars.MLFLOW_TRACKING_URI": uri,
+        "github.base_ref": "main",
+        "github.event.pull_request.number": "7",
+        "github.token": "token",
+    }
+
+    def filled(text: str) -> str:
+        return re.sub(r"\$\{\{ *(.+?) *\}\}", lambda found: known.get(found[1], ""), text)
+
+    for name in ("gh.txt", "comparison.md", "bin/summary.md"):
+        (folder / name).unlink(missing_ok=True)
+    path = f"{folder}/bin:{os.environ['PATH']}"
+    for step in JOB["steps"]:
+        if "run" in step and step["run"] not in ("make setup", "make test"):
+            set_here = {name: filled(value) for name, value in (JOB["env"] | step.get("env", {})).items()}
+            (folder / "bin/step.sh").write_text(filled(step["run"]))
+            summary = str(folder / "bin/summary.md")
+            run(folder, "bash", "-e", "bin/step.sh", **set_here, PATH=path, GITHUB_STEP_SUMMARY=summary)
+    assert (folder / "gh.txt").read_text() == "pr comment 7 --body-file comparison.md\n"
+    comment = (folder / "comparison.md").read_text()
+    assert (folder / "bin/summary.md").read_text() == comment
+    return comment
+
+
+def beside_the_champion(comment: str) -> str:
+    """The one line of it."""
+    metrics, line = comment.split("\n\nBeside the champion:\n\n")
+    assert metrics.startswith("Beside main:\n\n| Path ")
+    assert re.search(r"\| reports/metrics.json *\| map *\| 0.25 *\| 0.5 *\| 0.25 *\|", metrics)
+    assert line.count("\n") == 1
+    return line
+
+
+def crown(uri: str, answers: Path) -> None:
+    """Make main's answers the champion's."""
+    client = mlflow.MlflowClient(uri)
+    run_id = client.create_run("0").info.run_id
+    client.log_artifact(run_id, str(answers), "reports")
+    client.create_registered_model("poster-genres")
+    client.create_model_version("poster-genres", f"runs:/{run_id}/model", run_id)
+    client.set_registered_model_alias("poster-genres", "champion", "1")
+
+
+@pytest.mark.long
+def test_a_pull_request_is_told_how_it_does_beside_main_and_the_champion(author: Path, tmp_path: Path) -> None:
+    folder = clone(author, tmp_path / "clone")
+    said = beside_the_champion(steps(folder, ""))
+    assert said.startswith("error: nothing was compared: ")
+    assert "MLFLOW_TRACKING_URI names no server" in said
+    (tmp_path / "server").mkdir()
+    with server(tmp_path / "server") as uri:
+        said = beside_the_champion(steps(folder, uri))
+        assert said == "there is no champion of poster-genres yet; the model here would be the first\n"
+        run(author, "git", "checkout", "-q", "main")
+        run(author, "dvc", "checkout", "-q")
+        crown(uri, author / "reports/test_answers.csv.gz")
+        said = beside_the_champion(steps(folder, uri))
+    assert said.startswith("the model here would become champion: its test mAP is ")
+    assert re.search(r"on 150 posters is \+0\.\d+ \(95 % interval \+0\.\d+ to \+0\.\d+\)\n$", said)
+    said = beside_the_champion(steps(folder, "http://127.0.0.1:9"))
+    assert said == "error: nothing was compared: MLflow at http://127.0.0.1:9 failed (Connection refused)\n"
+    shutil.rmtree(tmp_path / "remote")  # nobody pushed
+    shutil.rmtree(folder / ".dvc/cache")
+    (folder / "reports/test_answers.csv.gz").unlink()
+    said = beside_the_champion(steps(folder, ""))
+    assert said.startswith("error: reports/test_answers.csv.gz is missing; `dvc pull reports/test_answers.csv.gz`")
