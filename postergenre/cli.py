@@ -255,10 +255,10 @@ def _load(model: str | None) -> "Predictor":
     from postergenre import predictor
 
     if model and model.startswith(("models:/", "runs:/")):
-        from postergenre import tracking
+        from postergenre import tracking, tracking_store
 
         here = Path.cwd()
-        return tracking.load_model(model, here if (here / tracking.STORE).exists() else CHECKOUT)
+        return tracking.load_model(model, here if (here / tracking_store.STORE).exists() else CHECKOUT)
     if model:
         return predictor.load(Path(model))
     places = (Path("models"), CHECKOUT / "models")

@@ -11,7 +11,7 @@ from typing import Any
 
 from mlflow import MlflowClient
 
-from postergenre import metrics, tracking, transcript
+from postergenre import metrics, tracking_store, transcript
 from postergenre.errors import InputError
 from postergenre.metrics import Difference
 from postergenre.transcript import Transcript
@@ -56,8 +56,8 @@ def promote(models: Path, run_id: str | None, reason: str | None) -> str:
         InputError: MLflow does not answer or has no such run; the run did not finish or was not judged; or it was
             judged on another test split than the champion, and there is no reason. Then nothing was registered.
     """
-    with tracking.asking("nothing was promoted") as client:
-        run = tracking.finished(run_id or tracking.run_of(models))
+    with tracking_store.asking("nothing was promoted") as client:
+        run = tracking_store.finished(run_id or tracking_store.run_of(models))
         champion = _champion(client)
         if champion and champion.run_id == run.info.run_id:
             return f"run {champion.run_id} is the champion already, version {champion.version}; nothing was changed"
@@ -87,7 +87,7 @@ def compare(reports: Path) -> str:
     if not file.exists():
         raise InputError(f"{file} is missing; `dvc pull {file}` brings it, or `dvc repro` makes it")
     ours = transcript.read(file)
-    with tracking.asking("nothing was compared") as client:
+    with tracking_store.asking("nothing was compared") as client:
         champion = _champion(client)
         if champion is None:
             return f"there is no champion of {NAME} yet; the model here would be the first"
@@ -138,7 +138,7 @@ def _asked(answers: Transcript) -> str:
 def _transcript(client: MlflowClient, run_id: str | None) -> Transcript | None:
     """What a run's model says of the test posters; None where the run is gone, or was not judged."""
     path = f"reports/{transcript.FILE}"
-    if not run_id or not tracking.exists(run_id):
+    if not run_id or not tracking_store.exists(run_id):
         return None
     if path not in {file.path for file in client.list_artifacts(run_id, "reports")}:
         return None

@@ -21,7 +21,7 @@ from dvc.exceptions import CheckoutError, DvcException, NotDvcRepoError
 from dvc.repo import Repo
 from dvc_data.hashfile.hash_info import HashInfo
 
-from postergenre import files, lockfile, params, tracking
+from postergenre import files, lockfile, params, tracking_store
 from postergenre.errors import InputError
 
 NOTHING = "nothing was restored"
@@ -132,8 +132,8 @@ def _past(repo: Any, given: str, models: Path) -> Past:
     Raises:
         InputError: something of it is nowhere, or its dvc.lock is of another training.
     """
-    with tracking.asking(NOTHING) as client, tempfile.TemporaryDirectory() as folder:
-        run = tracking.finished(_run_id(client, given))
+    with tracking_store.asking(NOTHING) as client, tempfile.TemporaryDirectory() as folder:
+        run = tracking_store.finished(_run_id(client, given))
         run_id, tags = run.info.run_id, run.data.tags
         found = {name: _logged(client, run_id, name, folder) for name in (PARAMS, lockfile.FILE)}
         lock = found[lockfile.FILE]

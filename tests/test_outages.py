@@ -21,7 +21,7 @@ import mlflow
 import pandas as pd
 import pytest
 
-from postergenre import files, spool, tracking
+from postergenre import files, spool, tracking, tracking_store
 from postergenre.errors import InputError
 from tests import support
 from tests.support import Proxy, command
@@ -67,7 +67,7 @@ class Team:
         return list(tracking.replay())
 
     def runs(self) -> list[Any]:
-        found: list[Any] = mlflow.search_runs(experiment_names=[tracking.EXPERIMENT], output_format="list")
+        found: list[Any] = mlflow.search_runs(experiment_names=[tracking_store.EXPERIMENT], output_format="list")
         return found
 
     def all(self) -> list[dict[str, Any]]:
@@ -139,7 +139,7 @@ def undisturbed(
     """What a training and an evaluation leave where nothing goes wrong, in another experiment."""
     if not known:
         with monkeypatch.context() as patch:
-            patch.setattr(tracking, "EXPERIMENT", f"{tracking.EXPERIMENT}-undisturbed")
+            patch.setattr(tracking, "EXPERIMENT", f"{tracking_store.EXPERIMENT}-undisturbed")
             team.train()
             team.judge()
             known += team.all()

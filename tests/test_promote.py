@@ -10,7 +10,7 @@ import mlflow
 import numpy as np
 import pytest
 
-from postergenre import files, predictor, tracking, transcript
+from postergenre import files, predictor, tracking, tracking_store, transcript
 from postergenre.errors import InputError
 from postergenre.splits import Split
 from tests import support
@@ -214,7 +214,7 @@ def test_without_a_store_a_server_or_a_run_it_says_so(project: Path, monkeypatch
     assert "nothing was promoted: " in str(command("promote"))
     assert f"{project} has no mlflow.db, and MLFLOW_TRACKING_URI names no server" in str(command("promote", "0" * 32))
     assert not Path("mlflow.db").exists()
-    tracking._connect()
+    tracking_store.connect()
     assert "has no finished training of the model in models; `postergenre track` logs it" in str(command("promote"))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://films:secret@127.0.0.1:9")
     assert command("promote") == (

@@ -15,7 +15,7 @@ import pytest
 import tensorflow
 import yaml
 
-from postergenre import files, predictor, spool, tracking
+from postergenre import files, predictor, spool, tracking, tracking_store
 from postergenre.errors import InputError, Terminated
 
 
@@ -34,7 +34,7 @@ def about(models: Path) -> dict[str, Any]:
 
 
 def runs() -> list[Any]:
-    found: list[Any] = mlflow.search_runs(experiment_names=[tracking.EXPERIMENT], output_format="list")
+    found: list[Any] = mlflow.search_runs(experiment_names=[tracking_store.EXPERIMENT], output_format="list")
     return found
 
 
@@ -177,7 +177,7 @@ def test_killed_processes_leave_no_running_run(in_project: Path, models: Path, a
             child.send_signal(signals[name])
         said = {name: child.communicate(timeout=30)[1] for name, child in children.items()}
     assert said == {"terminated": b"", "killed": b""}
-    tracking._connect()
+    tracking_store.connect()
     statuses = {run.info.run_id: run.info.status for run in runs()}
     assert statuses == {Path("terminated").read_text(): "KILLED", Path("killed").read_text(): "RUNNING"}
     with tracking.training_run(about):
@@ -294,8 +294,8 @@ def test_a_project_that_cannot_be_written_costs_a_warning(
 
 @pytest.mark.parametrize("workspace", ["tmpx1", "standalone/tmpx1"])  # of `dvc exp run --queue` and `--temp`
 def test_a_temporary_experiment_is_tracked_in_the_project_itself(workspace: str) -> None:
-    assert tracking._project_root(Path("/p/films/.dvc/tmp/exps", workspace)) == Path("/p/films")
-    assert tracking._project_root(Path("/p/films")) == Path("/p/films")
+    assert tracking_store.project_root(Path("/p/films/.dvc/tmp/exps", workspace)) == Path("/p/films")
+    assert tracking_store.project_root(Path("/p/films")) == Path("/p/films")
 
 
 def test_a_model_that_is_not_there_is_refused(in_project: Path, about: Any) -> None:

@@ -13,8 +13,7 @@ import pytest
 import yaml
 
 from tests import support
-from tests.support import ROOT
-from tests.test_promote import server
+from tests.support import ROOT, mlflow_server
 
 JOB: dict[str, Any] = yaml.safe_load((ROOT / ".github/workflows/compare.yml").read_text())["jobs"]["compare"]
 DVC = {
@@ -150,7 +149,7 @@ def test_a_pull_request_is_told_how_it_does_beside_main_and_the_champion(author:
     assert said.startswith("error: nothing was compared: ")
     assert "MLFLOW_TRACKING_URI names no server" in said
     (tmp_path / "server").mkdir()
-    with server(tmp_path / "server") as uri:
+    with mlflow_server(tmp_path / "server") as uri:
         said = beside_the_champion(steps(folder, uri))
         assert said == "there is no champion of poster-genres yet; the model here would be the first\n"
         run(author, "git", "checkout", "-q", "main")

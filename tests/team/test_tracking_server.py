@@ -12,7 +12,7 @@ import mlflow
 import numpy as np
 import pytest
 
-from postergenre import predictor, spool, tracking
+from postergenre import predictor, spool, tracking, tracking_store
 from tests import support
 from tests.support import ROOT, command, encoded, picture
 from tests.team import tracking_server
@@ -118,7 +118,7 @@ def test_a_wrong_password_costs_a_warning_without_it_and_the_right_one_delivers(
     assert ": small, FINISHED, epochs: 3, the model\n" in capfd.readouterr().out
     assert spool.keys(project / "mlflow-spool") == []
     (delivered,) = mlflow.search_runs(
-        experiment_names=[tracking.EXPERIMENT],
+        experiment_names=[tracking_store.EXPERIMENT],
         filter_string=f"tags.`postergenre.spool` = '{run.key}'",
         output_format="list",
     )

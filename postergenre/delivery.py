@@ -1,0 +1,306 @@
+"""Telling MLflow what an entry of the spool says, at once or in a thread of its own, and never anything twice."""
+
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+from mlflow.data.code_dataset_source import CodeDatasetSource
+from mlflow.data.meta_dataset import MetaDataset
+from mlflow.entities import DatasetInput, InputTag, LoggedModelOutput, Metric, Param, RunTag
+from mlflow.models import Model, ModelSignature
+from mlflow.tracking.context import registry as context_registry
+from mlflow.types import Schema, TensorSpec
+
+from postergenre import lockfile, origin, params, predictor, spool, tracking_store
+from postergenre.spool import Entry
+
+# The tag by which an entry of the spool finds its run, also where nobody heard that it was created.
+KEY = "postergenre.spool"
+RESTORED = "postergenre.restored"
+# Files that a run shows: of models/, where the large ones are in the model that MLflow keeps, and what made it.
+SMALL = (
+    *(f"{stem}.json" for stem in ("genres", "calibration", "thresholds", "run", "architecture")),
+    "summary.txt",
+    "history.csv",
+)
+LINEAGE = (str(params.FILE), lockfile.FILE)
+BATCH = 100  # params, tags or metrics in one request; servers refuse more
+GRACE = 1.0  # seconds that a run's end waits for a call that succeeds, where the last one failed
+
+
+def facts() -> dict[str, str]:
+    """The tags of a new run."""
+    return {**context_registry.resolve_tags(), **origin.facts()}
+
+
+class Worker:
+    """Keeps MLflow up to date with an entry, in a thread of its own. A failure is forgotten by the next success."""
+
+    def __init__(self, entry: Entry, afterwards: Callable[[], None]):
+        """afterwards: what else to do, once, when the first calls have succeeded."""
+        self._delivery, self._afterwards = Delivery(entry), [afterwards]
+        self._error: Exception | None = None  # the first since calls last succeeded
+        self._since = 0.0  # when the last one was
+        self._ending, self._abandoned = False, False
+        self._woken, self._over = threading.Event(), threading.Event()
+        # A daemon, for a process that ends does not wait for a server that hangs.
+        threading.Thread(target=self._work, name="tracking", daemon=True).start()
+        self.wake()
+
+    def wake(self) -> None:
+        """There is something new."""
+        self._woken.set()
+
+    def finish(self, seconds: float) -> Exception | None:
+        """Wait until all has arrived, no longer than `seconds` and only as long as calls succeed; what failed."""
+        self._ending = True
+        self.wake()
+        started = time.monotonic()
+        try:
+            while not self._over.wait(0.02):
+                now = time.monotonic()
+                if self._error and now - max(started, self._since) > GRACE:
+                    return self._error
+                if now - started > seconds:
+                    return TimeoutError(f"it had not heard all after {seconds:.0f} seconds")
+            return self._error
+        finally:
+            self._abandoned = True
+
+    def _work(self) -> None:
+        while not self._over.is_set():
+            self._woken.wait()
+            self._woken.clear()
+            ending = self._ending  # read before the work, so that the last round sees all that was written
+            # A second time at once, for a server that is well may still close a connection that was kept open.
+            if self._fails() and not self._abandoned:
+                self._fails()
+            if ending or self._abandoned:
+                self._over.set()
+
+    def _fails(self) -> bool:
+        try:
+            self._deliver()
+        except Exception as error:
+            self._error, self._since = self._error or error, time.monotonic()
+            return True
+        return False
+
+    def _deliver(self) -> None:
+        for _ in self._delivery.steps():
+            self._error = None
+            if self._abandoned:
+                return
+        while self._afterwards:
+            self._afterwards.pop()()
+
+
+class Delivery:
+    """Tells MLflow what an entry says, as often as it is asked to; what MLflow has already is not sent again."""
+
+    def __init__(self, entry: Entry):
+        self._entry, self._record = entry, entry.record
+        self._run: Any = None  # as MLflow had it when we last looked; None where we have to look
+        self._known: set[tuple[str, int]] = set()  # metric and epoch
+        self._judged: dict[str, Any] | None = None  # what was sent of the evaluation
+
+    def steps(self) -> Iterator[None]:
+        """Does one thing after another, and yields between them. After a failure the next one looks anew."""
+        record = self._record
+        try:
+            if self._run is None:
+                self._find()
+                yield
+            trained = record.model is not None and self._run.data.tags.get(tracking_store.MODEL) == record.model
+            if not (record.afterwards and trained):
+                yield from self._describe()
+                yield from self._send_epochs()
+            if record.model and not trained:
+                yield from self._send_training(record.model)
+            if record.judged and record.judged is not self._judged:
+                yield from self._send_evaluation(record.judged)
+            if record.status != spool.RUNNING:
+                yield from self._end()
+        except Exception:
+            self._run = self._judged = None
+            raise
+
+    def _find(self) -> None:
+        """The run by its key, else where it was trained before by its model; else a new one."""
+        record, client = self._record, mlflow.MlflowClient()
+        experiment = tracking_store.connect()
+        runs = self._found(experiment)
+        if not runs and record.afterwards and record.model:
+            runs = [run for run in [tracking_store.latest_of(record.model)] if run]
+        if not runs:
+            made = {RESTORED: "true"} if record.afterwards else {}
+            tags = (record.tags or facts()) | made | {KEY: record.key}
+            runs = [client.create_run(experiment, record.start, tags, record.name)]
+            with self._entry.change():
+                record.restored = record.afterwards
+        run_id = runs[0].info.run_id
+        if record.status == spool.RUNNING:
+            client.update_run(run_id, spool.RUNNING)
+        with self._entry.change():
+            record.id = run_id
+        self._run = client.get_run(run_id)
+        self._known = {
+            (name, metric.step)
+            for name in {name for epoch in record.epochs for name in epoch["metrics"]} & {*self._run.data.metrics}
+            for metric in client.get_metric_history(run_id, name)
+        }
+
+    def _found(self, experiment: str) -> list[Any]:
+        """The runs with this key, ours first: one whose creation was not answered may have come twice."""
+        runs = mlflow.MlflowClient().search_runs([experiment], f"tags.`{KEY}` = '{self._record.key}'")
+        return sorted(runs, key=lambda run: (run.info.run_id != self._record.id, run.info.run_id))
+
+    def _describe(self) -> Iterator[None]:
+        """The params, of which MLflow lets none change, the tags, and the posters that were trained on."""
+        record, run = self._record, self._run
+        yield from self._log(
+            params=[Param(name, value) for name, value in record.params.items() if name not in run.data.params],
+            tags=[RunTag(name, value) for name, value in record.tags.items() if run.data.tags.get(name) != value],
+        )
+        if not run.inputs or not run.inputs.dataset_inputs:
+            mlflow.MlflowClient().log_inputs(run.info.run_id, [_posters(record.about["data"])])
+            self._look()
+            yield
+
+    def _send_epochs(self) -> Iterator[None]:
+        fresh = [
+            Metric(name, value, epoch["time"], epoch["epoch"])
+            for epoch in list(self._record.epochs)
+            for name, value in epoch["metrics"].items()
+            if (name, epoch["epoch"]) not in self._known
+        ]
+        yield from self._log(metrics=fresh)
+        self._known |= {(metric.key, metric.step) for metric in fresh}
+
+    def _send_training(self, model: str) -> Iterator[None]:
+        client, run_id = mlflow.MlflowClient(), self._run.info.run_id
+        for name in SMALL:
+            client.log_artifact(run_id, str(self._entry.folder / "models" / name), "models")
+            yield
+        yield from self._send_lineage()
+        yield from self._send_model()
+        # Last, so that a run that has it is complete.
+        yield from self._log(
+            tags=[
+                RunTag("postergenre.weights", str(self._record.about["weights"])),
+                RunTag(tracking_store.MODEL, model),
+            ]
+        )
+        self._look()
+
+    def _send_lineage(self) -> Iterator[None]:
+        for file in (self._entry.folder / name for name in LINEAGE):
+            if file.exists():
+                mlflow.MlflowClient().log_artifact(self._run.info.run_id, str(file))
+                yield
+
+    def _send_model(self) -> Iterator[None]:
+        """As MLflow's `log_model` does it, but so that it can be gone on with at any point."""
+        client, run_id = mlflow.MlflowClient(), self._run.info.run_id
+        found = self._models() or [
+            client.create_logged_model(
+                self._run.info.experiment_id, "model", run_id, params=dict(list(self._record.params.items())[:BATCH])
+            )
+        ]
+        yield
+        with tempfile.TemporaryDirectory() as scratch:
+            _save_model(self._entry.folder / "models", Path(scratch, "model"), found[0], self._run)
+            client.log_model_artifacts(found[0].model_id, str(Path(scratch, "model")))
+        yield
+        client.finalize_logged_model(found[0].model_id, "READY")
+        self._look()
+        if not self._run.outputs or not self._run.outputs.model_outputs:
+            client.log_outputs(run_id, [LoggedModelOutput(found[0].model_id, step=0)])
+        yield
+
+    def _models(self) -> list[Any]:
+        """The models of the run, that which it names first: one whose creation was not answered may have come twice."""
+        named = {output.model_id for output in self._run.outputs.model_outputs} if self._run.outputs else set()
+        query = f"source_run_id = '{self._run.info.run_id}'"
+        models = mlflow.MlflowClient().search_logged_models([self._run.info.experiment_id], query)
+        return sorted(models, key=lambda model: (model.model_id not in named, model.model_id))
+
+    def _send_evaluation(self, judged: dict[str, Any]) -> Iterator[None]:
+        logged = self._run.data.metrics
+        fresh = {name: value for name, value in judged["metrics"].items() if logged.get(name) != value}
+        yield from self._log(
+            metrics=[Metric(name, value, judged["time"], 0) for name, value in fresh.items()],
+            tags=[RunTag(name, value) for name, value in judged["tags"].items()],
+        )
+        yield from self._send_lineage()
+        mlflow.MlflowClient().log_artifacts(self._run.info.run_id, str(self._entry.folder / "reports"), "reports")
+        self._judged = judged
+        self._look()
+        yield
+
+    def _end(self) -> Iterator[None]:
+        client, run_id = mlflow.MlflowClient(), self._run.info.run_id
+        client.set_terminated(run_id, self._record.status, self._record.end)
+        yield
+        twins = [run.info.run_id for run in self._found(self._run.info.experiment_id) if run.info.run_id != run_id]
+        models = [model.model_id for model in self._models()[1:]]
+        try:
+            for twin in twins:
+                client.set_terminated(twin, "KILLED")
+                client.delete_run(twin)
+            for model in models:
+                client.delete_logged_model(model)
+        except mlflow.exceptions.MlflowException as error:
+            if error.error_code != "PERMISSION_DENIED":  # only whoever manages an experiment may delete; it is empty
+                raise
+        yield
+
+    def _log(
+        self, metrics: Sequence[Metric] = (), params: Sequence[Param] = (), tags: Sequence[RunTag] = ()
+    ) -> Iterator[None]:
+        """In order, and no more at once than a server takes."""
+        client, run_id = mlflow.MlflowClient(), self._run.info.run_id
+        for kind, values in (("params", params), ("metrics", metrics), ("tags", tags)):
+            for start in range(0, len(values), BATCH):
+                client.log_batch(run_id, **{kind: values[start : start + BATCH]})
+                yield
+        if params or tags:
+            self._look()
+
+    def _look(self) -> None:
+        self._run = mlflow.MlflowClient().get_run(self._run.info.run_id)
+
+
+def _posters(data: dict[str, Any]) -> DatasetInput:
+    """The posters that were trained on."""
+    source = CodeDatasetSource({"store": data["store"], "dataset": data["dataset"]})
+    tags = {"mlflow.data.context": "training"} | {name: str(count) for name, count in data["posters"].items()}
+    dataset = MetaDataset(source, "posters", data["dataset"][:32])
+    return DatasetInput(dataset._to_mlflow_entity(), [InputTag(name, value) for name, value in tags.items()])
+
+
+def _save_model(models: Path, folder: Path, logged: Any, run: Any) -> None:
+    """The model in `models` as MLflow keeps it. logged: what MLflow knows of it so far."""
+    model = predictor.load_keras(models)
+    posters = TensorSpec(np.dtype("uint8"), (-1, *model.input_shape[1:]))
+    genres = TensorSpec(np.dtype("float32"), (-1, model.output_shape[-1]))
+    names = ("keras", run.data.tags["system.backend"], "numpy")
+    mlflow.keras.save_model(
+        model,
+        str(folder),
+        mlflow_model=Model(
+            artifact_path=logged.artifact_location,
+            run_id=run.info.run_id,
+            model_uuid=logged.model_id,
+            model_id=logged.model_id,
+            metadata=predictor.about(models),
+        ),
+        signature=ModelSignature(inputs=Schema([posters]), outputs=Schema([genres])),
+        # Given, since MLflow would load the model in a process of its own to find them out.
+        pip_requirements=[f"{name}=={run.data.tags[f'system.{name}']}" for name in names],
+    )

@@ -1,0 +1,68 @@
+"""Where a run comes from: code, data and machine."""
+
+import os
+import platform
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+def facts() -> dict[str, str]:
+    """Where a run comes from: code, data, machine, and the process to ask whether it is still under way."""
+    facts = {
+        "postergenre.host": socket.gethostname(),
+        "postergenre.pid": str(os.getpid()),
+        "system.platform": platform.platform(),
+        "system.python": platform.python_version(),
+        "system.cpus": str(os.cpu_count()),
+        "system.gpus": _gpus(),
+        "system.backend": keras().backend.backend(),
+    }
+    facts |= {f"system.{name}": version for name, version in versions().items()}
+    if commit := _said("git", "rev-parse", "HEAD"):
+        facts |= {
+            "git.commit": commit,
+            "git.branch": _said("git", "rev-parse", "--abbrev-ref", "HEAD"),
+            "git.dirty": str(bool(_said("git", "status", "--porcelain"))).lower(),
+        }
+    facts |= {name: os.environ[name] for name in ("DVC_EXP_NAME", "DVC_EXP_BASELINE_REV") if name in os.environ}
+    return facts | locked("scrape", "resize", "dataset")
+
+
+def keras() -> Any:
+    """Keras, imported where it is first needed, for that takes seconds, and `promote` needs none."""
+    from postergenre.backend import keras
+
+    return keras
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that the model runs on."""
+    return {name: sys.modules[name].__version__ for name in ("keras", keras().backend.backend(), "numpy")}
+
+
+def locked(*stages: str) -> dict[str, str]:
+    """The md5 of these stages' outputs, by which DVC keeps them."""
+    if not Path("dvc.lock").exists():
+        return {}
+    locked = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))["stages"]
+    return {f"dvc.{out['path']}": out["md5"] for name in stages if name in locked for out in locked[name]["outs"]}
+
+
+def _gpus() -> str:
+    """Those that training sees, by name where NVIDIA's driver is there to tell."""
+    seen = keras().distribution.list_devices("gpu")
+    names = _said("nvidia-smi", "--query-gpu=name", "--format=csv,noheader").splitlines() if seen else []
+    return ", ".join(names or seen) or "none"
+
+
+def _said(*command: str) -> str:
+    """What a program prints; "" where it fails or is not there."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
