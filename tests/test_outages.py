@@ -119,7 +119,7 @@ def team(
     """In an experiment of its own, as if each test had its own server."""
     shutil.copytree(models, in_project / "models")
     proxy = Proxy(server)
-    monkeypatch.setattr(tracking, "EXPERIMENT", tmp_path_factory.mktemp("experiment").name)
+    monkeypatch.setattr(tracking_store, "EXPERIMENT", tmp_path_factory.mktemp("experiment").name)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", proxy.url)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")  # a machine may be busy
     yield Team(in_project, Path("models"), proxy)
@@ -139,7 +139,7 @@ def undisturbed(
     """What a training and an evaluation leave where nothing goes wrong, in another experiment."""
     if not known:
         with monkeypatch.context() as patch:
-            patch.setattr(tracking, "EXPERIMENT", f"{tracking_store.EXPERIMENT}-undisturbed")
+            patch.setattr(tracking_store, "EXPERIMENT", f"{tracking_store.EXPERIMENT}-undisturbed")
             team.train()
             team.judge()
             known += team.all()

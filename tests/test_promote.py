@@ -10,7 +10,7 @@ import mlflow
 import numpy as np
 import pytest
 
-from postergenre import files, predictor, tracking, tracking_store, transcript
+from postergenre import files, predictor, spool, tracking, tracking_store, transcript
 from postergenre.errors import InputError
 from postergenre.splits import Split
 from tests import support
@@ -261,7 +261,8 @@ def test_from_a_real_server_the_champion_answers(
     ((_, expected),) = predictor.load(models).predict_files([elsewhere / "a.jpg"])
     assert not isinstance(expected, str)
     np.testing.assert_allclose([answer["genres"][genre] for genre in "ABC"], expected, atol=1e-4)
-    assert not [file for folder in (project, elsewhere) for file in folder.glob("ml*")]
+    assert {file.name for folder in (project, elsewhere) for file in folder.glob("ml*")} == {"mlflow-spool"}
+    assert not spool.keys(project / "mlflow-spool")
 
 
 def test_a_transcript_is_read_as_it_was_written_and_written_alike(tmp_path: Path) -> None:
