@@ -37,7 +37,10 @@ lock: setup ## Resolve pyproject.toml anew into requirements.lock
 		--python-version 3.11 --output-file requirements.lock pyproject.toml
 
 mlflow: setup ## Open the runs in MLflow, http://127.0.0.1:5000
-	mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}"
+	@case "$$MLFLOW_TRACKING_URI" in \
+		http*) echo "The runs are on the server that MLFLOW_TRACKING_URI names; open that in a browser." ;; \
+		*) mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}" ;; \
+	esac
 
 team: setup ## Share data and results: make team REMOTE=... [CACHE=...]
 	@postergenre team "$$REMOTE" $${CACHE:+--cache "$$CACHE"}

@@ -139,7 +139,7 @@ class Delivery:
             runs = [run for run in [tracking_store.latest_of(record.model)] if run]
         if not runs:
             made = {RESTORED: "true"} if record.afterwards else {}
-            tags = (record.tags or facts()) | made | {KEY: record.key}
+            tags = record.tags | made | {KEY: record.key}
             runs = [client.create_run(experiment, record.start, tags, record.name)]
             with self._entry.change():
                 record.restored = record.afterwards
@@ -151,7 +151,7 @@ class Delivery:
         self._run = client.get_run(run_id)
         self._known = {
             (name, metric.step)
-            for name in {name for epoch in record.epochs for name in epoch["metrics"]} & {*self._run.data.metrics}
+            for name in self._run.data.metrics  # all, for what is told later may be of epochs that arrived long ago
             for metric in client.get_metric_history(run_id, name)
         }
 
@@ -245,10 +245,11 @@ class Delivery:
 
     def _end(self) -> Iterator[None]:
         client, run_id = mlflow.MlflowClient(), self._run.info.run_id
-        client.set_terminated(run_id, self._record.status, self._record.end)
-        yield
+        if not (self._record.afterwards and self._run.info.status == self._record.status):
+            client.set_terminated(run_id, self._record.status, self._record.end)
+            yield
         twins = [run.info.run_id for run in self._found(self._run.info.experiment_id) if run.info.run_id != run_id]
-        models = [model.model_id for model in self._models()[1:]]
+        models = [model.model_id for model in self._models()[1:] if model.status != "READY"]
         try:
             for twin in twins:
                 client.set_terminated(twin, "KILLED")

@@ -63,6 +63,6 @@ def _gpus() -> str:
 def _said(*command: str) -> str:
     """What a program prints; "" where it fails or is not there."""
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
         return ""

@@ -249,7 +249,7 @@ def _check_committed(names: list[str]) -> None:
     if not names:
         return
     said = subprocess.run(
-        ["git", "status", "--porcelain", "-z", "--no-renames", "--", *names],
+        ["git", "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignored", "--", *names],
         capture_output=True,
         text=True,
         check=False,

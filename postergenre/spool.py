@@ -39,6 +39,7 @@ class Record:
     run.json holds, or will hold. epochs: `{"epoch": 1, "time": ..., "metrics": {...}}` in their order. model: its hash,
     once models/ is whole. judged: `{"time": ..., "metrics": {...}, "tags": {...}}`, once reports/ is. afterwards: it
     was trained before, and MLflow knows it by its model; where it does not, the run is made, and `restored` says so.
+    uri: MLflow's, without a password.
     """
 
     key: str
@@ -55,6 +56,7 @@ class Record:
     judged: dict[str, Any] | None = None
     afterwards: bool = False
     restored: bool = False
+    uri: str = ""
 
 
 class Entry:
@@ -87,8 +89,8 @@ class Entry:
         """MLflow has all of it."""
         (self.folder / RECORD).unlink()  # first, so that what a kill leaves is no entry any more
         shutil.rmtree(self.folder)
+        Path(self._lock.lock_file).unlink(missing_ok=True)  # while we hold it: nobody else can have taken it
         self.close()
-        Path(self._lock.lock_file).unlink(missing_ok=True)
 
     def close(self) -> None:
         """Leave it to others."""

@@ -233,8 +233,9 @@ def _all_or_nothing(root: Path) -> Iterator[None]:
 
 def _configure(root: Path, url: str, account: str | None, cache: Path | None) -> None:
     config = Config(str(root / ".dvc"))
-    moved = config["remote"].get(NAME, {}).get("url") != url
+    known = config["remote"].get(NAME, {})
     settings = _server(url) if "://" in url else {"shared": "group"}
+    moved = known | {"url": url} | _server(url) != known
 
     def everyone(conf: dict[str, Any]) -> None:
         conf["core"]["remote"] = NAME

@@ -26,7 +26,7 @@ from postergenre.spool import Entry, Record
 if TYPE_CHECKING:
     from postergenre.backend import keras
 
-PATIENCE = 60  # seconds to wait for another process that delivers what we want to go on with
+PATIENCE = 10  # seconds to wait for another process that delivers what we want to go on with
 # What a run waits for a server at its end, where calls succeed: a twentieth of the time it took, and no less than these
 # seconds.
 SHARE, LEAST = 0.05, 60.0
@@ -262,9 +262,10 @@ def _started(make: Callable[[], Entry], afterwards: Callable[[], None]) -> Run:
 
 def _training_entry(about: dict[str, Any], key: str | None) -> Entry:
     folder = tracking_store.project_root(Path.cwd()) / spool.FOLDER
-    entry = spool.opened(folder, key, tracking_store.PATIENCE) if key else None
+    entry = spool.opened(folder, key, PATIENCE) if key else None
     if entry is None:
-        entry = spool.made(folder, _record(about, key or spool.new_key()))
+        taken = key and (folder / key / spool.RECORD).exists()  # by a replay that is slow
+        entry = spool.made(folder, _record(about, key if key and not taken else spool.new_key()))
     with entry.change() as record:
         record.status, record.end = spool.RUNNING, None
         record.tags |= delivery.facts()
@@ -274,12 +275,12 @@ def _training_entry(about: dict[str, Any], key: str | None) -> Entry:
 def _evaluation_entry(about: dict[str, Any], models: Path) -> Entry:
     """What the training left, if MLflow has not got it all; else one that knows the training after the fact."""
     folder = tracking_store.project_root(Path.cwd()) / spool.FOLDER
-    entry = spool.of_model(folder, about["model"], tracking_store.PATIENCE)
+    entry = spool.of_model(folder, about["model"], PATIENCE)
     if entry is None:
         entry = spool.made(folder, _record(about, spool.new_key()))
         try:
             with entry.change() as record:
-                record.afterwards = True
+                record.afterwards, record.tags = True, delivery.facts()
             _add_model(entry, models)
             _end(entry, "FINISHED")
         except BaseException:
@@ -291,7 +292,7 @@ def _evaluation_entry(about: dict[str, Any], models: Path) -> Entry:
 def _record(about: dict[str, Any], key: str) -> Record:
     sections = {name: value for name, value in params.read().items() if name in ("scrape", "evaluate")}
     flat = {name: str(value) for name, value in _flattened(sections | about["params"])}
-    return Record(key, about["params"]["train"]["network"], spool.now(), about, flat)
+    return Record(key, about["params"]["train"]["network"], spool.now(), about, flat, uri=tracking_store.named())
 
 
 def _add_epochs(entry: Entry, epochs: dict[int, dict[str, float]]) -> None:
@@ -329,15 +330,22 @@ def _add_evaluation(entry: Entry, reports: Path) -> None:
 
 def _add_lineage(entry: Entry) -> None:
     """From what `postergenre checkout` restores the run; while a stage runs, dvc.lock as it will be after it."""
-    if locked := lockfile.now():
+    try:
+        locked = lockfile.now()
+    except Exception as error:  # of DVC's, which shall cost no figure
+        _warn(f"{lockfile.FILE} cannot be told ahead ({error}); `postergenre checkout` will not know this run")
+        return
+    if locked:
         entry.add_file(params.FILE)
         with files.replaced_file(entry.folder / lockfile.FILE) as new:
             new.write_text(locked, encoding="utf-8")
 
 
 def _end(entry: Entry, status: str) -> None:
+    """Of a training that has ended, and is judged now, the end stays as it was."""
     with entry.change() as record:
-        record.status, record.end = status, spool.now()
+        if record.end is None:
+            record.status, record.end = status, spool.now()
 
 
 def _deliver(entry: Entry) -> None:
@@ -353,19 +361,27 @@ def _replayed(folder: Path, key: str) -> Iterator[str]:
         if (folder / key).exists():
             yield f"{key} is under way in another process, and was left to it"
         return
+    record = entry.record
     try:
+        _check_place(record)
         _deliver(entry)
     finally:
         entry.close()
-    record = entry.record
     said = f"run {record.id}: {record.name}, {record.status}, epochs: {len(record.epochs)}"
     yield said + (", the model" if record.model else "") + (", the test metrics" if record.judged else "")
+
+
+def _check_place(record: Record) -> None:
+    """What a server was to be told does not go into the project's own store only because nobody named the server."""
+    if record.uri.startswith("http") and not tracking_store.named().startswith("http"):
+        raise InputError(f"run {record.key} waits for MLflow at {record.uri}; MLFLOW_TRACKING_URI should name a server")
 
 
 def _settle_killed() -> None:
     """What became of runs whose processes were killed without a word."""
     for entry in spool.orphans(tracking_store.project_root(Path.cwd()) / spool.FOLDER):
         try:
+            _check_place(entry.record)
             _deliver(entry)
         finally:
             entry.close()

@@ -185,15 +185,22 @@ def test_killed_processes_leave_no_running_run(in_project: Path, models: Path, a
     assert sorted(run.info.status for run in runs()) == ["FINISHED", "KILLED", "KILLED"]
 
 
-def test_an_interrupted_training_goes_on_in_its_own_run(in_project: Path, about: Any) -> None:
-    with pytest.raises(KeyboardInterrupt), tracking.training_run(about) as run:
+def test_an_interrupted_training_goes_on_in_its_own_run(in_project: Path, models: Path, about: Any) -> None:
+    def one_epoch(run: tracking.Run) -> None:
+        run.log_epoch(1, {"val_map": 0.123456789})
         raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), tracking.training_run(about) as run:
+        one_epoch(run)
     changed = yaml.safe_load(Path("params.yaml").read_text())
     changed["evaluate"]["bootstrap"] = 123  # decides nothing about the training, and MLflow lets no param change
     Path("params.yaml").write_text(yaml.safe_dump(changed))
     with tracking.training_run(about, run.key) as again:
-        pass
+        again.log_training(models)
     assert (again.key, again.id) == (run.key, run.id)
+    history = mlflow.MlflowClient().get_metric_history(str(run.id), "val_map")
+    assert [metric.step for metric in history] == [1, 2, 3]  # the first not once more
+    assert history[0].value == 0.123456789
     with tracking.training_run(about, "a key that this server has no run of") as other:
         pass
     assert other.id not in (None, run.id)
