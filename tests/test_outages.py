@@ -150,7 +150,7 @@ def undisturbed(
     assert found["status"] == "FINISHED"
     assert [step for step, _ in found["metrics"]["val_map"]] == [1, 2, 3]
     assert found["metrics"]["test.map"] == [(0, 0.25)]
-    assert {"params.yaml", "models/run.json", "reports/metrics.json", "reports/plots/curve.csv"} <= {*found["files"]}
+    assert {"models/run.json", "reports/metrics.json", "reports/plots/curve.csv"} <= {*found["files"]}
     assert (len(found["models"]), found["named"], len(found["data"])) == (1, True, 1)
     return found
 

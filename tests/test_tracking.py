@@ -173,9 +173,10 @@ def test_killed_processes_leave_no_running_run(in_project: Path, models: Path, a
         while not all(Path(name).exists() or child.poll() is not None for name, child in children.items()):
             time.sleep(0.05)
     finally:
-        for name, child in children.items():
+        said = {}
+        for name, child in children.items():  # the one that ends in its own time would mark the other
             child.send_signal(signals[name])
-        said = {name: child.communicate(timeout=30)[1] for name, child in children.items()}
+            said[name] = child.communicate(timeout=60)[1]
     assert said == {"terminated": b"", "killed": b""}
     tracking_store.connect()
     statuses = {run.info.run_id: run.info.status for run in runs()}
