@@ -345,7 +345,7 @@ def test_a_run_that_was_not_judged_comes_back_as_far_as_it_went(
     folder, _, _ = project
     choose(folder, train={"cut": 0.5}, prepare={"posters": 5})
     commit(folder)
-    assert dvc(["repro", "-q", "train"]) == 0
+    run(folder, "dvc", "repro", "-q", "train")
     commit(folder)
     assert command("track") == 0
     trained = newest_run(folder)
@@ -456,7 +456,7 @@ def test_where_evaluate_is_skipped_too_track_logs_it_as_restored(
     assert lock == (folder / "dvc.lock").read_bytes()
     choose(folder, train={"cut": 0.0})
     commit(folder)
-    assert dvc(["repro", "-q", "train"]) == 0
+    run(folder, "dvc", "repro", "-q", "train")
     commit(folder)
     assert command("checkout", run_id) == 0
     assert status() == {}
