@@ -31,6 +31,7 @@ SMALL = (
 LINEAGE = (str(params.FILE), lockfile.FILE)
 BATCH = 100  # params, tags or metrics in one request; servers refuse more
 GRACE = 1.0  # seconds that a run's end waits for a call that succeeds, where the last one failed
+SLOW = 2.0  # seconds that a server may take for one thing
 
 
 def facts() -> dict[str, str]:
@@ -46,6 +47,8 @@ class Worker:
         self._delivery, self._afterwards = Delivery(entry), [afterwards]
         self._error: Exception | None = None  # the first since calls last succeeded
         self._since = 0.0  # when the last one was
+        self._began: float | None = None  # when MLflow was last asked for something, None when nothing is left to ask
+        self._slow = False  # whether the last answer was long in coming
         self._ending, self._abandoned = False, False
         self._woken, self._over = threading.Event(), threading.Event()
         # A daemon, for a process that ends does not wait for a server that hangs.
@@ -56,8 +59,11 @@ class Worker:
         """There is something new."""
         self._woken.set()
 
-    def finish(self, seconds: float) -> Exception | None:
-        """Wait until all has arrived, no longer than `seconds` and only as long as calls succeed; what failed."""
+    def finish(self, seconds: float, if_slow: float) -> Exception | None:
+        """Wait until all has arrived, only as long as calls succeed; what failed.
+
+        seconds: no longer than these. if_slow: no longer than these for a server that takes more than `SLOW`.
+        """
         self._ending = True
         self.wake()
         started = time.monotonic()
@@ -66,11 +72,13 @@ class Worker:
                 now = time.monotonic()
                 if self._error and now - max(started, self._since) > GRACE:
                     return self._error
-                if now - started > seconds:
-                    return TimeoutError(f"it had not heard all after {seconds:.0f} seconds")
+                if now - started > (if_slow if self._slow or self._is_slow(now) else seconds):
+                    return TimeoutError(f"it had not heard all after {now - started:.0f} seconds")
             return self._error
         finally:
-            self._abandoned = True
+            # A process that ends while a thread of it is in Keras aborts.
+            with self._delivery.saving:
+                self._abandoned = True
 
     def _work(self) -> None:
         while not self._over.is_set():
@@ -91,11 +99,18 @@ class Worker:
             return True
         return False
 
+    def _is_slow(self, now: float) -> bool:
+        """Whether the server takes its time, and it is not Keras that does."""
+        return self._began is not None and now - self._began > SLOW and not self._delivery.saving.locked()
+
     def _deliver(self) -> None:
+        self._began = time.monotonic()
         for _ in self._delivery.steps():
-            self._error = None
+            now = time.monotonic()
+            self._error, self._slow, self._began = None, self._is_slow(now), now
             if self._abandoned:
                 return
+        self._began = None
         while self._afterwards:
             self._afterwards.pop()()
 
@@ -108,6 +123,7 @@ class Delivery:
         self._run: Any = None  # as MLflow had it when we last looked; None where we have to look
         self._known: set[tuple[str, int]] = set()  # metric and epoch
         self._judged: dict[str, Any] | None = None  # what was sent of the evaluation
+        self.saving = threading.Lock()  # held while Keras is at work
 
     def steps(self) -> Iterator[None]:
         """Does one thing after another, and yields between them. After a failure the next one looks anew."""
@@ -212,9 +228,11 @@ class Delivery:
                 self._run.info.experiment_id, "model", run_id, params=dict(list(self._record.params.items())[:BATCH])
             )
         ]
-        yield
         with tempfile.TemporaryDirectory() as scratch:
-            _save_model(self._entry.folder / "models", Path(scratch, "model"), found[0], self._run)
+            with self.saving:
+                yield  # to whoever gives up, who shall do so before this or after it
+                _save_model(self._entry.folder / "models", Path(scratch, "model"), found[0], self._run)
+                yield
             client.log_model_artifacts(found[0].model_id, str(Path(scratch, "model")))
         yield
         client.finalize_logged_model(found[0].model_id, "READY")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 10  # seconds to wait for another process that delivers what we want to go on with
 # What a run waits for a server at its end, where calls succeed: a twentieth of the time it took, and no less than these
-# seconds.
+# seconds for one that is not slow.
 SHARE, LEAST = 0.05, 60.0
 WAITING = f"what it lacks of this run waits in {spool.FOLDER}, and `postergenre track --replay` delivers it"
 
@@ -77,8 +77,8 @@ class Run:
             return
         try:
             self._write(lambda entry: _end(entry, status))
-            limit = max(LEAST, SHARE * (time.monotonic() - self._started))
-            failure = self._worker.finish(math.inf if self._own else limit)
+            share = max(delivery.GRACE, SHARE * (time.monotonic() - self._started))
+            failure = self._worker.finish(*((math.inf, math.inf) if self._own else (max(LEAST, share), share)))
             if failure:
                 _warn(f"{tracking_store.failed(failure)}; {WAITING}")
             else:

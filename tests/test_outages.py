@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,7 @@ import mlflow
 import pandas as pd
 import pytest
 
-from postergenre import files, spool, tracking, tracking_store
+from postergenre import delivery, files, spool, tracking, tracking_store
 from postergenre.errors import InputError
 from tests import support
 from tests.support import Proxy, command
@@ -273,6 +274,42 @@ def test_no_epoch_waits_for_a_slow_server_and_the_end_not_for_one_call(
     team.proxy.pause = 0
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")
     check_replay(team, undisturbed)
+
+
+def test_a_short_training_does_not_wait_for_a_server_that_answers_slowly(
+    team: Team, undisturbed: dict[str, Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    team.proxy.pause = 3.0
+    began = time.monotonic()
+    team.train()
+    assert time.monotonic() - began < 10  # all of its calls take a minute
+    check_warned(capfd, 1)
+    team.proxy.pause = 0
+    team.judge()
+    check_warned(capfd, 0)
+    assert (team.waiting(), team.all()) == ([], [undisturbed])
+
+
+def test_nothing_ends_while_keras_saves_a_model(
+    team: Team, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    saving, saved = threading.Event(), threading.Event()
+    save = delivery._save_model
+
+    def slowly(*given: Any) -> None:
+        saving.set()
+        time.sleep(1)
+        save(*given)
+        saved.set()
+
+    monkeypatch.setattr(delivery, "_save_model", slowly)
+    monkeypatch.setattr(tracking, "LEAST", 0.1)
+    monkeypatch.setattr(delivery, "GRACE", 0.1)
+    with tracking.training_run(json.loads((team.models / "run.json").read_text())) as run:
+        run.log_training(team.models)
+        saving.wait(60)
+    assert saved.is_set()
+    check_warned(capfd, 1)
 
 
 def test_answers_that_never_come_double_nothing_wherever_a_replay_is_cut_off(

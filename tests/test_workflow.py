@@ -113,7 +113,7 @@ def steps(folder: Path, uri: str) -> str:
     path = f"{folder}/bin:{os.environ['PATH']}"
     for step in JOB["steps"]:
         if "run" in step and step["run"] not in ("make setup", "make test"):
-            set_here = {name: filled(value) for name, value in (JOB["env"] | step.get("env", {})).items()}
+            set_here = {name: filled(value) for name, value in step.get("env", {}).items()}
             (folder / "bin/step.sh").write_text(filled(step["run"]))
             summary = str(folder / "bin/summary.md")
             run(folder, "bash", "-e", "bin/step.sh", **set_here, PATH=path, GITHUB_STEP_SUMMARY=summary)
