@@ -6,20 +6,26 @@
 
 The first writes data/splits/published-80-10-10.csv and published-70-15-15.csv from the set's own table, in the order of
 its rows. Their figures are for all of its posters; where some are missing, ours are not comparable, and it says so.
+Films without a genre, which the dataset stage sets aside, are not missing.
 """
 
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
-from postergenre import catalogue, files
+from postergenre import catalogue, errors, files
+from postergenre.errors import InputError
+from postergenre.report import MODEL
 
 FOLDER = Path("data/splits")
+COMPARISON = Path("reports/comparison.csv")
+SUMMARY = Path("data/dataset/summary.json")
 POSTERS = 7254
 # Who published on which split: ResNet50, fine-tuned, and a network of timm's.
 PUBLISHED = {
@@ -46,27 +52,71 @@ def by_label_count(genres: list[tuple[str, ...]]) -> npt.NDArray[np.str_]:
     return _named(len(genres), train, val, test)
 
 
+def split_file(name: str) -> Path:
+    """Where split `name` is written, and from where a run should take it."""
+    return FOLDER / f"published-{name}.csv"
+
+
 def write(table: Path) -> None:
     """Write both split files from the set's table."""
-    films = [film for film in catalogue.read(table) if film.imdb_id]
+    films = list(catalogue.read(table))
     named = {"80-10-10": row_order(len(films)), "70-15-15": by_label_count([film.genres for film in films])}
     for name, splits in named.items():
-        with files.replaced_file(FOLDER / f"published-{name}.csv") as new:
-            pd.DataFrame({"imdb_id": [film.imdb_id for film in films], "split": splits}).to_csv(new, index=False)
-        print(f"{FOLDER / f'published-{name}.csv'}: {len(films):,} films")
+        rows = pd.DataFrame({"imdb_id": [film.imdb_id for film in films], "split": splits})
+        # After the split, in which every row has its place: without one, all others would move.
+        rows = rows[rows["imdb_id"] != ""]
+        with files.replaced_file(split_file(name)) as new:
+            rows.to_csv(new, index=False)
+        print(f"{split_file(name)}: {len(rows):,} films")
 
 
 def figures(name: str, comparison: Path, summary: Path) -> str:
-    """What was published on split `name`, beside the last evaluation and what guessing gets, as a Markdown table."""
-    posters = sum(files.read_json(summary, "`dvc repro dataset`")["posters"].values())
-    table = pd.read_csv(comparison).set_index(["metric", "answer"])["value"].to_dict()
-    lines = ["| metric | published | ours | {Drama, Comedy} |", "|---|--:|--:|--:|"]
-    for metric, theirs in PUBLISHED[name].items():
-        ours, guess = table[metric, "model"], table[metric, "{Drama, Comedy}"]
-        lines.append(f"| {metric} | {theirs:.3f} | {ours:.3f} | {guess:.3f} |")
-    if posters != POSTERS:
-        lines.append(f"\nOurs are of {posters:,} of the set's {POSTERS:,} posters: not comparable.")
-    return "\n".join(lines)
+    """What was published on split `name`, beside the last evaluation and what guessing gets, as a Markdown table.
+
+    Raises:
+        InputError: a file is missing or not what it should be, or the dataset is split otherwise.
+    """
+    about = files.read_json(summary, "`dvc repro dataset`")
+    if (given := about["params"]["split_file"]) is None or Path(given).resolve() != split_file(name).resolve():
+        raise InputError(
+            f"{summary} is of a dataset with dataset.split_file {given or 'null'}; these figures are for "
+            f"{split_file(name)}: run `dvc exp run -S dataset.split_file={split_file(name)} -S dataset.min_posters=1`"
+        )
+    return "\n".join([*_table(name, comparison), "", *_judged(about)])
+
+
+def _table(name: str, comparison: Path) -> list[str]:
+    try:
+        judged = pd.read_csv(comparison)
+        values = judged.set_index(["metric", "answer"])["value"].to_dict()
+        # Of the answers that are named by the genres they say of every poster, the last says the most.
+        guess = [answer for answer in judged["answer"] if answer.startswith("{")][-1]
+        rows = [
+            (metric, theirs, values[metric, MODEL], values[metric, guess]) for metric, theirs in PUBLISHED[name].items()
+        ]
+    except FileNotFoundError:
+        raise InputError(f"{comparison} is missing; `dvc repro evaluate` writes it") from None
+    except (ValueError, KeyError, IndexError):
+        raise InputError(
+            f"{comparison} lacks figures of {MODEL} or of an answer such as {{Drama, Comedy}}; "
+            "`dvc repro evaluate` writes it anew"
+        ) from None
+    lines = [f"| metric | published | ours | {guess} |", "|---|--:|--:|--:|"]
+    return lines + [f"| {metric} | {' | '.join(f'{value:.3f}' for value in figures)} |" for metric, *figures in rows]
+
+
+def _judged(about: dict[str, Any]) -> list[str]:
+    """Of how many of the set's posters our figures are, in sentences; about: what the dataset's summary.json says."""
+    bare = about["set_aside"].get("it has no genre", 0)
+    held, dropped = sum(about["posters"].values()) + bare, about["dropped_genres"]
+    lines = []
+    if bare:
+        lines.append(f"{bare:,} of the set's films have no genre and are in no split of ours.")
+    if held != POSTERS:
+        lines.append(f"Ours are of {held:,} of the set's {POSTERS:,} posters: not comparable.")
+    if dropped:
+        lines.append(f"Ours leave out {', '.join(dropped)}, for dataset.min_posters is not 1: not comparable.")
+    return lines
 
 
 def _named(rows: int, *parts: npt.NDArray[np.int64]) -> npt.NDArray[np.str_]:
@@ -85,8 +135,8 @@ def main(arguments: list[str]) -> None:
     if given.command == "splits":
         write(given.table)
     else:
-        print(figures(given.split, Path("reports/comparison.csv"), Path("data/dataset/summary.json")))
+        print(figures(given.split, COMPARISON, SUMMARY))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    errors.run(lambda: main(sys.argv[1:]))

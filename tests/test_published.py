@@ -1,3 +1,6 @@
+import re
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +9,13 @@ import pytest
 from sklearn.model_selection import train_test_split
 
 from benchmarks import published
+from postergenre import baselines, catalogue, dataset, metrics, params, splits
+from postergenre.errors import InputError
+from postergenre.metrics import Answer
+from postergenre.splits import DatasetParams
+from postergenre.store import Store
+from tests.support import ROOT, run
+from tests.test_report import write_store
 
 
 def table(file: Path, films: int) -> pd.DataFrame:
@@ -19,7 +29,6 @@ def table(file: Path, films: int) -> pd.DataFrame:
 
 def test_the_splits_are_those_of_scikit_learn_on_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     films = table(tmp_path / "train.csv", 200)
-    (tmp_path / "data/splits").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     published.main(["splits", "train.csv"])
     plain = pd.read_csv("data/splits/published-80-10-10.csv").set_index("imdb_id")["split"]
@@ -35,15 +44,112 @@ def test_the_splits_are_those_of_scikit_learn_on_the_rows(tmp_path: Path, monkey
         assert set(counted.index[counted == name]) == set(part["Id"])
 
 
-def test_figures_stand_beside_the_published_ones(tmp_path: Path) -> None:
-    rows = [
-        (answer, metric, value)
-        for answer, value in (("model", 0.25), ("{Drama, Comedy}", 0.5))
-        for metric in ("hamming", "f1_weighted")
-    ]
-    pd.DataFrame(rows, columns=["answer", "metric", "value"]).to_csv(tmp_path / "comparison.csv", index=False)
-    (tmp_path / "summary.json").write_text('{"posters": {"train": 80, "val": 10, "test": 10}}')
-    text = published.figures("80-10-10", tmp_path / "comparison.csv", tmp_path / "summary.json")
-    assert "| hamming | 0.084 | 0.250 | 0.500 |" in text
-    assert "| f1_weighted | 0.309 | 0.250 | 0.500 |" in text
-    assert "Ours are of 100 of the set's 7,254 posters: not comparable." in text
+def test_a_film_without_an_id_keeps_its_place_in_the_order_and_is_named_in_no_split(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    films = table(tmp_path / "train.csv", 200)
+    monkeypatch.chdir(tmp_path)
+    published.main(["splits", "train.csv"])
+    names = published.PUBLISHED
+    whole = {name: splits.outside(published.split_file(name)) for name in names}
+    films.loc[[3, 50], "Id"] = ["none", ""]
+    films.to_csv("train.csv", index=False)
+    published.main(["splits", "train.csv"])
+    for name in names:
+        left = {imdb_id: split for imdb_id, split in whole[name].items() if imdb_id not in ("tt0000004", "tt0000051")}
+        assert splits.outside(published.split_file(name)) == left
+
+
+@pytest.fixture
+def evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """What `figures` says of 90 films, ten of them without a genre, of which the first `came` have a poster."""
+    table(tmp_path / "train.csv", 90)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(published, "POSTERS", 90)
+    published.main(["splits", "train.csv"])
+
+    def made(came: int = 90, given: str | None = "data/splits/published-80-10-10.csv", fewest: int = 1) -> list[str]:
+        films = [(film.imdb_id, "|".join(film.genres), "ok") for film in catalogue.read(Path("train.csv"))][:came]
+        section = {"val_share": 0.2, "test_share": 0.2, "near_duplicate_bits": 0, "limit": None, "seed": 1}
+        parsed = params.parse("dataset", DatasetParams, section | {"split_file": given, "min_posters": fewest})
+        Path("resized").mkdir()
+        write_store(Path("resized"), [imdb_id for imdb_id, *_ in films])
+        manifest = pd.DataFrame(films, columns=["imdb_id", "genres", "status"])
+        outside = dataset.split_file(given, Path("data/splits"))
+        dataset.write(Path("data"), dataset.make(manifest, Store(Path("resized")), parsed, outside))
+        judge(Path("comparison.csv"))
+        return published.figures("80-10-10", Path("comparison.csv"), Path("data/summary.json")).splitlines()
+
+    return made
+
+
+def judge(file: Path) -> None:
+    """Writes what an evaluation writes of a network that says no genre, and of the baselines."""
+    train, val, test = (splits.read_split(Path("data", f"{name}.csv")) for name in splits.NAMES)
+    answers = {"model": Answer(np.zeros(len(test.genres)), np.ones(len(test.genres)), 1.0)}
+    answers |= baselines.answers(train, val, 2)
+    metrics.compare(test.labels, answers, metrics.resamples(len(test.rows), 10, 1)).to_csv(file, index=False)
+
+
+def test_figures_of_all_posters_stand_beside_the_published_ones(evaluated: Callable[..., list[str]]) -> None:
+    lines = evaluated()
+    assert lines[0] == "| metric | published | ours | {Drama, Comedy} |"
+    test = splits.read_split(Path("data/test.csv"))
+    guess = np.isin(test.genres, ["Drama", "Comedy"])
+    assert f"| hamming | 0.084 | {test.labels.mean():.3f} | {(test.labels != guess).mean():.3f} |" in lines
+    assert any(line.startswith("| f1_weighted | 0.309 | 0.000 | 0.") for line in lines)
+    assert lines[4:] == ["", "10 of the set's films have no genre and are in no split of ours."]
+
+
+def test_figures_of_some_posters_are_not_comparable(evaluated: Callable[..., list[str]]) -> None:
+    assert evaluated(came=80)[-1] == "Ours are of 80 of the set's 90 posters: not comparable."
+
+
+def test_figures_without_the_rare_genres_are_not_comparable(evaluated: Callable[..., list[str]]) -> None:
+    lines = evaluated(fewest=40)
+    assert lines[-1] == "Ours leave out Action, for dataset.min_posters is not 1: not comparable."
+
+
+def test_the_answer_that_says_the_same_of_all_is_the_one_that_was_judged(evaluated: Callable[..., list[str]]) -> None:
+    evaluated()
+    file = Path("comparison.csv")
+    file.write_text(file.read_text().replace("{Drama, Comedy}", "{Comedy, Short}"))
+    lines = published.figures("80-10-10", file, Path("data/summary.json")).splitlines()
+    assert lines[0] == "| metric | published | ours | {Comedy, Short} |"
+
+
+@pytest.mark.parametrize("given", [None, "data/splits/published-70-15-15.csv"])
+def test_a_run_on_another_split_is_refused(evaluated: Callable[..., list[str]], given: str | None) -> None:
+    with pytest.raises(InputError, match=rf"split_file {given or 'null'}; these figures are for .*published-80-10-10"):
+        evaluated(given=given)
+
+
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [
+        (None, "is missing; `dvc repro evaluate` writes it"),
+        ("", "lacks figures of model or of an answer such as"),
+        ("answer|{Drama", "lacks figures of model"),
+        ("answer|model", "lacks figures of model or of an answer such as"),
+        ("answer|model,map|{Drama", "lacks figures of model"),
+    ],
+)
+def test_an_evaluation_without_the_figures_is_refused(
+    evaluated: Callable[..., list[str]], kept: str | None, said: str
+) -> None:
+    evaluated()
+    file = Path("comparison.csv")
+    lines = file.read_text().splitlines(keepends=True)
+    file.unlink()
+    if kept is not None:
+        file.write_text("".join(line for line in lines if kept and re.match(kept, line)))
+    with pytest.raises(InputError, match=said):
+        published.figures("80-10-10", file, Path("data/summary.json"))
+
+
+def test_without_a_dataset_it_ends_with_one_sentence(tmp_path: Path) -> None:
+    ended = run(
+        sys.executable, "-m", "benchmarks.published", "figures", "80-10-10", cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}
+    )
+    assert ended.returncode == 1
+    assert ended.stderr == "error: data/dataset/summary.json is missing; `dvc repro dataset` writes it\n"
