@@ -18,7 +18,8 @@ def heatmaps(
 
     Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391): the channels of the last feature map, each with the weight by
     which it raises the genre's log-odds, summed; what speaks against the genre counts as nothing. It is as coarse as
-    that map. All 0 where nothing speaks for the genre.
+    that map. All 0 where nothing speaks for the genre. What a head finds in earlier blocks, where it sees them too,
+    does not show.
 
     Args:
         model: from `architecture.build`.

@@ -50,6 +50,8 @@ CURVE = (100, 100)
 Heatmaps = Callable[[npt.NDArray[np.uint8], npt.NDArray[np.int64]], npt.NDArray[np.float32]]
 # How bright a poster stays where nothing speaks for the genre.
 DIM = 0.18
+# What becomes of a genre at its threshold; where it is rightly not said, there is nothing to show.
+SAID, WRONGLY_SAID, MISSED = "Rightly said", "Wrongly said", "Missed"
 
 
 @dataclass(frozen=True)
@@ -83,13 +85,18 @@ class Film:
 
 @dataclass(frozen=True)
 class Look:
-    """A test poster that is lit where it speaks for a genre. right: it has the genre; truth: the genres it has."""
+    """A test poster that is lit where it speaks for a genre. verdict: see `_examples`; truth: the genres it has."""
 
     title: str
     picture: str
+    verdict: str
     probability: float
-    right: bool
+    threshold: float
     truth: str
+
+    @property
+    def right(self) -> bool:
+        return self.verdict == SAID
 
 
 @dataclass(frozen=True)
@@ -115,7 +122,7 @@ class Chart:
 def write(file: Path, report: Report, pictures: int, heatmaps: Heatmaps) -> None:
     """Write the report as one HTML file with up to `pictures` posters among the hits, and as many among the misses.
 
-    heatmaps: asked about two posters of each genre, if there are pictures at all.
+    heatmaps: asked about up to two posters of each genre, if there are pictures at all.
     """
     templates = Environment(
         loader=PackageLoader("postergenre"),
@@ -164,28 +171,40 @@ def films(report: Report, count: int) -> tuple[list[Film], list[Film]]:
 
 
 def _looks(report: Report, heatmaps: Heatmaps) -> dict[str, list[Look]]:
-    """By genre: the poster that has it and the one that has not of which the network is surest that it has."""
-    test, p = report.data.splits["test"], report.answers[MODEL].probabilities
+    """By genre: an answer that is right at the genre's threshold, and one that is wrong."""
+    test, model = report.data.splits["test"], report.answers[MODEL]
+    truth, p, thresholds = test.labels == 1, model.probabilities, model.thresholds
     chosen = [
-        (posters[p[posters, genre].argmax()], genre)
+        (poster, genre, verdict)
         for genre in range(len(test.genres))
-        for posters in (np.flatnonzero(test.labels[:, genre] == right) for right in (1, 0))
-        if len(posters)
+        for poster, verdict in _examples(truth[:, genre], p[:, genre], thresholds[genre])
     ]
-    posters, genres = np.transpose(chosen)
+    posters, genres = (np.array(numbers, np.int64) for numbers in list(zip(*chosen, strict=True))[:2])
     pixels = report.data.store[test.rows[posters]]
     looks: dict[str, list[Look]] = {}
-    for poster, genre, plain, heat in zip(posters, genres, pixels, heatmaps(pixels, genres), strict=True):
+    for (poster, genre, verdict), plain, heat in zip(chosen, pixels, heatmaps(pixels, genres), strict=True):
         imdb_id = test.imdb_ids[poster]
         look = Look(
             title=report.data.titles.get(imdb_id) or imdb_id,
             picture=_data_uri(_lit(plain, heat)),
+            verdict=verdict,
             probability=float(p[poster, genre]),
-            right=bool(test.labels[poster, genre]),
+            threshold=float(thresholds[genre]),
             truth=", ".join(test.genres[k] for k in np.flatnonzero(test.labels[poster])),
         )
         looks.setdefault(test.genres[genre], []).append(look)
     return looks
+
+
+def _examples(truth: npt.NDArray[np.bool_], p: npt.NDArray[np.floating], threshold: float) -> list[tuple[int, str]]:
+    """Up to two posters to show of one genre, each with its verdict; truth: which have it, p: with which probability.
+
+    The surest of those of which it is rightly said, and the surest of those of which it is wrongly said; where one
+    of the two is lacking, the one that has it and is the farthest below the threshold.
+    """
+    said = p >= threshold
+    kinds = ((SAID, said & truth, p), (WRONGLY_SAID, said & ~truth, p), (MISSED, ~said & truth, -p))
+    return [(int(np.where(kind, by, -np.inf).argmax()), verdict) for verdict, kind, by in kinds if kind.any()][:2]
 
 
 def _lit(pixels: npt.NDArray[np.uint8], heat: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:

@@ -222,18 +222,63 @@ def test_a_calibration_of_other_genres_is_refused(tmp_path: Path) -> None:
         read(root)
 
 
-def test_posters_are_lit_where_the_genre_comes_from_and_right_ones_come_first(judged: Report) -> None:
-    looks = page._looks(judged, heatmaps)
-    assert list(looks) == GENRES
-    p, truth = judged.answers["model"].probabilities, labels("test")
-    for genre, (right, wrong) in enumerate(looks.values()):
-        assert (right.right, wrong.right) == (True, False)
-        assert right.probability == pytest.approx(p[truth[:, genre] == 1, genre].max())
-        assert wrong.probability == pytest.approx(p[truth[:, genre] == 0, genre].max())
+def test_posters_are_lit_where_the_genre_comes_from() -> None:
     white = np.full((12, 8, 3), 255, np.uint8)
     lit = page._lit(white, heatmaps(white[None], np.array([0]))[0])
     assert lit[0].min() == 255
     assert lit[-1].max() == round(255 * page.DIM)
+
+
+def answered(judged: Report, probabilities: np.ndarray) -> Report:
+    model = Answer(probabilities.astype(np.float32), np.array([0.3, 0.5, 0.7]), 0.5)
+    return Report(**{**vars(judged), "answers": {**judged.answers, "model": model}})
+
+
+def test_each_genre_is_shown_where_it_is_rightly_said_and_where_it_is_wrongly_said(judged: Report) -> None:
+    p, truth = judged.answers["model"].probabilities, labels("test")
+    looks = page._looks(answered(judged, p), heatmaps)
+    assert list(looks) == GENRES
+    for genre, (right, wrong) in enumerate(looks.values()):
+        assert (right.verdict, right.right) == ("Rightly said", True)
+        assert (wrong.verdict, wrong.right) == ("Wrongly said", False)
+        assert right.probability == pytest.approx(p[truth[:, genre] == 1, genre].max())
+        assert wrong.probability == pytest.approx(p[truth[:, genre] == 0, genre].max())
+        assert right.threshold == wrong.threshold == (0.3, 0.5, 0.7)[genre]
+        assert GENRES[genre] in right.truth
+        assert GENRES[genre] not in wrong.truth
+
+
+def test_a_missed_genre_is_shown_where_a_right_or_a_wrong_answer_is_lacking(judged: Report) -> None:
+    truth = labels("test")
+    perfect = truth * 0.9 + 0.05
+    # Of one genre some are missed, of one all, and one is always right.
+    perfect[truth[:, 0].argmax(), 0], perfect[truth[:, 1] == 1, 1] = 0.2, 0.49
+    perfect[truth[:, 1].argmax(), 1] = 0.1
+    looks = page._looks(answered(judged, perfect), heatmaps)
+    shown = {genre: [(look.verdict, round(look.probability, 2)) for look in looks[genre]] for genre in GENRES}
+    assert shown == {
+        GENRES[0]: [("Rightly said", 0.95), ("Missed", 0.2)],
+        GENRES[1]: [("Missed", 0.1)],
+        GENRES[2]: [("Rightly said", 0.95)],
+    }
+
+
+def test_a_poster_at_the_threshold_has_the_genre_said_as_everywhere_else(judged: Report) -> None:
+    truth = labels("test")
+    looks = page._looks(answered(judged, np.where(truth, [0.2, 0.5, 0.6], 0.1)), heatmaps)
+    assert [looks[genre][0].verdict for genre in GENRES] == ["Missed", "Rightly said", "Missed"]
+
+
+def test_the_page_says_in_words_what_is_shown_of_a_genre_and_what_the_light_leaves_out(
+    judged: Report, tmp_path: Path
+) -> None:
+    changed = answered(judged, np.where(labels("test"), [0.2, 0.8, 0.9], [0.1, 0.6, 0.1]))
+    page.write(tmp_path / "report.html", changed, 1, heatmaps)
+    text = " ".join((tmp_path / "report.html").read_text().split())
+    assert '<b class="miss">Missed</b>: probability 0.20, threshold 0.30' in text
+    assert '<b class="hit">Rightly said</b>: probability 0.80, threshold 0.50' in text
+    assert '<b class="miss">Wrongly said</b>: probability 0.60, threshold 0.50' in text
+    assert "the map of the last block alone, while the network's heads may see earlier blocks too" in text
 
 
 def test_groups_are_of_genre_counts_and_decades(judged: Report) -> None:
