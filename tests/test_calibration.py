@@ -44,6 +44,17 @@ def test_genres_that_are_wrong_in_their_own_ways_are_mended_one_by_one() -> None
     assert ece(labels[2000:], found.after(wrong)[2000:]) < ece(labels[2000:], wrong[2000:]) / 3
 
 
+def test_a_genre_that_no_poster_has_leans_on_the_temperature_of_all() -> None:
+    labels, truth = posters(2000)
+    labels[:, 3] = 0
+    wrong = skewed(truth, np.array([0.5, 2, 1, 1.5]), np.array([1, -1, 0, 0.5]))
+    found = calibration.fit(labels, wrong)
+    assert found.method == "platt"
+    # By itself it would become ever less likely, and its ranking flat.
+    assert -3 < found.intercept[3] < -1
+    assert 0.5 < found.slope[3] < 2
+
+
 def test_a_calibrated_network_on_few_posters_is_left_alone_or_nearly_so() -> None:
     labels, truth = posters(300)
     found = calibration.fit(labels, truth)

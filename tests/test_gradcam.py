@@ -18,9 +18,9 @@ def network(**head: Any) -> keras.Model:
     return architecture.build(parsed, 24, 16, [0.3, 0.3], seed=1, name="small")
 
 
-def brightness_seeker() -> keras.Model:
+def brightness_seeker(**head: Any) -> keras.Model:
     """Its first genre wants white, its second black."""
-    model = network()
+    model = network(**head)
     (kernel, bias), (dense, offset) = (layer.get_weights() for layer in model.layers if layer.weights)
     model.get_layer("block1_unit1_conv").set_weights([np.ones_like(kernel), np.zeros_like(bias)])
     dense[:, 0], dense[:, 1] = 1, -1
@@ -45,6 +45,16 @@ def test_the_map_shows_where_the_genre_comes_from() -> None:
 
 def test_what_speaks_against_a_genre_is_not_shown() -> None:
     assert gradcam.heatmaps(brightness_seeker(), half_white(), np.array([1])).max() == 0
+
+
+def test_a_channel_has_one_weight_all_over_the_map() -> None:
+    """The mean of its gradients, as Grad-CAM has it; here the head listens to the left half only."""
+    model = brightness_seeker(pooling="flatten")
+    dense, offset = model.get_layer("genres").get_weights()
+    dense.reshape(12, 8, -1, 2)[:, 4:] = 0
+    model.get_layer("genres").set_weights([dense, offset])
+    (heat,) = gradcam.heatmaps(model, half_white(), np.array([0]))
+    assert heat[:8].min() > 0.5
 
 
 @pytest.mark.parametrize(
