@@ -10,8 +10,13 @@ import pandas as pd
 from postergenre.metrics import Answer, poster_ranking
 from postergenre.splits import Split
 
-# "Alien (1979)"
-YEAR = re.compile(r"\((\d{4})\)\s*$")
+# As in "Alien (1979)", "Crash (1996/II)", "Roots (TV Mini Series 1977)" and "Duel (1971) (TV)"; of years from one to
+# another, whatever dash is between them, the first.
+YEAR = re.compile(
+    r"\((?:[^()\d]*\s)?((?:18|19|20)\d\d)(?:/[IVX]+|[^\w()]++(?:\d{4}[^\w()]*+)?)?\)"
+    r"(?:\s*\([^()\d]*\))*\s*$"
+)
+NO_YEAR = "no year in the title"
 MOST_GENRES = 3
 
 
@@ -27,7 +32,7 @@ def compare(
     of_network, of_prior = (poster_ranking(test.labels, answer) for answer in (network, prior))
     rows = []
     for kind, groups in (("genres", _by_genres(test)), ("decade", _by_decade(test, titles))):
-        for name in sorted(set(groups) - {""}):
+        for name in sorted(set(groups)):
             chosen = np.array([group == name for group in groups])
             low, high = _interval(of_network[chosen], drawn[:, chosen])
             values = of_network[chosen].mean(), low, high, of_prior[chosen].mean()
@@ -41,9 +46,9 @@ def _by_genres(test: Split) -> list[str]:
 
 
 def _by_decade(test: Split, titles: Mapping[str, str]) -> list[str]:
-    """Such as `1980s`; "" where the title names no year."""
+    """Such as `1980s`, or `NO_YEAR`."""
     years = [YEAR.search(titles.get(imdb_id, "")) for imdb_id in test.imdb_ids]
-    return [f"{year[1][:3]}0s" if year else "" for year in years]
+    return [f"{year[1][:3]}0s" if year else NO_YEAR for year in years]
 
 
 def _interval(values: npt.NDArray[np.float64], drawn: npt.NDArray[np.integer]) -> tuple[float, float]:

@@ -36,3 +36,36 @@ def test_intervals_hold_95_in_100_of_what_chance_would_give(films: Split) -> Non
         assert row["lrap"] == pytest.approx(values.mean())
         assert row["lrap"] - row["low"] == pytest.approx(1.96 * error, rel=0.15)
         assert row["high"] - row["lrap"] == pytest.approx(1.96 * error, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("title", "group"),
+    [
+        ("Alien (1979)", "1970s"),
+        ("2001: A Space Odyssey (1968)", "1960s"),
+        ("The Haunted Castle (1896) ", "1890s"),
+        ("Crash (1996/II)", "1990s"),
+        ("Duel (1971) (TV)", "1970s"),
+        ("Roots (TV Mini Series 1977)", "1970s"),
+        ("Once and Again (TV Series 1999)", "1990s"),
+        ("Lost (2004\N{EN DASH} )", "2000s"),
+        ("Friends (TV Series 1994-2004)", "1990s"),
+        ("The Lost Film (0000)", groups.NO_YEAR),
+        ("The Last Film (9999)", groups.NO_YEAR),
+        ("1984", groups.NO_YEAR),
+        ("(500) Days", groups.NO_YEAR),
+        ("The Making of (2001: A Space Odyssey)", groups.NO_YEAR),
+        ("Number (19991)", groups.NO_YEAR),
+        ("", groups.NO_YEAR),
+    ],
+)
+def test_the_decade_is_that_of_the_year_in_the_title(films: Split, title: str, group: str) -> None:
+    table = compare(films, [title] * POSTERS)
+    assert table.loc[table["kind"] == "decade", "group"].tolist() == [group]
+
+
+def test_films_whose_titles_name_no_year_are_counted_after_the_decades(films: Split) -> None:
+    table = compare(films, ["A (2003)", "B (1994)", "C (1995)", ""] * (POSTERS // 4))
+    rows = table[table["kind"] == "decade"]
+    counted = dict(zip(rows["group"], rows["posters"], strict=True))
+    assert list(counted.items()) == [("1990s", 200), ("2000s", 100), (groups.NO_YEAR, 100)]

@@ -295,6 +295,17 @@ def test_groups_are_of_genre_counts_and_decades(judged: Report) -> None:
             assert mean == pytest.approx(overall[name, "lrap"]), kind
 
 
+def test_card_and_page_say_how_many_titles_name_no_year(judged: Report, tmp_path: Path) -> None:
+    titles = dict(list(judged.data.titles.items())[:-12])
+    data = Data(**{**vars(judged.data), "titles": titles})
+    found = report.judge(data, answer(data), PARAMS)
+    card.write(tmp_path / "model_card.md", found)
+    assert "| 1980s | 18 |" in (tmp_path / "model_card.md").read_text()
+    assert "| no year in the title | 12 |" in (tmp_path / "model_card.md").read_text()
+    page.write(tmp_path / "report.html", found, 0, heatmaps)
+    assert "<th>no year in the title</th><td>12</td>" in (tmp_path / "report.html").read_text()
+
+
 def test_the_card_names_data_figures_and_what_is_no_better_than_guessing(judged: Report, tmp_path: Path) -> None:
     file = tmp_path / "model_card.md"
     card.write(file, judged)
