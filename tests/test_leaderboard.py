@@ -11,6 +11,7 @@ from benchmarks import leaderboard
 from postergenre import files, tracking
 from postergenre.metrics import METRICS
 from postergenre.tracking import Judged
+from tests.support import ROOT
 
 
 def comparison(value: float) -> pd.DataFrame:
@@ -58,6 +59,13 @@ def test_the_best_network_comes_first_and_those_that_guess_last() -> None:
     assert lines[2].startswith("| `b` | 0.500 (0.400-0.600) |")
     assert lines[3].endswith("| 1,234,567 | 61 | 100 |")
     assert lines[4].startswith("| genre prior | 0.250 | 0.250 |")
+
+
+def test_the_written_leaderboard_has_the_columns_that_would_be_written_now() -> None:
+    heading = leaderboard.table({"a": Judged("id", 1, 1.0, comparison(0.4))}, {"a": 1.0}).splitlines()[:2]
+    written = (ROOT / leaderboard.OUTPUT).read_text(encoding="utf-8").splitlines()
+    found = [line for line in written if line.startswith(("| |", "|--"))]
+    assert found == heading, "`python -m benchmarks.leaderboard` writes it anew"
 
 
 def test_without_a_judged_run_it_says_what_makes_one(in_project: Path) -> None:
