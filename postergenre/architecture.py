@@ -299,7 +299,6 @@ def _plain(x: keras.KerasTensor, block: Block, stride: int, name: str, seeds: Se
 
 def _branch(x: keras.KerasTensor, block: Block, name: str, seeds: Seeds) -> keras.KerasTensor:
     """What is about to be added to a shortcut."""
-    x = _squeezed(x, block, name)
     if block.drop_path:
         return layers.Dropout(block.drop_path, (None, 1, 1, 1), seed=int(next(seeds)), name=f"{name}_drop_path")(x)
     return x
@@ -321,6 +320,7 @@ def _residual(x: keras.KerasTensor, block: Block, stride: int, name: str, seeds:
         shortcut = _convolution(x, block, stride, f"{name}_shortcut", activate=False, kernel=1)
     x = _convolution(x, block, stride, f"{name}_first")
     x = _convolution(x, block, 1, f"{name}_second", activate=False)
+    x = _squeezed(x, block, name)
     x = layers.Add(name=f"{name}_add")([_branch(x, block, name, seeds), shortcut])
     return layers.Activation(block.activation, name=f"{name}_{block.activation}")(x)
 
@@ -336,7 +336,7 @@ def _inverted(x: keras.KerasTensor, block: Block, stride: int, name: str, seeds:
     x = _normalise(x, block.norm, f"{name}_depthwise_norm")
     x = layers.Activation(block.activation, name=f"{name}_depthwise_{block.activation}")(x)
     x = layers.Conv2D(block.filters, 1, use_bias=bias, name=f"{name}_project_conv")(x)
-    x = _normalise(x, block.norm, f"{name}_project_norm")
+    x = _squeezed(_normalise(x, block.norm, f"{name}_project_norm"), block, name)
     if x.shape != start.shape:
         return x
     return layers.Add(name=f"{name}_add")([_branch(x, block, name, seeds), start])

@@ -41,7 +41,7 @@ def decode(data: bytes) -> Image.Image:
     Raises:
         ImageError: the bytes are no picture, truncated, tiny or huge.
     """
-    image = ImageOps.exif_transpose(_open(data))
+    image = _upright(_open(data))
     if image.mode.startswith(("I", "F")):  # 16 or 32 bits a pixel, which `convert` would clip
         return _rescale(image).convert("RGB")
     if image.has_transparency_data:
@@ -87,12 +87,25 @@ def _open(data: bytes) -> Image.Image:
     return image
 
 
+def _upright(image: Image.Image) -> Image.Image:
+    """As its EXIF orientation says, where that can be read."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ImageOps.exif_transpose(image)
+    except Exception:  # as above: whatever a malformed EXIF block provokes; the pixels are sound
+        return image
+
+
 def _is_html(data: bytes) -> bool:
     start = data[:200].lstrip().lower()
     return start.startswith((b"<!doctype html", b"<html", b"<?xml"))
 
 
 def _rescale(image: Image.Image) -> Image.Image:
-    pixels = np.asarray(image, dtype=np.float64)
-    top = 65535.0 if image.mode.startswith("I") else max(float(pixels.max()), 1.0)
+    pixels = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0.0, neginf=0.0)
+    whole = image.mode.startswith("I")
+    # Of 32 bits only the first eight may be in use, or the first sixteen.
+    usual = [65535.0] if image.mode.startswith("I;16") else [255.0, 65535.0] if whole else [1.0]
+    top = next((limit for limit in usual if pixels.max() <= limit), pixels.max())
     return Image.fromarray(np.clip(pixels * (255.0 / top), 0, 255).astype(np.uint8))

@@ -47,9 +47,9 @@ class Loss(keras.losses.Loss):
 def rarity(prevalence: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """A weight for each genre from its share of the posters, `(genres,)`: larger for rare ones, by the root of it.
 
-    Over the positives of all genres the weights average to 1.
+    Over the positives of all genres the weights average to 1; a genre without any has the weight 0.
     """
     share = np.asarray(prevalence, dtype=np.float64)
-    weights: npt.NDArray[np.float64] = share**-0.5
+    weights: npt.NDArray[np.float64] = np.where(share > 0, share.clip(1e-12) ** -0.5, 0.0)
     weights *= share.sum() / (weights * share).sum()
     return weights

@@ -55,9 +55,9 @@ def export(model: "keras.Model", file: Path) -> None:
 
     from postergenre.architecture import for_prediction
 
-    posters = np.random.default_rng(0).integers(0, 256, (8, *model.input_shape[1:]), dtype=np.uint8)
-    plain = for_prediction(model)
-    expected = plain.predict_on_batch(posters)
+    posters = _pictures(*model.input_shape[1:3])
+    plain, expected = for_prediction(model), model.predict_on_batch(posters)
+    plain.predict_on_batch(posters[:1])  # Keras exports no model that was never called
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # Keras patches NumPy for tf2onnx, and NumPy remarks on it
         plain.export(file, format="onnx", verbose=False)
@@ -67,3 +67,13 @@ def export(model: "keras.Model", file: Path) -> None:
     file.write_bytes(written.SerializeToString(deterministic=True))
     if (most := float(np.abs(OnnxModel(file)(posters) - expected).max())) > TOLERANCE:
         raise InputError(f"the network answers differently as ONNX, by up to {most:.2g}; {TOLERANCE} would be right")
+
+
+def _pictures(height: int, width: int) -> npt.NDArray[np.uint8]:
+    """Of noise, then of patches with sides of 2, 4, ... 128 pixels: uint8 `(8, height, width, 3)`."""
+    random, made = np.random.default_rng(0), []
+    for power in range(8):
+        side = 2**power
+        patches = random.integers(0, 256, (-(-height // side), -(-width // side), 3), dtype=np.uint8)
+        made.append(patches.repeat(side, axis=0).repeat(side, axis=1)[:height, :width])
+    return np.stack(made)

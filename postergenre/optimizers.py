@@ -11,7 +11,7 @@ RMS = 0.2
 
 
 class TrunkRate:
-    """Lets an optimizer train the trunk with `trunk_share` of the rate that the head is trained with."""
+    """Lets an optimizer train the trunk with `trunk_share` of the rate, and so of the decay, that the head has."""
 
     trunk_share = 1.0
 
@@ -19,6 +19,16 @@ class TrunkRate:
         super().build(variables)  # type: ignore[misc]
         # Each step gets a variable of the backend, which knows its place but not its name.
         self._of_trunk = [not variable.path.startswith(HEAD) for variable in variables]
+
+    def _apply_weight_decay(self, variables: list[keras.Variable]) -> None:
+        decays = {name: getattr(self, name, None) for name in ("weight_decay", "adam_weight_decay")}
+        for share, of_trunk in ((self.trunk_share, True), (1.0, False)):  # the head last, for its values stay
+            for name, decay in decays.items():
+                if decay:
+                    setattr(self, name, decay * share)
+            super()._apply_weight_decay(  # type: ignore[misc]
+                [variable for variable in variables if variable.path.startswith(HEAD) != of_trunk]
+            )
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         if self._of_trunk[self._get_variable_index(variable)]:  # type: ignore[attr-defined]

@@ -14,7 +14,7 @@ FILE = Path("params.yaml")
 class Section(BaseModel):
     """Base of a section's class: every key is given, of exactly its type, and none besides."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 S = TypeVar("S", bound=Section)

@@ -70,6 +70,8 @@ class Predictor:
 
     def _fitted(self, path: Path) -> npt.NDArray[np.uint8] | str:
         try:
+            if path.exists() and not path.is_file() and not path.is_dir():
+                return "it is neither a file nor a folder"  # a pipe would be waited for
             return images.fit(images.decode(path.read_bytes()), self.height, self.width, self.fit)
         except images.ImageError as error:
             return str(error)
@@ -127,8 +129,10 @@ def about(models: Path) -> dict[str, Any]:
     """What `of_keras` needs beside the model itself, from a folder that the train stage wrote.
 
     Raises:
-        InputError: a file is missing, or not as the train stage writes it.
+        InputError: it is no folder, a file is missing, or not as the train stage writes it.
     """
+    if models.is_file():
+        raise InputError(f"{models} is a file; the folder is wanted that {TRAIN} wrote")
     ids, thresholds, run = (files.read_json(models / f"{name}.json", TRAIN) for name in ("genres", "thresholds", "run"))
     try:
         genres = sorted(ids["genre2id"], key=ids["genre2id"].__getitem__)

@@ -47,6 +47,14 @@ class Recipe(Section):
     frequency_bias: bool
     ema: Annotated[float, Field(ge=0, lt=1)]
 
+    @model_validator(mode="after")
+    def _reaches_its_rate(self) -> "Recipe":
+        if self.warmup_epochs > self.epochs:
+            raise ValueError(
+                f"warmup_epochs is {self.warmup_epochs}, more than the {self.epochs} epochs that there are"
+            )
+        return self
+
 
 class HeadFirst(Section):
     """`networks.NAME.trunk.head_first`: how the head is trained alone before; the rest is as in `training`."""
@@ -114,8 +122,10 @@ class Network(Section):
 
     @model_validator(mode="after")
     def _agrees(self) -> "Network":
-        if self.trunk and (self.frozen or self.trunk.head_first) and self.trunk.weights == "none":
-            raise ValueError("a head alone needs trunk.weights imagenet: an untrained trunk sees nothing")
+        if self.trunk and self.trunk.weights == "none" and (self.trunk.trainable != "all" or self.trunk.head_first):
+            raise ValueError("a trunk that is not trained as a whole needs weights: imagenet, for it sees nothing else")
+        if self.trunk and self.trunk.weights == "imagenet" and self.architecture.input.scale == "unit":
+            raise ValueError("trunk.weights imagenet learned from input.scale symmetric, or a backbone's own")
         if self.trunk and self.trunk.head_first and self.frozen:
             raise ValueError("trunk.head_first belongs to a trunk that is trained; trunk.trainable is head")
         if self.trunk and self.trunk.heads and not (self.frozen or self.trunk.head_first):

@@ -6,6 +6,7 @@ key), the list of the storages' keys, then for each storage its length and its n
 `_legacy_load`).
 """
 
+import math
 import pickle
 import struct
 from collections import OrderedDict
@@ -32,7 +33,7 @@ def load(file: Path) -> dict[str, npt.NDArray[Any]]:
             return _read(stream)
     except FileNotFoundError:
         raise InputError(f"{file} is missing") from None
-    except (pickle.UnpicklingError, EOFError, struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
+    except Exception as error:  # whatever a damaged pickle provokes, which is much
         raise InputError(f"{file} is not a state dict in PyTorch's format before 1.6: {error}") from None
 
 
@@ -92,7 +93,7 @@ def _array(tensor: _Tensor, storage: npt.NDArray[Any]) -> npt.NDArray[Any]:
     last = tensor.offset + sum((side - 1) * step for side, step in zip(tensor.shape, tensor.strides, strict=True))
     if tensor.offset < 0 or min(tensor.strides, default=0) < 0 or min(tensor.shape, default=1) < 1:
         raise ValueError("a tensor has a negative offset or stride, or no elements")
-    if last >= len(storage):
-        raise ValueError(f"a tensor reaches to {last} in a storage of {len(storage)} numbers")
+    if max(last + 1, math.prod(tensor.shape)) > len(storage):
+        raise ValueError(f"a tensor {tensor.shape} reaches to {last} in a storage of {len(storage)} numbers")
     strides = [step * storage.itemsize for step in tensor.strides]
     return np.lib.stride_tricks.as_strided(storage[tensor.offset :], tensor.shape, strides).copy()

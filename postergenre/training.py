@@ -28,6 +28,9 @@ from postergenre.store import batches as pieces
 
 # Posters that are looked at together; more would crowd each other out of the processor's caches.
 PIECE = 32
+# Batches from which batch norms learn the statistics of averaged weights; with their momentum nothing of those before
+# is left.
+STATISTICS = 50
 # The next head's seed is so much higher, for trainings with other seeds are not to share heads.
 SEEDS = 1_000_003
 # What a network sees: posters by their rows in the store, or features of them.
@@ -120,9 +123,7 @@ class _EpochBegin(keras.callbacks.Callback):
         self.seed = seed
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        states = [variable for variable in self.model.variables if variable.name == "seed_generator_state"]
-        for number, state in enumerate(states):
-            state.assign(np.random.SeedSequence([self.seed, epoch, number]).generate_state(2))
+        _seed(self.model, self.seed, epoch)
 
 
 class _EpochEnd(keras.callbacks.Callback):
@@ -133,11 +134,13 @@ class _EpochEnd(keras.callbacks.Callback):
         inputs: Inputs,
         val: Split,
         recipe: Recipe,
+        first: Batches,
         checkpoint: Checkpoint,
         log_epoch: LogEpoch,
     ):
+        """first: the batches of the first epoch, see `_average`."""
         super().__init__()
-        self.inputs, self.val, self.recipe = inputs, val, recipe
+        self.inputs, self.val, self.recipe, self.first = inputs, val, recipe, first
         self.checkpoint, self.log_epoch = checkpoint, log_epoch
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
@@ -147,7 +150,7 @@ class _EpochEnd(keras.callbacks.Callback):
                 f"the loss is {loss} after epoch {epoch + 1}; "
                 f"a learning_rate below {self.recipe.learning_rate} would help"
             )
-        with _averaged(self.model, self.recipe):
+        with _averaged(self.model, self.recipe, self.first):
             labels, probabilities = self.val.labels, answers(self.model, self.inputs, self.val)
         row = {
             "epoch": epoch + 1,
@@ -294,7 +297,9 @@ def _train(
 ) -> None:
     """Until the recipe's end; the learner then is as in its best epoch."""
     recipe = network.training
-    batches = Batches(inputs, data.train, recipe.batch_size, params.seed, checkpoint.epochs)
+    first, batches = (
+        Batches(inputs, data.train, recipe.batch_size, params.seed, epoch) for epoch in (0, checkpoint.epochs)
+    )
     share = data.train.labels.mean(axis=0)
     learner.compile(
         optimizer=optimizer(network, len(batches)),
@@ -308,7 +313,7 @@ def _train(
     if not _finished(checkpoint, recipe):
         callbacks = [
             _EpochBegin(params.seed),
-            _EpochEnd(inputs, data.val, recipe, checkpoint, log_epoch),
+            _EpochEnd(inputs, data.val, recipe, first, checkpoint, log_epoch),
             _Progress(checkpoint, recipe.epochs, len(batches)),
         ]
         # `shuffle` would shuffle the batches once more, by a global generator.
@@ -322,7 +327,7 @@ def _train(
         )
     learner.load_weights(checkpoint.weights(checkpoint.best_epoch))
     if recipe.ema:
-        learner.optimizer.finalize_variable_values(learner.trainable_variables)
+        _average(learner, first)
 
 
 def optimizer(network: Network, steps: int) -> keras.optimizers.Optimizer:
@@ -413,17 +418,37 @@ def _in_float32(models: list[keras.Model], network: Network, params: TrainParams
     return plain
 
 
+def _seed(model: keras.Model, seed: int, epoch: int) -> None:
+    states = [variable for variable in model.variables if variable.name == "seed_generator_state"]
+    for number, state in enumerate(states):
+        state.assign(np.random.SeedSequence([seed, epoch, number]).generate_state(2))
+
+
 @contextmanager
-def _averaged(model: keras.Model, recipe: Recipe) -> Iterator[None]:
+def _averaged(model: keras.Model, recipe: Recipe, first: Batches) -> Iterator[None]:
     """Within the block the model has the moving average of its weights, where the recipe keeps one."""
     if not recipe.ema:
         yield
         return
-    weights = [keras.ops.convert_to_numpy(variable) for variable in model.trainable_variables]
-    model.optimizer.finalize_variable_values(model.trainable_variables)
+    before = [keras.ops.convert_to_numpy(variable) for variable in model.variables]
+    _average(model, first)
     yield
-    for variable, value in zip(model.trainable_variables, weights, strict=True):
+    for variable, value in zip(model.variables, before, strict=True):
         variable.assign(value)
+
+
+def _average(model: keras.Model, first: Batches) -> None:
+    """Give the model the moving average of its weights, and the batch norms that are trained the statistics of that.
+
+    Those that they have are of other weights, so the first batches of the first epoch are looked at anew (Izmailov et
+    al. 2018, arXiv:1803.05407, section 3.2).
+    """
+    model.optimizer.finalize_variable_values(model.trainable_variables)
+    norms = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+    if any(layer.trainable for layer in norms):
+        _seed(model, first.seed, 0)
+        for number in range(STATISTICS):
+            model(first[number % len(first)][0], training=True)
 
 
 def _features(model: keras.Model, network: Network, data: Data, folder: Path) -> npt.NDArray[np.float32]:
@@ -432,7 +457,8 @@ def _features(model: keras.Model, network: Network, data: Data, folder: Path) ->
     Kept in `folder` for other heads on the same trunk and posters, those of the last trunk only.
     """
     seen = network.architecture.model_dump(exclude={"head": {"norm", "dropout", "dense"}, "augmentation": True})
-    key = [data.store.digest, data.digest, seen, network.trunk and network.trunk.weights, _backend()]
+    precision = keras.config.dtype_policy().name
+    key = [data.store.digest, data.digest, seen, network.trunk and network.trunk.weights, _backend(), precision]
     file = folder / f"features-{files.sha256_text(json.dumps(key, sort_keys=True))[:16]}.npy"
     if not file.exists():
         trunk, rows = pretrained.trunk(model), np.concatenate([data.train.rows, data.val.rows])

@@ -118,6 +118,13 @@ def test_a_dropped_path_leaves_the_shortcut_of_some_posters_alone(kind: str) -> 
     np.testing.assert_allclose(trained[~dropped], 2 * predicted[~dropped], rtol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["plain", "separable", "residual", "inverted"])
+def test_every_kind_of_unit_squeezes(kind: str) -> None:
+    block = BLOCK | {"kind": kind, "repeats": 1} | ({"expansion": 2} if kind == "inverted" else {})
+    plain, squeezed = (built(small(blocks=[block | {"squeeze": squeeze}])) for squeeze in (None, 4))
+    assert squeezed.count_params() > plain.count_params()
+
+
 def test_squeezing_weighs_channels_by_the_whole_map() -> None:
     network = built(small(blocks=[BLOCK | {"squeeze": 4, "pool": 1, "dropout": 0.0}]))
     names = ("block1_unit1_relu", "block1_unit1_squeeze_out", "block1_unit1_excite")

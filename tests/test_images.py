@@ -1,6 +1,8 @@
 import io
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image
 
@@ -23,6 +25,15 @@ def test_a_16_bit_picture_is_scaled_not_clipped() -> None:
     assert np.abs(grey.astype(float) - ramp / 257).max() <= 1
 
 
+@pytest.mark.parametrize(("top", "numbers"), [(200, np.int32), (60_000, np.int32), (1e6, np.float32)])
+def test_a_32_bit_picture_is_scaled_by_what_is_in_use(top: float, numbers: type) -> None:
+    ramp: npt.NDArray[Any] = np.asarray(np.linspace(0, top, 40 * 40).reshape(40, 40), dtype=numbers)
+    if numbers is np.float32:
+        ramp[0, 0] = np.nan
+    grey = np.asarray(images.decode(encoded(Image.fromarray(ramp), "TIFF")))[..., 0]
+    assert (grey[0, 0], grey[-1, -1]) == (0, {200: 200, 60_000: 233, 1e6: 255}[top])
+
+
 def test_transparency_becomes_white_also_in_a_palette() -> None:
     clear = Image.new("RGBA", (40, 40), (255, 0, 0, 0))
     assert np.asarray(images.decode(encoded(clear, "PNG"))).min() == 255
@@ -43,6 +54,19 @@ def test_exif_orientation_turns_the_picture_upright() -> None:
     assert upright.size == (40, 80)
     assert upright.getpixel((20, 10)) == (255, 255, 255)
     assert upright.getpixel((20, 70)) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
+def test_a_damaged_exif_block_costs_no_picture(kind: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stream = io.BytesIO()
+    picture(1).save(stream, kind, exif=exif)
+    whole = stream.getvalue()
+    start = max(whole.find(head) for head in (b"MM\x00*", b"II*\x00"))
+    damaged = whole[: start + 2] + b"\t" + whole[start + 3 :]
+    assert images.identify(damaged)[1:] == (60, 90)
+    assert images.decode(damaged).size in ((60, 90), (90, 60))
 
 
 def test_crop_keeps_the_middle_pad_shows_all_stretch_fills() -> None:

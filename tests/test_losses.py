@@ -58,6 +58,7 @@ def test_rare_genres_weigh_more_and_the_mean_positive_one() -> None:
     assert weights[0] < weights[1] < weights[2]
     assert (weights * share).sum() == pytest.approx(share.sum())
     np.testing.assert_allclose(weights[2] / weights[0], 5)
+    assert rarity([0.5, 0.0]).tolist() == [1.0, 0.0]
 
 
 @pytest.mark.parametrize("kind", ["bce", "focal", "asymmetric"])

@@ -40,6 +40,22 @@ def test_the_rest_is_adamws(name: str, shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize(
+    "optimizer", [AdamW(RATE, weight_decay=DECAY), Muon(RATE, DECAY, [])], ids=lambda made: made.name
+)
+def test_the_trunk_decays_at_its_own_rate(optimizer: keras.optimizers.Optimizer) -> None:
+    optimizer.trunk_share = 0.25
+    inputs = keras.Input((6,))
+    outputs = keras.layers.Dense(4, name="genres")(keras.layers.Dense(6, name="block1_conv")(inputs))
+    model = keras.Model(inputs, outputs)
+    trunk, head = (layer.kernel.numpy() for layer in model.layers[1:])
+    for _ in range(2):
+        gradients = [keras.ops.zeros_like(variable) for variable in model.trainable_variables]
+        optimizer.apply(gradients, model.trainable_variables)
+    for kernel, before, share in ((model.layers[1].kernel, trunk, 0.25), (model.layers[2].kernel, head, 1.0)):
+        np.testing.assert_allclose(kernel.numpy(), before * (1 - share * RATE * DECAY) ** 2, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
     "optimizer", [Adam(RATE), AdamW(RATE, weight_decay=0.0), Muon(RATE, 0.0, ["genres"])], ids=lambda made: made.name
 )
 def test_the_trunk_learns_at_its_own_rate(optimizer: keras.optimizers.Optimizer) -> None:

@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from postergenre import cli, images, onnx_model, predictor
+from postergenre import architecture, cli, images, onnx_model, predictor
+from postergenre.backend import keras
 from postergenre.errors import InputError
 from tests import support
 from tests.support import encoded, picture
@@ -212,6 +213,16 @@ def test_weights_that_are_not_the_runs_are_refused(models: Path, tmp_path: Path,
         load(copy)
 
 
+def test_a_pipe_is_not_waited_for_and_a_file_is_no_model(
+    models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(tmp_path / "film.jpg")
+    assert predict(str(tmp_path), "--model", str(models)) == 1
+    assert capsys.readouterr().err == f"error: {tmp_path}/film.jpg: it is neither a file nor a folder\n"
+    said = predict(str(tmp_path), "--model", str(models / "model.onnx"))
+    assert said == f"error: {models}/model.onnx is a file; the folder is wanted that `dvc repro train` wrote"
+
+
 def test_onnx_answers_as_keras_does(models: Path) -> None:
     posters = np.random.default_rng(1).integers(0, 256, (5, 24, 16, 3), dtype=np.uint8)
     expected = predictor.load_keras(models).predict_on_batch(posters)
@@ -220,5 +231,20 @@ def test_onnx_answers_as_keras_does(models: Path) -> None:
 
 def test_an_onnx_file_that_differs_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, models: Path) -> None:
     monkeypatch.setattr(onnx_model.OnnxModel, "__call__", lambda self, posters: np.zeros((len(posters), 3)))
+    with pytest.raises(InputError, match="answers differently as ONNX"):
+        onnx_model.export(predictor.load_keras(models), tmp_path / "model.onnx")
+
+
+def test_a_network_that_is_rewritten_wrongly_for_onnx_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, models: Path
+) -> None:
+    rewritten = architecture.for_prediction
+
+    def without_its_last_activation(model: keras.Model) -> keras.Model:
+        with monkeypatch.context() as patch:
+            patch.setattr(architecture, "AUGMENTATION", architecture.AUGMENTATION | {"block1_unit1_relu"})
+            return rewritten(model)
+
+    monkeypatch.setattr(architecture, "for_prediction", without_its_last_activation)
     with pytest.raises(InputError, match="answers differently as ONNX"):
         onnx_model.export(predictor.load_keras(models), tmp_path / "model.onnx")

@@ -83,8 +83,8 @@ def test_weights_for_another_trunk_are_refused() -> None:
 @pytest.mark.parametrize(
     ("name", "trunk", "said"),
     [
-        ("pretrained", {"weights": "none"}, "a head alone needs trunk.weights imagenet"),
-        ("finetuned", {"weights": "none"}, "a head alone needs trunk.weights imagenet"),
+        ("pretrained", {"weights": "none"}, "a trunk that is not trained as a whole needs weights: imagenet"),
+        ("finetuned", {"weights": "none"}, "a trunk that is not trained as a whole needs weights: imagenet"),
         ("finetuned", {"head_first": None}, "trunk.heads belongs to trunk.trainable head or to trunk.head_first"),
         ("pretrained", {"head_first": {"epochs": 1, "learning_rate": 0.1}}, "belongs to a trunk that is trained"),
         ("finetuned", {"trainable": "head", "head_first": None}, "a frozen trunk sees each poster once"),
@@ -96,6 +96,13 @@ def test_a_trunk_that_cannot_be_trained_so_is_refused(name: str, trunk: dict[str
     with pytest.raises(InputError) as error:
         network(name, **trunk)
     assert said in str(error.value)
+
+
+def test_imagenets_weights_want_posters_scaled_as_they_learned_them() -> None:
+    shipped = SHIPPED["pretrained"]
+    changed = shipped["architecture"] | {"input": shipped["architecture"]["input"] | {"scale": "unit"}}
+    with pytest.raises(InputError, match=r"learned from input\.scale symmetric"):
+        params.parse("networks.n", Network, shipped | {"architecture": changed})
 
 
 @pytest.mark.parametrize(
@@ -198,6 +205,11 @@ def test_a_frozen_trunk_is_looked_through_once_and_kept(tmp_path: Path, monkeypa
     made_of_one = made.model_copy(update={"architecture": made.architecture.model_copy(update=fewer)})
     with pytest.raises(pytest.fail.Exception, match="looked through the trunk again"):
         training.fit(made_of_one, train, data(), Checkpoint(tmp_path / "fewer"), lambda *_: None)
+    # Nor does what one precision saw serve another.
+    keras.config.set_dtype_policy("mixed_float16")
+    with pytest.raises(pytest.fail.Exception, match="looked through the trunk again"):
+        training.fit(other, train, data(), Checkpoint(tmp_path / "half"), lambda *_: None)
+    keras.config.set_dtype_policy("float32")
     monkeypatch.undo()
     for one, other in zip(pretrained.head(whole).weights, pretrained.head(resumed).weights, strict=True):
         np.testing.assert_array_equal(one.numpy(), other.numpy(), err_msg=one.path)

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +66,10 @@ def write_model(root: Path) -> None:
     run = {
         "weights": 1234,
         "best_epoch": 2,
-        "params": {"train": {"network": "tiny", "threshold_shrinkage": 20}, "network": {"trunk": None}},
+        "params": {
+            "train": {"network": "tiny", "threshold_shrinkage": 20},
+            "network": {"trunk": None, "architecture": {"backbone": None}},
+        },
         "data": {"store": "a" * 64, "dataset": splits.digest(root / "dataset")},
         "backend": {"name": "tensorflow", "keras": "3"},
     }
@@ -314,6 +318,13 @@ def test_the_card_names_data_figures_and_what_is_no_better_than_guessing(judged:
     assert f"| mAP | {report.figures(judged)['map']:.3f} |" in text
     assert "| 1980s | 30 |" in text
     assert "agree on the whole genre set for 85 %" in text
+    assert "EfficientNet" not in text
+    trunk = {"weights": "imagenet", "trainable": "head"}
+    for backbone, said in ((None, "EfficientNet-Lite0"), ("ResNet50V2", "ResNet50V2 of Keras Applications")):
+        made = {"network": {"trunk": trunk, "architecture": {"backbone": backbone}}}
+        run = judged.data.run | {"params": judged.data.run["params"] | made}
+        card.write(file, replace(judged, data=replace(judged.data, run=run)))
+        assert f"Its trunk is {said}" in file.read_text()
     certain = judged.genres.assign(low=[0.9, 0.0, 0.9])
     card.write(file, Report(**{**vars(judged), "genres": certain}))
     assert "No better than guessing, as far as the test posters can tell: Drama." in file.read_text()

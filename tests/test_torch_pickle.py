@@ -99,7 +99,10 @@ def test_a_pickle_that_calls_anything_else_is_refused_unrun(
     assert mark.read_text() == ""
 
 
-@pytest.mark.parametrize(("offset", "shape", "strides"), [(9, (4,), (1,)), (0, (4, 4), (4, 1)), (-1, (2,), (1,))])
+@pytest.mark.parametrize(
+    ("offset", "shape", "strides"),
+    [(9, (4,), (1,)), (0, (4, 4), (4, 1)), (-1, (2,), (1,)), (0, (10**6, 10**6), (0, 0))],
+)
 def test_a_tensor_outside_of_its_storage_is_refused(
     tmp_path: Path, torch: types.SimpleNamespace, offset: int, shape: Any, strides: Any
 ) -> None:

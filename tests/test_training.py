@@ -141,6 +141,19 @@ def test_the_moving_average_of_the_weights_is_judged_and_kept(tmp_path: Path, mo
     assert not np.allclose(steps[-1][0], average[0])
 
 
+def test_averaged_weights_are_judged_and_kept_with_statistics_of_their_own(tmp_path: Path) -> None:
+    logged: list[float] = []
+    rate = {"ema": 0.95, "learning_rate": 0.05}
+    model = fitted(tmp_path, lambda _, metrics: logged.append(metrics["val_map"]), **rate)
+    probabilities = training.answers(model, data().store, data().val)
+    assert training.mean_average_precision(data().val.labels, probabilities) == pytest.approx(max(logged), abs=1e-6)
+    norm = next(layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization))
+    seen = keras.Model(model.input, norm.input).predict_on_batch(data().store[np.arange(40)])
+    # Its own see augmented posters, these do not.
+    np.testing.assert_allclose(norm.moving_mean.numpy(), seen.mean(axis=(0, 1, 2)), atol=0.05)
+    np.testing.assert_allclose(norm.moving_variance.numpy(), seen.var(axis=(0, 1, 2)), rtol=0.3)
+
+
 def test_a_finished_training_is_not_trained_on(tmp_path: Path) -> None:
     one = fitted(tmp_path, epochs=2)
     again = fitted(tmp_path, lambda *_: pytest.fail("trained again"), epochs=2)
@@ -216,6 +229,8 @@ def test_a_gpu_that_is_not_there_is_refused() -> None:
         ({"learning_rate": "1e-3"}, "training.learning_rate is '1e-3'; it should be a valid number"),
         ({"epochs": 0}, "training.epochs is 0; it should be greater than or equal to 1"),
         ({"momentum": 0.9}, "training.momentum is not a known key"),
+        ({"weight_decay": float("inf")}, "training.weight_decay is inf; it should be a finite number"),
+        ({"warmup_epochs": 6}, "warmup_epochs is 6, more than the 5 epochs that there are"),
     ],
 )
 def test_a_wrong_recipe_is_refused(changes: dict[str, Any], said: str) -> None:
