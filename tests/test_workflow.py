@@ -15,7 +15,7 @@ import yaml
 from tests import support
 from tests.support import ROOT, mlflow_server
 
-JOB: dict[str, Any] = yaml.safe_load((ROOT / ".github/workflows/compare.yml").read_text())["jobs"]["compare"]
+JOBS: dict[str, Any] = yaml.safe_load((ROOT / ".github/workflows/compare.yml").read_text())["jobs"]
 DVC = {
     "stages": {
         "evaluate": {
@@ -103,6 +103,7 @@ def steps(folder: Path, uri: str) -> str:
         "github.base_ref": "main",
         "github.event.pull_request.number": "7",
         "github.token": "token",
+        "github.repository": "films/posters",
     }
 
     def filled(text: str) -> str:
@@ -111,13 +112,13 @@ def steps(folder: Path, uri: str) -> str:
     for name in ("gh.txt", "comparison.md", "bin/summary.md"):
         (folder / name).unlink(missing_ok=True)
     path = f"{folder}/bin:{os.environ['PATH']}"
-    for step in JOB["steps"]:
+    for step in [*JOBS["compare"]["steps"], *JOBS["comment"]["steps"]]:
         if "run" in step and step["run"] not in ("make setup", "make test"):
             set_here = {name: filled(value) for name, value in step.get("env", {}).items()}
             (folder / "bin/step.sh").write_text(filled(step["run"]))
             summary = str(folder / "bin/summary.md")
             run(folder, "bash", "-e", "bin/step.sh", **set_here, PATH=path, GITHUB_STEP_SUMMARY=summary)
-    assert (folder / "gh.txt").read_text() == "pr comment 7 --body-file comparison.md\n"
+    assert (folder / "gh.txt").read_text() == "pr comment 7 --body-file comparison.md --edit-last --create-if-none\n"
     comment = (folder / "comparison.md").read_text()
     assert (folder / "bin/summary.md").read_text() == comment
     return comment
@@ -126,6 +127,8 @@ def steps(folder: Path, uri: str) -> str:
 def beside_the_champion(comment: str) -> str:
     """The one line of it."""
     metrics, line = comment.split("\n\nBeside the champion:\n\n")
+    stages, _, metrics = metrics.partition("\n\n")
+    assert stages == "Stages that would run: none."
     assert metrics.startswith("Beside main:\n\n| Path ")
     assert re.search(r"\| reports/metrics.json *\| map *\| 0.25 *\| 0.5 *\| 0.25 *\|", metrics)
     assert line.count("\n") == 1
@@ -160,6 +163,10 @@ def test_a_pull_request_is_told_how_it_does_beside_main_and_the_champion(author:
     assert re.search(r"on 150 posters is \+0\.\d+ \(95 % interval \+0\.\d+ to \+0\.\d+\)\n$", said)
     said = beside_the_champion(steps(folder, "http://127.0.0.1:9"))
     assert said == "error: nothing was compared: MLflow at http://127.0.0.1:9 failed (Connection refused)\n"
+    (folder / "params.yaml").write_text("noise: 3\n")  # and nothing was run
+    said = steps(folder, "")
+    assert said.startswith("Stages that would run: evaluate.\nWhat follows was measured before this change; ")
+    run(folder, "git", "checkout", "-q", "params.yaml")
     shutil.rmtree(tmp_path / "remote")  # nobody pushed
     shutil.rmtree(folder / ".dvc/cache")
     (folder / "reports/test_answers.csv.gz").unlink()
