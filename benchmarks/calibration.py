@@ -1,0 +1,73 @@
+"""Whether isotonic regression would calibrate the model in models/ better than what `postergenre.calibration` tries.
+
+    python -m benchmarks.calibration
+
+Five-fold cross-validation on the validation posters, as the train stage chooses by: cross-entropy in nats per pair of
+poster and genre, and the mAP that is left, for isotonic regression joins posters that it maps to one probability. It
+is fitted to genres with at least so many validation positives, Platt's slope and intercept to the others.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.isotonic import IsotonicRegression
+from sklearn.model_selection import KFold
+
+from postergenre import calibration, files, predictor, splits
+from postergenre.metrics import binary_cross_entropy
+from postergenre.store import Store
+from postergenre.training import mean_average_precision
+
+MODELS = Path("models")
+SUPPORTS = (30, 100, 200)
+SMALLEST = 1e-3  # a probability of 0 that is wrong once costs more than all others
+Labels = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float64]
+# From labels and probabilities that it is fitted to, and others, to what those become.
+Way = Callable[[Labels, Floats, Floats], Floats]
+
+
+def linear(
+    fit: Callable[[Labels, Floats], tuple[Floats, Floats]], labels: Labels, known: Floats, new: Floats
+) -> Floats:
+    return calibration._mapped(calibration._odds(new), *fit(labels, calibration._odds(known)))
+
+
+def isotonic(support: int, labels: Labels, known: Floats, new: Floats) -> Floats:
+    answers = linear(calibration._platt, labels, known, new)
+    for genre in np.flatnonzero(labels.sum(axis=0) >= support * (1 - 1 / calibration.FOLDS)):
+        fitted = IsotonicRegression(y_min=SMALLEST, y_max=1 - SMALLEST, out_of_bounds="clip")
+        answers[:, genre] = fitted.fit(known[:, genre], labels[:, genre]).predict(new[:, genre])
+    return answers
+
+
+def main() -> None:
+    val = splits.read_split(Path("data/dataset/val.csv"))
+    answers = predictor.load(MODELS).predict_store(Store(Path("data/resized")), val.rows)
+    written = files.read_json(MODELS / "calibration.json", "`dvc repro train`")
+    probabilities = calibration.read(written, val.genres).before(answers)
+    ways: dict[str, Way] = {
+        "as the network answers": partial(linear, calibration._none),
+        "one temperature": partial(linear, calibration._temperature),
+        "a slope and an intercept for each genre": partial(linear, calibration._platt),
+    }
+    for support in SUPPORTS:
+        genres = int((val.labels.sum(axis=0) >= support).sum())
+        ways[f"isotonic from {support} positives on ({genres} of {len(val.genres)} genres)"] = partial(
+            isotonic, support
+        )
+    print("| | cross-entropy | mAP |\n|---|--:|--:|")
+    for name, way in ways.items():
+        became = np.empty_like(probabilities)
+        for known, new in KFold(calibration.FOLDS, shuffle=True, random_state=0).split(probabilities):
+            became[new] = way(val.labels[known], probabilities[known], probabilities[new])
+        loss = binary_cross_entropy(val.labels, became).mean()
+        ranked = mean_average_precision(val.labels, became.astype(np.float32))
+        print(f"| {name} | {loss:.4f} | {ranked:.4f} |")
+
+
+if __name__ == "__main__":
+    main()
