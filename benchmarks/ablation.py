@@ -5,7 +5,7 @@
 
 Each training is a `dvc exp run` of the stages up to train, on what params.yaml names, so that one that was done before
 is not done again. Prints a Markdown table of the best epoch's validation mAP; the test posters are not asked.
-params.yaml is left as it was.
+params.yaml is left as it was; models/ holds the last training, and `dvc repro` brings back that of params.yaml.
 """
 
 import argparse

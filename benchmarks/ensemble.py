@@ -3,7 +3,7 @@
     python -m benchmarks.ensemble pretrained --seeds 3
 
 Averages are of log-odds. Prints a Markdown table of validation mAPs, and how often a network looks at each poster; the
-test posters are not asked. The networks are trained as `benchmarks.ablation` trains them.
+test posters are not asked. The networks are trained as `benchmarks.ablation` trains them, and models/ holds the last.
 """
 
 import argparse

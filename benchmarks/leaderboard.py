@@ -6,6 +6,7 @@
 
 The newest run of each network in MLflow, on the same test posters; writes reports/leaderboard.md too. Posters a second
 are those of the network as `postergenre predict` runs it, the decoding of files aside, measured now and one by one.
+Training seconds are of that run: features that an earlier one had left were not looked for again.
 """
 
 import sys
