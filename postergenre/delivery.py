@@ -29,6 +29,7 @@ SMALL = (
     "history.csv",
 )
 LINEAGE = (str(params.FILE), lockfile.FILE)
+JUDGING = "evaluate."  # how the params of an evaluation begin
 BATCH = 100  # params, tags or metrics in one request; servers refuse more
 GRACE = 1.0  # seconds that a run's end waits for a call that succeeds, where the last one failed
 SLOW = 2.0  # seconds that a server may take for one thing
@@ -123,6 +124,7 @@ class Delivery:
         self._run: Any = None  # as MLflow had it when we last looked; None where we have to look
         self._known: set[tuple[str, int]] = set()  # metric and epoch
         self._judged: dict[str, Any] | None = None  # what was sent of the evaluation
+        self._anew: Delivery | None = None  # of an evaluation that our run has no place for
         self.saving = threading.Lock()  # held while Keras is at work
 
     def steps(self) -> Iterator[None]:
@@ -140,6 +142,10 @@ class Delivery:
                 yield from self._send_training(record.model)
             if record.judged and record.judged is not self._judged:
                 yield from self._send_evaluation(record.judged)
+            if self._anew:
+                yield from self._anew.steps()
+                self._anew._entry.remove()
+                self._anew = None
             if record.status != spool.RUNNING:
                 yield from self._end()
         except Exception:
@@ -147,12 +153,15 @@ class Delivery:
             raise
 
     def _find(self) -> None:
-        """The run by its key, else where it was trained before by its model; else a new one."""
+        """The run by its key, else where it was trained before by its model; else a new one.
+
+        Of a model's runs it is the newest that was not judged, or as we have it: what others judged stays as it is.
+        """
         record, client = self._record, mlflow.MlflowClient()
         experiment = tracking_store.connect()
         runs = self._found(experiment)
         if not runs and record.afterwards and record.model:
-            runs = [run for run in [tracking_store.latest_of(record.model)] if run]
+            runs = [run for run in tracking_store.runs_of(record.model) if not self._differs(run)]
         if not runs:
             made = {RESTORED: "true"} if record.afterwards else {}
             tags = record.tags | made | {KEY: record.key}
@@ -180,7 +189,7 @@ class Delivery:
         """The params, of which MLflow lets none change, the tags, and the posters that were trained on."""
         record, run = self._record, self._run
         yield from self._log(
-            params=[Param(name, value) for name, value in record.params.items() if name not in run.data.params],
+            params=self._missing_params(judging=False),
             tags=[RunTag(name, value) for name, value in record.tags.items() if run.data.tags.get(name) != value],
         )
         if not run.inputs or not run.inputs.dataset_inputs:
@@ -223,10 +232,9 @@ class Delivery:
     def _send_model(self) -> Iterator[None]:
         """As MLflow's `log_model` does it, but so that it can be gone on with at any point."""
         client, run_id = mlflow.MlflowClient(), self._run.info.run_id
+        given = [(name, value) for name, value in self._record.params.items() if not name.startswith(JUDGING)]
         found = self._models() or [
-            client.create_logged_model(
-                self._run.info.experiment_id, "model", run_id, params=dict(list(self._record.params.items())[:BATCH])
-            )
+            client.create_logged_model(self._run.info.experiment_id, "model", run_id, params=dict(given[:BATCH]))
         ]
         with tempfile.TemporaryDirectory() as scratch:
             with self.saving:
@@ -249,17 +257,37 @@ class Delivery:
         return sorted(models, key=lambda model: (model.model_id not in named, model.model_id))
 
     def _send_evaluation(self, judged: dict[str, Any]) -> Iterator[None]:
-        logged = self._run.data.metrics
-        fresh = {name: value for name, value in judged["metrics"].items() if logged.get(name) != value}
-        yield from self._log(
-            metrics=[Metric(name, value, judged["time"], 0) for name, value in fresh.items()],
-            tags=[RunTag(name, value) for name, value in judged["tags"].items()],
-        )
-        yield from self._send_lineage()
-        mlflow.MlflowClient().log_artifacts(self._run.info.run_id, str(self._entry.folder / "reports"), "reports")
+        client, run_id, run = mlflow.MlflowClient(), self._run.info.run_id, self._run
+        if self._differs(run):
+            self._anew = Delivery(spool.forked(self._entry))
+            self._anew.saving = self.saving
+            with self._entry.change() as record:
+                record.judged = None
+            return
+        if not _verdict(run.data.metrics, run.data.params):
+            yield from self._send_lineage()
+            client.log_artifacts(run_id, str(self._entry.folder / "reports"), "reports")
+            yield
+            # Last and at once, so that a run that has test metrics has all of an evaluation.
+            metrics = [Metric(name, value, judged["time"], 0) for name, value in judged["metrics"].items()]
+            tags = [RunTag(name, value) for name, value in judged["tags"].items()]
+            client.log_batch(run_id, metrics, self._missing_params(judging=True), tags)
+            self._look()
         self._judged = judged
-        self._look()
         yield
+
+    def _differs(self, run: Any) -> bool:
+        """Whether a run was judged, and otherwise than we have it."""
+        judged, held = self._record.judged, _verdict(run.data.metrics, run.data.params)
+        return bool(judged and held and held != _verdict(judged["metrics"], self._record.params))
+
+    def _missing_params(self, judging: bool) -> list[Param]:
+        """Those that the run lacks, either of the evaluation or all others."""
+        return [
+            Param(name, value)
+            for name, value in self._record.params.items()
+            if name not in self._run.data.params and name.startswith(JUDGING) == judging
+        ]
 
     def _end(self) -> Iterator[None]:
         client, run_id = mlflow.MlflowClient(), self._run.info.run_id
@@ -293,6 +321,13 @@ class Delivery:
 
     def _look(self) -> None:
         self._run = mlflow.MlflowClient().get_run(self._run.info.run_id)
+
+
+def _verdict(metrics: dict[str, float], params: dict[str, str]) -> dict[str, str]:
+    """By what one evaluation is told from another, empty where there was none."""
+    tested = {name: str(value) for name, value in metrics.items() if name.startswith("test.")}
+    judging = {name: value for name, value in params.items() if name.startswith(JUDGING)}
+    return tested | judging if tested else {}
 
 
 def _posters(data: dict[str, Any]) -> DatasetInput:

@@ -53,6 +53,13 @@ def outdated(stage: str) -> bool:
     return file.exists() and stage in _outdated(yaml.safe_load(file.read_text(encoding="utf-8"))["stages"])
 
 
+def params(stage: str) -> Any:
+    """The section of params.yaml that has a stage's name, as it was when its outputs here were made."""
+    file = Path(FILE)
+    stages = yaml.safe_load(file.read_text(encoding="utf-8"))["stages"] if file.exists() else {}
+    return stages.get(stage, {}).get("params", {}).get("params.yaml", {}).get(stage)
+
+
 def _changed(repo: Any, stages: dict[str, Any]) -> bool:
     """Whether params or outputs here are others than dvc.lock names; code may have been written on."""
     entries = [entry for stage in repo.index.stages if stage.name in stages for entry in [*stage.params, *stage.outs]]

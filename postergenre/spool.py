@@ -15,7 +15,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -115,6 +115,15 @@ def made(spool: Path, record: Record) -> Entry:
     entry.folder.mkdir(exist_ok=True)
     with entry.change():
         return entry
+
+
+def forked(entry: Entry) -> Entry:
+    """A new entry for the evaluation in another one, which may then go without it."""
+    key, spool, when = new_key(), entry.folder.parent, entry.record.judged["time"] if entry.record.judged else now()
+    without = shutil.ignore_patterns(RECORD)  # which comes last, so that what a kill leaves is no entry
+    shutil.copytree(entry.folder, spool / key, copy_function=_linked, ignore=without)
+    record = replace(entry.record, key=key, id=None, start=when, end=when, status="FINISHED", afterwards=True)
+    return made(spool, record)
 
 
 def keys(spool: Path) -> list[str]:

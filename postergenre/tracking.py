@@ -30,6 +30,7 @@ PATIENCE = 10  # seconds to wait for another process that delivers what we want 
 # What a run waits for a server at its end, where calls succeed: a twentieth of the time it took, and no less than these
 # seconds for one that is not slow.
 SHARE, LEAST = 0.05, 60.0
+JUDGING = "evaluate"  # the stage, and its section of params.yaml
 WAITING = f"what it lacks of this run waits in {spool.FOLDER}, and `postergenre track --replay` delivers it"
 
 
@@ -68,8 +69,8 @@ class Run:
         self._write(lambda entry: _add_training(entry, models))
 
     def log_evaluation(self, reports: Path) -> None:
-        """The test metrics and the report."""
-        self._write(lambda entry: _add_evaluation(entry, reports))
+        """The test metrics and the report. A run that holds others keeps them: these go to a run of their own."""
+        self._write(lambda entry: _add_evaluation(entry, reports, params.read().get(JUDGING)))
 
     def end(self, status: str) -> None:
         """Set the status, and wait for what goes on arriving; what does not stays in the spool and costs a warning."""
@@ -158,8 +159,8 @@ def track(models: Path, reports: Path) -> Record:
     tracking_store.choose_store(tracking_store.project_root(Path.cwd()))
     entry = _evaluation_entry(about, models)
     try:
-        if (reports / "metrics.json").exists() and not lockfile.outdated("evaluate"):  # else of the model before
-            _add_evaluation(entry, reports)
+        if (reports / "metrics.json").exists() and not lockfile.outdated(JUDGING):  # else of the model before
+            _add_evaluation(entry, reports, lockfile.params(JUDGING) or params.read().get(JUDGING))
         else:
             _add_lineage(entry)
         _deliver(entry)
@@ -290,8 +291,7 @@ def _evaluation_entry(about: dict[str, Any], models: Path) -> Entry:
 
 
 def _record(about: dict[str, Any], key: str) -> Record:
-    sections = {name: value for name, value in params.read().items() if name in ("scrape", "evaluate")}
-    flat = {name: str(value) for name, value in _flattened(sections | about["params"])}
+    flat = _flat({name: value for name, value in params.read().items() if name == "scrape"} | about["params"])
     return Record(key, about["params"]["train"]["network"], spool.now(), about, flat, uri=tracking_store.named())
 
 
@@ -317,7 +317,8 @@ def _add_model(entry: Entry, models: Path) -> None:
         record.about, record.model = about, about["model"]
 
 
-def _add_evaluation(entry: Entry, reports: Path) -> None:
+def _add_evaluation(entry: Entry, reports: Path, judging: Any) -> None:
+    """judging: the params that the reports were made with."""
     metrics = files.read_json(reports / "metrics.json", "`dvc repro evaluate`")
     rows = files.read_json(reports / "scrape.json", "`dvc repro scrape`")["status"]
     entry.add_folder("reports", reports, link=False)
@@ -325,6 +326,8 @@ def _add_evaluation(entry: Entry, reports: Path) -> None:
     figures = {f"test.{name}": float(value) for name, value in metrics.items()}
     figures |= {f"scrape.{status}": float(count) for status, count in rows.items()}
     with entry.change() as record:
+        record.params = {name: value for name, value in record.params.items() if not name.startswith(f"{JUDGING}.")}
+        record.params |= _flat({JUDGING: judging} if judging else {})
         record.judged = {"time": spool.now(), "metrics": figures, "tags": origin.locked("train")}
 
 
@@ -386,6 +389,11 @@ def _settle_killed() -> None:
         finally:
             entry.close()
     tracking_store.mark_killed()
+
+
+def _flat(sections: dict[str, Any]) -> dict[str, str]:
+    """Params as MLflow has them."""
+    return {name: str(value) for name, value in _flattened(sections)}
 
 
 def _flattened(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -129,14 +129,18 @@ def project_root(folder: Path) -> Path:
 
 def latest_of(model: str) -> Any | None:
     """The newest run of a model, if it has any; model: its hash."""
-    runs = mlflow.search_runs(
+    return next(iter(runs_of(model)), None)
+
+
+def runs_of(model: str) -> list[Any]:
+    """The runs of a model, the newest first."""
+    runs: list[Any] = mlflow.search_runs(
         experiment_names=[EXPERIMENT],
         filter_string=f"tags.`{MODEL}` = '{model}'",
         order_by=["start_time DESC"],
-        max_results=1,
         output_format="list",
     )
-    return runs[0] if runs else None
+    return runs
 
 
 def mark_killed() -> None:

@@ -51,9 +51,9 @@ class Team:
             run.log_training(self.models)
         return run
 
-    def judge(self) -> tracking.Run:
+    def judge(self, found: float = 0.25) -> tracking.Run:
         reports = self.project / "reports"
-        files.write_json(reports / "metrics.json", {"map": 0.25, "roc_auc": 0.7})
+        files.write_json(reports / "metrics.json", {"map": found, "roc_auc": 0.7})
         files.write_json(reports / "scrape.json", {"status": {"ok": 3, "gone": 2}})
         (reports / "plots").mkdir(exist_ok=True)
         (reports / "plots/curve.csv").write_text("recall,precision\n0.5,0.5\n")
@@ -331,6 +331,26 @@ def test_answers_that_never_come_double_nothing_wherever_a_replay_is_cut_off(
     assert lost > 20
     team.proxy.lost = lambda number: False
     assert (team.waiting(), team.all()) == ([], [undisturbed])
+
+
+def test_another_evaluation_of_a_run_that_waits_for_its_end_alone_leaves_it_as_it_is(
+    team: Team, undisturbed: dict[str, Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    team.proxy.down()
+    team.train()
+    team.proxy.up()
+    team.proxy.lost = lambda number: team.proxy.asked[number - 1].endswith("/runs/update")
+    team.judge()
+    check_warned(capfd, 2)
+    assert len(team.waiting()) == 1
+    team.proxy.lost = lambda number: False
+    team.judge(0.5)
+    check_warned(capfd, 0)
+    assert team.waiting() == []
+    first, second = sorted(team.all(), key=lambda run: run["metrics"]["test.map"])
+    assert first == undisturbed
+    assert second["metrics"]["test.map"] == [(0, 0.5)]
+    assert second["tags"]["postergenre.restored"] == "true"
 
 
 def test_two_replays_at_once_deliver_once(team: Team, undisturbed: dict[str, Any]) -> None:

@@ -139,6 +139,55 @@ def test_a_model_that_the_server_does_not_know_is_logged_as_restored(
     assert found.data.metrics["test.roc_auc"] == 0.7
 
 
+def judge(folder: Path, models: Path, seed: int, found: float) -> tracking.Run:
+    """An evaluation with a seed, and the test mAP that it found."""
+    chosen = yaml.safe_load(Path("params.yaml").read_text())
+    chosen["evaluate"]["seed"] = seed
+    Path("params.yaml").write_text(yaml.safe_dump(chosen))
+    files.write_json(reports(folder) / "metrics.json", {"map": found})
+    with tracking.evaluation_run(models) as run:
+        run.log_evaluation(folder / "reports")
+    return run
+
+
+def holds(run: tracking.Run) -> tuple[Any, Any, Any]:
+    """What a run says of itself, the metric as it was told last, and the report's figure."""
+    assert run.id
+    told = mlflow.MlflowClient().get_metric_history(run.id, "test.map")
+    report = mlflow.artifacts.load_dict(f"runs:/{run.id}/reports/metrics.json")
+    return mlflow.get_run(run.id).to_dictionary(), [metric.value for metric in told], report["map"]
+
+
+def test_another_evaluation_of_a_judged_model_has_a_run_of_its_own(in_project: Path, models: Path, about: Any) -> None:
+    with tracking.training_run(about) as trained:
+        trained.log_training(models)
+    first = judge(in_project, models, seed=1, found=0.25)
+    assert (first.id, first.restored) == (trained.id, False)
+    before = holds(first)
+    others = [judge(in_project, models, seed=9, found=0.25), judge(in_project, models, seed=9, found=0.5)]
+    assert [run.restored for run in others] == [True, True]
+    assert len({first.id, *(run.id for run in others)}) == len(runs()) == 3
+    assert holds(first) == before
+    described, told, reported = holds(others[1])
+    assert (described["data"]["params"]["evaluate.seed"], told, reported) == ("9", [0.5], 0.5)
+    assert described["data"]["tags"]["postergenre.restored"] == "true"
+    kept = [holds(run) for run in [first, *others]]
+    assert judge(in_project, models, seed=1, found=0.25).id == first.id
+    assert judge(in_project, models, seed=9, found=0.5).id == others[1].id
+    assert tracking.track(models, in_project / "reports").id == others[1].id
+    assert [holds(run) for run in [first, *others]] == kept
+
+
+def test_what_was_judged_before_params_were_changed_is_tracked_with_those_it_had(
+    in_project: Path, models: Path
+) -> None:
+    judged = yaml.safe_load(Path("params.yaml").read_text())["evaluate"]
+    lock = {"stages": {"evaluate": {"params": {"params.yaml": {"evaluate": judged | {"seed": 9}}}}}}
+    Path("dvc.lock").write_text(yaml.safe_dump(lock))
+    first = tracking.track(models, reports(in_project))
+    assert mlflow.get_run(str(first.id)).data.params["evaluate.seed"] == "9"
+
+
 @pytest.mark.parametrize(
     ("error", "status"), [(ValueError(), "FAILED"), (KeyboardInterrupt(), "KILLED"), (Terminated(143), "KILLED")]
 )
