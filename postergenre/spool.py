@@ -31,6 +31,10 @@ RUNNING = "RUNNING"
 WRITER = "a training"
 
 
+class HeldError(InputError):
+    """Another process works on an entry."""
+
+
 @dataclass
 class Record:
     """One run.
@@ -132,11 +136,12 @@ def keys(spool: Path) -> list[str]:
 
 
 def opened(spool: Path, key: str, patience: float = 0) -> Entry | None:
-    """An entry; None where there is none, or another process has had it for longer than `patience` seconds.
+    """An entry; None where there is none.
 
     One that ran in a process which is no more was killed, and says so from now on.
 
     Raises:
+        HeldError: another process has had it for longer than `patience` seconds.
         InputError: what is there is no entry.
     """
     file = spool / key / RECORD
@@ -146,7 +151,9 @@ def opened(spool: Path, key: str, patience: float = 0) -> Entry | None:
     try:
         lock.acquire(timeout=patience)
     except filelock.Timeout:
-        return None
+        raise HeldError(
+            f"another process is at work on run {key} in {FOLDER}; `postergenre track` logs what is new after it"
+        ) from None
     try:
         # Whoever had it may have removed it.
         entry = Entry(file.parent, _read(file), lock) if file.exists() else None
@@ -162,20 +169,32 @@ def opened(spool: Path, key: str, patience: float = 0) -> Entry | None:
 
 
 def of_model(spool: Path, model: str, patience: float) -> Entry | None:
-    """The newest entry with a model, by its hash."""
-    for key in reversed(keys(spool)):
-        with suppress(InputError):  # of one that is broken, a replay says so
-            if _read(spool / key / RECORD).model == model and (entry := opened(spool, key, patience)):
-                return entry
+    """The newest entry with a model, by its hash; None where there is none.
+
+    Raises:
+        HeldError: another process has had it for longer than `patience` seconds.
+    """
+    for record in reversed(_whole(spool)):
+        if record.model == model and (entry := opened(spool, record.key, patience)):
+            return entry
     return None
 
 
 def orphans(spool: Path) -> Iterator[Entry]:
     """Those of processes that were killed without a word, the oldest first."""
+    for record in _whole(spool):
+        with suppress(HeldError):
+            if record.status == RUNNING and (entry := opened(spool, record.key)):
+                yield entry
+
+
+def _whole(spool: Path) -> list[Record]:
+    """Of the entries that can be read, the oldest first; of one that is broken, a replay says so."""
+    found = []
     for key in keys(spool):
         with suppress(InputError):
-            if _read(spool / key / RECORD).status == RUNNING and (entry := opened(spool, key)):
-                yield entry
+            found.append(_read(spool / key / RECORD))
+    return found
 
 
 def _lock(spool: Path, key: str) -> filelock.BaseFileLock:

@@ -153,7 +153,7 @@ def track(models: Path, reports: Path) -> Record:
     """Log a finished training, and its evaluation if there is one, after the fact.
 
     Raises:
-        InputError: there is no training, or the server does not answer.
+        InputError: there is no training, another process delivers it now, or the server does not answer.
     """
     about = files.read_json(models / "run.json", tracking_store.TRAIN)
     tracking_store.choose_store(tracking_store.project_root(Path.cwd()))
@@ -250,6 +250,9 @@ def _started(make: Callable[[], Entry], afterwards: Callable[[], None]) -> Run:
     try:
         own = tracking_store.choose_store(tracking_store.project_root(Path.cwd()))
         entry = make()
+    except spool.HeldError as error:
+        _warn(str(error))
+        return Run(None)
     except Exception as error:
         _warn_unwritten(error)
         return Run(None)
@@ -263,10 +266,12 @@ def _started(make: Callable[[], Entry], afterwards: Callable[[], None]) -> Run:
 
 def _training_entry(about: dict[str, Any], key: str | None) -> Entry:
     folder = tracking_store.project_root(Path.cwd()) / spool.FOLDER
-    entry = spool.opened(folder, key, PATIENCE) if key else None
+    try:
+        entry = spool.opened(folder, key, PATIENCE) if key else None
+    except spool.HeldError:  # by a replay that is slow, and no training waits for one
+        key = entry = None
     if entry is None:
-        taken = key and (folder / key / spool.RECORD).exists()  # by a replay that is slow
-        entry = spool.made(folder, _record(about, key if key and not taken else spool.new_key()))
+        entry = spool.made(folder, _record(about, key or spool.new_key()))
     with entry.change() as record:
         record.status, record.end = spool.RUNNING, None
         record.tags |= delivery.facts()
@@ -359,10 +364,12 @@ def _deliver(entry: Entry) -> None:
 
 
 def _replayed(folder: Path, key: str) -> Iterator[str]:
-    entry = spool.opened(folder, key)
+    try:
+        entry = spool.opened(folder, key)
+    except spool.HeldError:
+        yield f"{key} is under way in another process, and was left to it"
+        return
     if entry is None:
-        if (folder / key).exists():
-            yield f"{key} is under way in another process, and was left to it"
         return
     record = entry.record
     try:

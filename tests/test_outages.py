@@ -373,6 +373,30 @@ def test_a_replay_leaves_alone_what_is_under_way(team: Team) -> None:
     assert [run.info.status for run in team.runs()] == ["FINISHED"]
 
 
+def test_an_evaluation_that_meets_a_slow_replay_makes_no_second_run(
+    team: Team, undisturbed: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tracking, "PATIENCE", 0.5)
+    team.proxy.down()
+    key = team.train().key
+    team.proxy.up()
+    team.proxy.pause = 0.5
+    with ThreadPoolExecutor(1) as pool:
+        replay = pool.submit(team.replay)
+        while not team.proxy.asked:
+            time.sleep(0.05)
+        capfd.readouterr()
+        assert team.judge().key is None
+        with pytest.raises(InputError, match=f"^another process is at work on run {key} in mlflow-spool; ") as refused:
+            tracking.track(team.models, team.project / "reports")
+        assert not replay.done()
+        assert capfd.readouterr().err == f"warning: {refused.value}\n"
+        team.proxy.pause = 0
+        assert len(replay.result()) == 1
+    tracking.track(team.models, team.project / "reports")
+    assert (team.waiting(), team.all()) == ([], [undisturbed])
+
+
 def test_the_oldest_comes_first_and_one_that_is_broken_does_not_hold_up_the_others(
     team: Team, capsys: pytest.CaptureFixture[str]
 ) -> None:
