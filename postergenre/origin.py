@@ -10,6 +10,9 @@ from typing import Any
 
 import yaml
 
+# What differs from the commit, but for what the pipeline itself writes while it runs.
+CHANGED = ("git", "status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)dvc.lock", ":(exclude)reports")
+
 
 def facts() -> dict[str, str]:
     """Where a run comes from: code, data, machine, and the process to ask whether it is still under way."""
@@ -24,11 +27,9 @@ def facts() -> dict[str, str]:
     }
     facts |= {f"system.{name}": version for name, version in versions().items()}
     if commit := _said("git", "rev-parse", "HEAD"):
-        facts |= {
-            "git.commit": commit,
-            "git.branch": _said("git", "rev-parse", "--abbrev-ref", "HEAD"),
-            "git.dirty": str(bool(_said("git", "status", "--porcelain"))).lower(),
-        }
+        facts |= {"git.commit": commit, "git.dirty": str(bool(_said(*CHANGED))).lower()}
+        if branch := _said("git", "symbolic-ref", "--short", "HEAD"):  # an experiment in a folder of its own has none
+            facts["git.branch"] = branch
     facts |= {name: os.environ[name] for name in ("DVC_EXP_NAME", "DVC_EXP_BASELINE_REV") if name in os.environ}
     return facts | locked("scrape", "resize", "dataset")
 

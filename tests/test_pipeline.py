@@ -129,6 +129,7 @@ def test_the_run_is_in_mlflow_with_its_metrics(whole: Path) -> None:
     assert run["metrics.test.map"] == pytest.approx(metrics["map"])
     assert run["params.train.network"] == "small"
     assert run["tags.postergenre.model"] == json.loads((whole / "models/run.json").read_text())["model"]
+    assert (run["tags.git.commit"], run["tags.git.dirty"]) == (head(whole), "false")
 
 
 def test_what_it_made_can_become_champion(whole: Path, tmp_path: Path) -> None:
@@ -250,6 +251,8 @@ def test_an_experiment_changes_what_it_names_and_a_checkout_of_the_run_before_br
     done = support.run("dvc", "exp", "run", "-S", "networks.small.training.epochs=1", cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("didn't change, skipping") == 3
+    newest = runs(folder).sort_values("start_time").iloc[-1]
+    assert (newest["tags.git.commit"], newest["tags.git.dirty"]) == (head(folder), "true")
     assert len(pd.read_csv(folder / "models/history.csv")) == 1
     refused = support.run("postergenre", "checkout", run["run_id"], cwd=folder)
     assert refused.returncode == 1
@@ -262,6 +265,10 @@ def test_an_experiment_changes_what_it_names_and_a_checkout_of_the_run_before_br
     assert "other code" not in done.stdout
     assert made(folder) == before
     assert "up to date" in support.run("dvc", "status", cwd=folder).stdout
+
+
+def head(folder: Path) -> str:
+    return support.run("git", "rev-parse", "HEAD", cwd=folder).stdout.strip()
 
 
 def made(folder: Path) -> dict[str, bytes]:

@@ -15,8 +15,9 @@ import pytest
 import tensorflow
 import yaml
 
-from postergenre import files, predictor, spool, tracking, tracking_store
+from postergenre import files, origin, predictor, spool, tracking, tracking_store
 from postergenre.errors import InputError, Terminated
+from tests import support
 
 
 @pytest.fixture(autouse=True)
@@ -195,6 +196,34 @@ def test_a_run_ends_as_the_training_did(in_project: Path, about: Any, error: Bas
     with pytest.raises(type(error)), tracking.training_run(about):
         raise error
     assert [run.info.status for run in runs()] == [status]
+
+
+def git(*words: str) -> str:
+    done = support.run("git", "-c", "user.name=t", "-c", "user.email=t@t", *words, cwd=Path.cwd())
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_a_run_is_dirty_where_what_git_keeps_was_changed_by_somebody_and_not_by_the_pipeline(in_project: Path) -> None:
+    def told() -> tuple[str | None, str, str | None]:
+        found = origin.facts()
+        return found["git.commit"], found["git.dirty"], found.get("git.branch")
+
+    git("init", "-q", "-b", "films")
+    Path("dvc.lock").write_text(yaml.safe_dump(LOCK))
+    reports(in_project)
+    git("add", "-A")
+    git("commit", "-qm", "t")
+    head = git("rev-parse", "HEAD")
+    assert told() == (head, "false", "films")
+    Path("dvc.lock").write_text(yaml.safe_dump(LOCK) + "\n")
+    files.write_json(Path("reports/metrics.json"), {"map": 0.5})
+    Path("notes.txt").write_text("of nobody's concern")
+    assert told() == (head, "false", "films")
+    git("checkout", "-q", "--detach")
+    assert told() == (head, "false", None)
+    Path("params.yaml").write_text("train: {}\n")
+    assert told() == (head, "true", None)
 
 
 CHILD = """
