@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from postergenre.errors import InputError
+
 FILE = "dvc.lock"
 STAGE = "DVC_STAGE"  # in the environment DVC names the stage that it runs
 
@@ -47,17 +49,33 @@ def now() -> str | None:
     return str(dumps_yaml(lock))
 
 
+def read() -> dict[str, Any]:
+    """The stages in dvc.lock by their names; none where there is no such file.
+
+    Raises:
+        InputError: it is not as DVC writes it.
+    """
+    file = Path(FILE)
+    if not file.exists():
+        return {}
+    try:
+        lock = yaml.safe_load(file.read_text(encoding="utf-8"))
+        return {**lock.get("stages", {})}
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError) as error:
+        said = " ".join(str(error).split())
+        raise InputError(
+            f"{file} is not as DVC writes it ({said}); settle what git could not merge, or `git checkout {file}`"
+        ) from None
+
+
 def outdated(stage: str) -> bool:
     """Whether dvc.lock tells that a stage's outputs here were made of something that is another now."""
-    file = Path(FILE)
-    return file.exists() and stage in _outdated(yaml.safe_load(file.read_text(encoding="utf-8"))["stages"])
+    return stage in _outdated(read())
 
 
 def params(stage: str) -> Any:
     """The section of params.yaml that has a stage's name, as it was when its outputs here were made."""
-    file = Path(FILE)
-    stages = yaml.safe_load(file.read_text(encoding="utf-8"))["stages"] if file.exists() else {}
-    return stages.get(stage, {}).get("params", {}).get("params.yaml", {}).get(stage)
+    return read().get(stage, {}).get("params", {}).get("params.yaml", {}).get(stage)
 
 
 def _changed(repo: Any, stages: dict[str, Any]) -> bool:

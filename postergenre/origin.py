@@ -5,10 +5,9 @@ import platform
 import socket
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
-import yaml
+from postergenre import lockfile
 
 # What differs from the commit, but for what the pipeline itself writes while it runs.
 CHANGED = ("git", "status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)dvc.lock", ":(exclude)reports")
@@ -48,9 +47,7 @@ def versions() -> dict[str, str]:
 
 def locked(*stages: str) -> dict[str, str]:
     """The md5 of these stages' outputs, by which DVC keeps them."""
-    if not Path("dvc.lock").exists():
-        return {}
-    locked = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))["stages"]
+    locked = lockfile.read()
     return {f"dvc.{out['path']}": out["md5"] for name in stages if name in locked for out in locked[name]["outs"]}
 
 

@@ -8,6 +8,7 @@ A process that is killed leaves its folder, and the lock is free then: that is h
 time, so that the oldest comes first by name.
 """
 
+import json
 import os
 import shutil
 import threading
@@ -204,9 +205,17 @@ def _lock(spool: Path, key: str) -> filelock.BaseFileLock:
 
 def _read(file: Path) -> Record:
     try:
-        return Record(**files.read_json(file, WRITER))
-    except TypeError as error:
+        record = Record(**json.loads(file.read_text(encoding="utf-8")))
+        lacking = {"params", "data"} - {*record.about}
+    except FileNotFoundError:
+        raise InputError(f"{file} is missing; delete {file.parent}") from None
+    except (ValueError, TypeError) as error:
         raise InputError(f"{file} is not as {WRITER} writes it ({error}); delete {file.parent}") from None
+    if lacking:
+        raise InputError(
+            f"{file} is not as {WRITER} writes it (about lacks {', '.join(sorted(lacking))}); delete {file.parent}"
+        )
+    return record
 
 
 def _linked(source: str, target: str) -> None:

@@ -141,7 +141,7 @@ def evaluation_run(models: Path) -> Iterator[Run]:
     Raises:
         InputError: the folder holds no model.
     """
-    about = files.read_json(models / "run.json", tracking_store.TRAIN)
+    about = tracking_store.about_of(models)
     run = _started(lambda: _evaluation_entry(about, models), lambda: None)
     try:
         yield run
@@ -155,7 +155,7 @@ def track(models: Path, reports: Path) -> Record:
     Raises:
         InputError: there is no training, another process delivers it now, or the server does not answer.
     """
-    about = files.read_json(models / "run.json", tracking_store.TRAIN)
+    about = tracking_store.about_of(models)
     tracking_store.choose_store(tracking_store.project_root(Path.cwd()))
     entry = _evaluation_entry(about, models)
     try:
@@ -317,7 +317,7 @@ def _add_model(entry: Entry, models: Path) -> None:
     entry.add_folder("models", models, link=True)
     rows = pd.read_csv(models / "history.csv").to_dict("records")
     _add_epochs(entry, {int(row.pop("epoch")): {str(k): float(v) for k, v in row.items()} for row in rows})
-    about = files.read_json(models / "run.json", tracking_store.TRAIN)
+    about = tracking_store.about_of(models)
     with entry.change() as record:
         record.about, record.model = about, about["model"]
 

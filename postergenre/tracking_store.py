@@ -59,12 +59,25 @@ def run_of(models: Path) -> str:
     Raises:
         InputError: the folder holds no model, or MLflow no run of it.
     """
-    run = latest_of(files.read_json(models / "run.json", TRAIN)["model"])
+    run = latest_of(about_of(models)["model"])
     if run is None:
         raise InputError(
             f"MLflow at {named()} has no finished training of the model in {models}; `postergenre track` logs it"
         )
     return str(run.info.run_id)
+
+
+def about_of(models: Path) -> dict[str, Any]:
+    """What run.json in a folder tells of the model there.
+
+    Raises:
+        InputError: the folder holds no model, or the file is not as the train stage writes it.
+    """
+    file = models / "run.json"
+    about = files.read_json(file, TRAIN)
+    if not isinstance(about, dict) or not {"model", "weights", "params", "data"} <= about.keys():
+        raise InputError(f"{file} is not as the train stage writes it; {TRAIN} writes it anew")
+    return about
 
 
 def finished(run_id: str) -> Any:

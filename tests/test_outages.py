@@ -403,7 +403,11 @@ def test_the_oldest_comes_first_and_one_that_is_broken_does_not_hold_up_the_othe
     team.proxy.down()
     keys = [team.train().key for _ in range(3)]
     assert team.waiting() == keys
-    (team.project / "mlflow-spool" / str(keys[1]) / "record.json").write_text("{}")
+    record = team.project / "mlflow-spool" / str(keys[1]) / "record.json"
+    for broken in ("", json.dumps(json.loads(record.read_text()) | {"about": {}}), "{}"):
+        record.write_text(broken)
+        with pytest.raises(InputError, match=rf"^{record} is not as .*\); delete {record.parent}$"):
+            spool.opened(team.project / "mlflow-spool", str(keys[1]))
     team.proxy.up()
     capsys.readouterr()
     said = str(command("track", "--replay"))

@@ -1,4 +1,5 @@
 import json
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +19,7 @@ import yaml
 from postergenre import files, origin, predictor, spool, tracking, tracking_store
 from postergenre.errors import InputError, Terminated
 from tests import support
+from tests.support import command
 
 
 @pytest.fixture(autouse=True)
@@ -376,6 +378,26 @@ def test_a_project_that_cannot_be_written_costs_a_warning(
     said = capfd.readouterr().err
     assert said.startswith("warning: mlflow-spool could not be written (")
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("said", ["[]", "{}", '{"model": "1"}'])
+def test_a_run_json_that_is_not_the_train_stages_is_refused(in_project: Path, models: Path, said: str) -> None:
+    folder = Path(shutil.copytree(models, in_project / "models"))
+    (folder / "run.json").write_text(said)
+    with tracking.training_run(tracking_store.about_of(models)):
+        pass  # so that there is a store for `promote` to ask
+    for name in ("track", "promote"):
+        refused = str(command(name))
+        assert refused.endswith("run.json is not as the train stage writes it; `dvc repro train` writes it anew")
+
+
+def test_a_lock_that_git_could_not_merge_is_refused(in_project: Path, models: Path) -> None:
+    Path("dvc.lock").write_text("<<<<<<< HEAD\nschema: '2.0'\n=======\nstages: {}\n>>>>>>> theirs\n")
+    with pytest.raises(InputError, match=r"^dvc\.lock is not as DVC writes it \(.*\); settle what git could not merge"):
+        tracking.track(models, reports(in_project))
+    assert waiting(in_project) == []
+    Path("dvc.lock").write_text("schema: '2.0'\n")
+    assert tracking.track(models, reports(in_project)).restored
 
 
 @pytest.mark.parametrize("workspace", ["tmpx1", "standalone/tmpx1"])  # of `dvc exp run --queue` and `--temp`
