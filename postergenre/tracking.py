@@ -177,11 +177,12 @@ def replay() -> Iterator[str]:
     """Deliver what waits in the spool, the oldest run first; yields a line for each that has arrived.
 
     Raises:
-        InputError: the server failed, or an entry is broken. What arrived before has left the spool.
+        InputError: this is no project's folder, the server failed, or an entry is broken. What arrived before has left
+            the spool.
     """
     project = tracking_store.project_root(Path.cwd())
     tracking_store.choose_store(project)
-    folder, failures = project / spool.FOLDER, []
+    folder, failures = _spool_of(project), []
     if not spool.keys(folder):
         return
     with filelock.FileLock(folder / "replay.lock"):  # a second replay waits, and then finds what is left
@@ -361,6 +362,16 @@ def _deliver(entry: Entry) -> None:
     for _ in delivery.Delivery(entry).steps():
         pass
     entry.remove()
+
+
+def _spool_of(project: Path) -> Path:
+    """The folder where runs wait, which need not be there yet."""
+    folder = project / spool.FOLDER
+    if not any((project / name).exists() for name in (params.FILE, ".dvc")):
+        raise InputError(f"{project} has no {params.FILE} and no .dvc; run this in the project's folder")
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; it should be a folder, which a training makes")
+    return folder
 
 
 def _replayed(folder: Path, key: str) -> Iterator[str]:

@@ -400,6 +400,19 @@ def test_a_lock_that_git_could_not_merge_is_refused(in_project: Path, models: Pa
     assert tracking.track(models, reports(in_project)).restored
 
 
+def test_a_replay_is_refused_where_no_run_can_wait(in_project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("track", "--replay") == 0
+    assert capsys.readouterr().out == "nothing waits in mlflow-spool\n"
+    Path("mlflow-spool").write_text("a file where the folder should be")
+    assert str(command("track", "--replay")).endswith(
+        "mlflow-spool is a file; it should be a folder, which a training makes"
+    )
+    Path("params.yaml").unlink()
+    assert str(command("track", "--replay")).endswith(
+        "has no params.yaml and no .dvc; run this in the project's folder"
+    )
+
+
 @pytest.mark.parametrize("workspace", ["tmpx1", "standalone/tmpx1"])  # of `dvc exp run --queue` and `--temp`
 def test_a_temporary_experiment_is_tracked_in_the_project_itself(workspace: str) -> None:
     assert tracking_store.project_root(Path("/p/films/.dvc/tmp/exps", workspace)) == Path("/p/films")
