@@ -14,10 +14,9 @@ CHANGED = ("git", "status", "--porcelain", "--untracked-files=no", "--", ".", ":
 
 
 def facts() -> dict[str, str]:
-    """Where a run comes from: code, data, machine, and the process to ask whether it is still under way."""
+    """Where a run comes from: code, data and machine."""
     facts = {
         "postergenre.host": socket.gethostname(),
-        "postergenre.pid": str(os.getpid()),
         "system.platform": platform.platform(),
         "system.python": platform.python_version(),
         "system.cpus": str(os.cpu_count()),

@@ -119,8 +119,8 @@ class Judged:
 def training_run(about: dict[str, Any], key: str | None = None) -> Iterator[Run]:
     """A run for the training that `about` (run.json's contents) describes, or that with `key` gone on with.
 
-    It ends FINISHED, FAILED after an exception, KILLED after Ctrl-C or SIGTERM. After a SIGKILL the next training on
-    this host marks it.
+    It ends FINISHED, FAILED after an exception, KILLED after Ctrl-C or SIGTERM. After a SIGKILL the next training
+    in this project marks it.
     """
     run = _started(lambda: _training_entry(about, key), _settle_killed)
     try:
@@ -384,7 +384,8 @@ def _replayed(folder: Path, key: str) -> Iterator[str]:
         return
     record = entry.record
     try:
-        _check_place(record)
+        if _is_misplaced(record):
+            raise InputError(f"run {key} waits for MLflow at {record.uri}; MLFLOW_TRACKING_URI should name a server")
         _deliver(entry)
     finally:
         entry.close()
@@ -392,21 +393,19 @@ def _replayed(folder: Path, key: str) -> Iterator[str]:
     yield said + (", the model" if record.model else "") + (", the test metrics" if record.judged else "")
 
 
-def _check_place(record: Record) -> None:
+def _is_misplaced(record: Record) -> bool:
     """What a server was to be told does not go into the project's own store only because nobody named the server."""
-    if record.uri.startswith("http") and not tracking_store.named().startswith("http"):
-        raise InputError(f"run {record.key} waits for MLflow at {record.uri}; MLFLOW_TRACKING_URI should name a server")
+    return record.uri.startswith("http") and not tracking_store.named().startswith("http")
 
 
 def _settle_killed() -> None:
     """What became of runs whose processes were killed without a word."""
     for entry in spool.orphans(tracking_store.project_root(Path.cwd()) / spool.FOLDER):
         try:
-            _check_place(entry.record)
-            _deliver(entry)
+            if not _is_misplaced(entry.record):
+                _deliver(entry)
         finally:
             entry.close()
-    tracking_store.mark_killed()
 
 
 def _flat(sections: dict[str, Any]) -> dict[str, str]:

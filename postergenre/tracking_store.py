@@ -156,18 +156,6 @@ def runs_of(model: str) -> list[Any]:
     return runs
 
 
-def mark_killed() -> None:
-    """Runs of this host that still count as running although their process is gone, and that no spool knows."""
-    running = mlflow.search_runs(
-        filter_string=f"attributes.status = 'RUNNING' AND tags.`postergenre.host` = '{socket.gethostname()}'",
-        output_format="list",
-    )
-    for run in running:
-        pid = int(run.data.tags.get("postergenre.pid", 0))
-        if not _alive(pid):
-            mlflow.MlflowClient().set_terminated(run.info.run_id, "KILLED")
-
-
 def failed(error: Exception) -> str:
     return f"MLflow at {named()} failed ({reason(error)})"
 
@@ -201,13 +189,3 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 def _without_password(text: str) -> str:
     return re.sub(r"//[^/@\s]*@", "//", text)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # somebody else's
-        return True
-    return pid > 0

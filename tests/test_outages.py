@@ -29,7 +29,7 @@ from tests.support import Proxy, command
 
 EPOCHS = 3
 # Of a run, what no two runs share.
-OWN = {"postergenre.spool", "postergenre.pid"}
+OWN = {"postergenre.spool"}
 
 
 @dataclass
@@ -468,6 +468,29 @@ def test_trainings_that_fail_or_are_killed_while_the_server_is_dead_are_delivere
     for run in team.runs():
         history = mlflow.MlflowClient().get_metric_history(run.info.run_id, "loss")
         assert [(metric.step, metric.value) for metric in history] == [(1, 0.5), (2, 0.4)]
+
+
+def test_what_waits_for_a_server_does_not_go_into_the_projects_own_store(
+    team: Team, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    team.proxy.down()
+    child = subprocess.Popen([sys.executable, "-c", CHILD, "killed"], stderr=subprocess.PIPE)
+    while not Path("killed").exists() and child.poll() is None:
+        time.sleep(0.05)
+    child.kill()
+    child.communicate(timeout=60)
+    key = Path("killed").read_text()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    with pytest.raises(
+        InputError, match=f"^run {key} waits for MLflow at {team.proxy.url}; MLFLOW_TRACKING_URI should"
+    ):
+        team.replay()
+    record = team.project / "mlflow-spool" / key / "record.json"
+    files.write_json(record, json.loads(record.read_text()) | {"status": "RUNNING"})  # as if nobody had replayed
+    with tracking.training_run(json.loads((team.models / "run.json").read_text())):
+        pass
+    check_warned(capfd, 0)
+    assert (team.waiting(), [run.info.status for run in team.runs()]) == ([key], ["FINISHED"])
 
 
 def test_a_training_that_was_spooled_goes_on_in_its_own_run(team: Team) -> None:

@@ -266,6 +266,15 @@ def test_killed_processes_leave_no_running_run(in_project: Path, models: Path, a
     assert sorted(run.info.status for run in runs()) == ["FINISHED", "KILLED", "KILLED"]
 
 
+def test_a_run_of_another_machine_with_the_same_name_is_left_alone(in_project: Path, about: Any) -> None:
+    own = {"postergenre.host": socket.gethostname(), "postergenre.pid": "4194305", "postergenre.spool": "elsewhere"}
+    experiment = tracking_store.connect()
+    theirs = mlflow.MlflowClient().create_run(experiment, tags=own)
+    with tracking.training_run(about):
+        pass
+    assert mlflow.get_run(theirs.info.run_id).info.status == "RUNNING"
+
+
 def test_an_interrupted_training_goes_on_in_its_own_run(in_project: Path, models: Path, about: Any) -> None:
     def one_epoch(run: tracking.Run) -> None:
         run.log_epoch(1, {"val_map": 0.123456789})
