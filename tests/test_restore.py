@@ -462,6 +462,24 @@ def test_where_evaluate_is_skipped_too_track_logs_it_as_restored(
     assert status() == {}
 
 
+def test_another_evaluation_does_not_replace_what_a_run_holds(project: Runs) -> None:
+    folder, _, second = project
+    client = mlflow.MlflowClient(f"sqlite:///{folder}/mlflow.db")
+
+    def held() -> tuple[Any, bytes]:
+        return client.get_run(second).to_dictionary(), Path(client.download_artifacts(second, "dvc.lock")).read_bytes()
+
+    before = held()
+    choose(folder, prepare={"posters": 4}, train={"cut": 1.0}, evaluate={"factor": 9.0})
+    assert run(folder, "dvc", "repro").count("Running stage") == 1
+    assert held() == before
+    newest = runs(folder)[0]
+    assert (newest.data.metrics["test.map"], newest.data.params["evaluate.factor"]) == (9.0, "9.0")
+    assert newest.data.tags["postergenre.restored"] == "true"
+    lock = client.download_artifacts(newest.info.run_id, "dvc.lock")
+    assert Path(lock).read_bytes() == (folder / "dvc.lock").read_bytes()
+
+
 def test_what_was_changed_since_does_not_replace_what_a_run_holds(project: Runs, tmp_path: Path) -> None:
     folder, _, second = project
     choose(folder, train={"cut": 0.3})
