@@ -7,12 +7,14 @@ What is the same for everyone goes into .dvc/config, which git keeps; what belon
 import copy
 import getpass
 import grp
+import logging
 import os
 import re
 import secrets
 import stat
 import struct
 import subprocess
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -109,19 +111,76 @@ def push() -> int:
     keeps, such as metrics. A run that lacks one of its outputs is run again by whoever finds it.
 
     Raises:
-        InputError: there is no remote, or it failed.
+        InputError: there is no remote, or it failed. Then no run was sent whose files did not arrive.
     """
     with Repo(_root()) as repo:
         try:
-            sent = int(repo.push())
-            for run in repo.stage_cache.push(None):
-                for objects in repo.stage_cache.get_used_objs([run]).values():
-                    sent += len(repo.cloud.push(objects).transferred)
+            repo.cloud.get_remote()
+            runs = _runs(repo)
+            sent = _send_objects(repo, runs)
+            _send_runs(repo, runs)
         except NoRemoteError:
             raise InputError("no remote is set; `make team REMOTE=...` sets one") from None
         except (DvcException, OSError) as error:
             raise InputError(f"not everything was sent: {_reason(error)}") from None
     return sent
+
+
+def _runs(repo: Any) -> list[Path]:
+    """The entries of the run cache, but for those that are being written."""
+    return sorted(Path(repo.stage_cache.cache_dir).glob(f"*/*/{'[0-9a-f]' * 64}"))
+
+
+def _send_objects(repo: Any, runs: list[Path]) -> int:
+    """Send what the workspace and these runs have and the remote lacks; it is asked once. How many files it was."""
+    used: defaultdict[Any, set[Any]] = defaultdict(set)  # by remote, None for the team's
+    tried = [(run.parent.name, run.name) for run in runs]
+    here = [out.get_used_objs(push=True, force=True) for out in repo.index.outs if out.hash_info]
+    for found in (*here, repo.stage_cache.get_used_objs(tried, force=True)):
+        for odb, objects in found.items():
+            used[odb] |= objects
+    with _reasons() as reasons:
+        results = [repo.cloud.push(objects, odb=odb) for odb, objects in used.items()]
+    sent, failed = (sum(len(result[part]) for result in results) for part in (0, 1))
+    if failed:
+        why = f" ({reasons[0]})" if reasons else ""
+        raise InputError(
+            f"{failed} of {sent + failed} files did not arrive{why}; "
+            "`postergenre push` sends the others, and what was run with them, once the remote takes them"
+        )
+    return sent
+
+
+@contextmanager
+def _reasons() -> Iterator[list[str]]:
+    """Why files were not transferred, which DVC logs and does not tell."""
+    reasons: list[str] = []
+
+    def take(record: logging.LogRecord) -> bool:
+        if record.exc_info and record.exc_info[1]:
+            reasons.append(_reason(record.exc_info[1]))
+        return record.levelno < logging.ERROR
+
+    log = logging.getLogger("dvc_data.hashfile.transfer")
+    log.addFilter(take)
+    try:
+        yield reasons
+    finally:
+        log.removeFilter(take)
+
+
+def _send_runs(repo: Any, runs: list[Path]) -> None:
+    """Send the entries of the run cache that the remote lacks; DVC sends all every time, and hides a failure."""
+    remote = repo.cloud.get_remote_odb(hash_name="md5-dos2unix")
+    fs, folder = remote.fs, remote.fs.join(remote.path, "runs")
+    known = {fs.parts(file)[-2:] for file in fs.find(folder)} if fs.exists(folder) else set()
+    for run in runs:
+        key, value = run.parts[-2:]
+        if (key, value) in known or not run.exists():  # DVC has removed those that it could not read
+            continue
+        parent = fs.join(folder, key[:2], key)
+        remote.makedirs(parent)
+        fs.put_file(str(run), fs.join(parent, value))
 
 
 def _address(remote: str, root: Path) -> tuple[str, str | None]:
@@ -314,7 +373,7 @@ def _try_out(name: str, given: str, place: Callable[[], Any]) -> None:
         raise InputError(f"{name} is {given}, which does not give back what was written to it")
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     return str(error).strip().split("\n")[0] or type(error).__name__
 
 

@@ -1,5 +1,6 @@
 """What is shared in a team: real git and DVC repositories of several people, and a folder for a remote."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -161,6 +162,47 @@ def test_pushing_again_sends_nothing(origin: Path, tmp_path: Path) -> None:
     dvc_(alice, "repro")
     assert postergenre(alice, "push") == "2 files sent\n"
     assert postergenre(alice, "push") == "0 files sent\n"
+
+
+def test_a_run_whose_model_did_not_arrive_is_not_sent_and_push_says_so(mine: Path) -> None:
+    store = mine.parent / "place/store"
+    assert command("team", str(store)) == 0
+    dvc_(mine, "repro")
+    md5 = hashlib.md5((mine / "model").read_bytes(), usedforsecurity=False).hexdigest()
+    (store / "files/md5" / md5[:2]).symlink_to("nowhere")  # no folder can be made here, by root neither
+    said = str(command("push"))
+    assert said.startswith("error: 1 of 6 files did not arrive (")
+    assert said.count("\n") == 0
+    assert not (store / "runs").exists()
+    (store / "files/md5" / md5[:2]).unlink()
+    assert postergenre(mine, "push") == "1 files sent\n"
+    assert len(list(store.glob("runs/*/*/*"))) == 2
+
+
+def test_a_run_whose_files_are_gone_keeps_nothing_else_back(mine: Path) -> None:
+    store = mine.parent / "place/store"
+    assert command("team", str(store)) == 0
+    dvc_(mine, "repro")
+    set_rate(mine, 0.2)
+    dvc_(mine, "repro")
+    for listing in (mine / ".dvc/cache/files/md5").glob("*/*.dir"):
+        listing.unlink()
+    shutil.rmtree(mine / "data")
+    assert "files sent" in postergenre(mine, "push")
+    assert len(list(store.glob("runs/*/*/*"))) == 3
+
+
+def test_pushing_again_writes_no_run_again(mine: Path) -> None:
+    store = mine.parent / "place/store"
+    assert command("team", str(store)) == 0
+    dvc_(mine, "repro")
+    assert command("push") == 0
+    before = {file: file.stat().st_ino for file in store.glob("runs/*/*/*")}
+    (mine / ".dvc/cache/runs/ab/abc").mkdir(parents=True)
+    (mine / ".dvc/cache/runs/ab/abc/tmp1").write_text("half an en")  # another process writes it
+    assert command("push") == 0
+    assert {file: file.stat().st_ino for file in store.glob("runs/*/*/*")} == before
+    assert (mine / ".dvc/cache/runs/ab/abc/tmp1").exists()
 
 
 def test_two_branches_are_merged_by_one_command_that_runs_nothing(origin: Path, tmp_path: Path) -> None:
