@@ -34,6 +34,9 @@ SCHEMES = ("s3", "ssh")
 # links, without a word; where a file system knows none, as copies.
 LINKS = ["reflink", "hardlink", "symlink", "copy"]
 GROUP = stat.S_ISGID | stat.S_IRWXG  # what is made in the folder is the group's, who may write
+# The folders of a cache or a remote, by objects' and runs' hashes.
+TWO = "[0-9a-f]" * 2
+OWN = ("files", "files/md5", f"files/md5/{TWO}", "runs", f"runs/{TWO}", f"runs/{TWO}/*")
 SECRETS = (
     "give the URL without it and keep the secret in .dvc/config.local, which git ignores: "
     f"`dvc remote add --local {NAME} URL`, then `dvc remote modify --local {NAME} password ...`, "
@@ -75,16 +78,17 @@ def share(remote: str, cache: str | None) -> Shared:
     folders = {"REMOTE": _folder("REMOTE", url, root)} if "://" not in url else {}
     folders |= {"CACHE": _folder("CACHE", cache, root)} if cache else {}
     _check_ignored(root)
-    inherits = min([_open_to_group(folder) for folder in folders.values()], default=True)
     old = _cache_dir(root)
     with _all_or_nothing(root):
         _configure(root, url, account, folders.get("CACHE"))
         with Repo(str(root)) as repo:
             _try_out("REMOTE", url, lambda: repo.cloud.get_remote(NAME).odb)
+            if cache:
+                _try_out("CACHE", cache, lambda: repo.cache.local)
+            inherits = _open_to_group([*folders.values()])
             server = repo.config["remote"][NAME].get("endpointurl")
             if not cache:
                 return Shared(url, account, server, inherits=inherits)
-            _try_out("CACHE", cache, lambda: repo.cache.local)
             return Shared(
                 remote=url,
                 account=account,
@@ -217,6 +221,11 @@ def _folder(name: str, given: str, root: Path) -> Path:
         raise InputError(f"{name} is {folder}, which is a file; it should be a folder")
     if not folder.parent.is_dir():
         raise InputError(f"{name} is {folder}, but there is no {folder.parent} to make it in; is it mounted?")
+    held = sorted(place.name for place in folder.iterdir()) if os.access(folder, os.R_OK) else []
+    if held and {"files", "runs"}.isdisjoint(held):
+        raise InputError(
+            f"{name} is {folder}, which holds {held[0]} and nothing of DVC's; it should be new, empty or DVC's"
+        )
     return folder
 
 
@@ -230,24 +239,39 @@ def _check_ignored(root: Path) -> None:
         )
 
 
-def _open_to_group(folder: Path) -> bool:
-    """Make the folder, and all in it writable for its group; whether what is made in them later will be too."""
+def _open_to_group(folders: list[Path]) -> bool:
+    """Make folders, and DVC's own in them, writable for their groups; whether what is made in them later will be too.
+
+    Others' folders in them stay as they are, and all do should one of DVC's belong to somebody who left it closed.
+    """
+    places = {place: folder for folder in folders for place in _own(folder)}
+    before: dict[Path, os.stat_result] = {}
     try:
-        folder.mkdir(exist_ok=True)
-        group = folder.stat().st_gid
-        places = [Path(place) for place, _, _ in os.walk(folder)]
-        for place in places:
-            found = place.stat()
+        for place, folder in places.items():
+            group, found = folder.stat().st_gid, place.stat()
+            if found.st_gid == group and found.st_mode & GROUP == GROUP:
+                continue
+            before[place] = found
             if found.st_gid != group:
                 os.chown(place, -1, group)
-            if found.st_mode & GROUP != GROUP:
-                place.chmod(stat.S_IMODE(found.st_mode) | GROUP)
-        return min([_inherit(place) for place in places])
+            place.chmod(stat.S_IMODE(found.st_mode) | GROUP)
     except OSError as error:
+        for changed, found in before.items():
+            with suppress(OSError):  # the one that could not be changed
+                os.chown(changed, -1, found.st_gid)
+                changed.chmod(stat.S_IMODE(found.st_mode))
+        top = folder.joinpath(*place.relative_to(folder).parts[:1])
+        every = f"find {top} -maxdepth {0 if top == folder else 2} -type d -exec"
         raise InputError(
-            f"{error.filename} cannot be opened to the group ({error.strerror}); its owner can: "
-            f"`chgrp -R GROUP {folder}` and `find {folder} -type d -exec chmod g+rwxs {{}} +`"
+            f"{place} cannot be opened to the group ({error.strerror}); its owner can: "
+            f"`{every} chgrp GROUP {{}} +` and `{every} chmod g+rwxs {{}} +`"
         ) from None
+    return min([_inherit(place) for place in places], default=True)
+
+
+def _own(folder: Path) -> list[Path]:
+    """A folder that is a cache or a remote, and what DVC makes in it."""
+    return [folder, *(place for pattern in OWN for place in sorted(folder.glob(pattern)) if place.is_dir())]
 
 
 def _inherit(place: Path) -> bool:
@@ -355,7 +379,8 @@ def _try_out(name: str, given: str, place: Callable[[], Any]) -> None:
         odb = place()
         file = odb.fs.join(odb.path, f"probe-{secrets.token_hex(8)}")
         content = secrets.token_bytes(64)
-        odb.makedirs(odb.path)
+        if not odb.fs.exists(odb.path):  # else DVC would open it to the group
+            odb.makedirs(odb.path)
         try:
             odb.fs.pipe_file(file, content)
             read = odb.fs.cat_file(file)

@@ -282,6 +282,18 @@ def test_folders_are_the_groups_whatever_the_umask(mine: Path) -> None:
     assert all(stat.S_IMODE(path.stat().st_mode) & 0o2070 == 0o2070 for path in folders)
 
 
+def test_what_is_not_dvcs_in_a_shared_folder_stays_private(mine: Path) -> None:
+    place = mine.parent / "place"
+    private = [place / name for name in ("diary", "files/diary", "files/md5/diary", "runs/diary")]
+    shared = [place / name for name in ("files/md5/0a", "runs/0b/c")]
+    for folder in (*private, *shared):
+        folder.mkdir(parents=True)
+        folder.chmod(0o700)
+    assert command("team", str(place)) == 0
+    assert [stat.S_IMODE(folder.stat().st_mode) for folder in private] == [0o700] * 4
+    assert all(stat.S_IMODE(folder.stat().st_mode) == 0o2770 for folder in shared)
+
+
 @pytest.mark.parametrize("remote", ["ssh://me:geheim@host/srv", "ssh://me:ge/heim@host/srv", "s3://key:geheim@bucket"])
 def test_a_password_is_refused_and_not_repeated(mine: Path, remote: str) -> None:
     before = configuration(mine)
@@ -304,6 +316,8 @@ def test_a_password_is_refused_and_not_repeated(mine: Path, remote: str) -> None
         (["store"], "it should be outside the project"),
         (["../place", "--cache", "dvc.yaml/.."], "it should be outside the project"),
         (["../place", "--cache", "../file"], "/file, which is a file; it should be a folder"),
+        (["../diary"], "/diary, which holds monday and nothing of DVC's; it should be new, empty or DVC's"),
+        (["../place", "--cache", "../diary"], "/diary, which holds monday and nothing of DVC's"),
         (["../broken"], "which cannot be written to and read from: "),
         (["../place", "--cache", "../broken"], "which cannot be written to and read from: "),
     ],
@@ -312,8 +326,13 @@ def test_a_place_that_cannot_be_used_leaves_all_as_it_was(mine: Path, given: lis
     (mine.parent / "file").touch()
     (mine.parent / "broken").mkdir()
     (mine.parent / "broken/files").touch()
+    (mine.parent / "diary/monday").mkdir(parents=True)
+    folders = [mine.parent / name for name in ("place", "broken", "diary", "diary/monday")]
+    for folder in folders:
+        folder.chmod(0o700)
     before = configuration(mine)
     said = str(command("team", *given))
+    assert [stat.S_IMODE(folder.stat().st_mode) for folder in folders] == [0o700] * 4
     assert said.startswith("error: ")
     assert sentence in said
     assert configuration(mine).keys() == before.keys()
@@ -421,6 +440,20 @@ def python_for(user: User) -> str:
         except OSError:  # no such file, or one that others may not run
             continue
     pytest.skip("other users can run no Python with DVC here")
+
+
+def test_one_folder_that_cannot_be_opened_leaves_the_others_closed(host: Path) -> None:
+    alice, cache = User(51_001, host / "alice"), host / "team/cache"
+    python = python_for(alice)
+    for name in ("", "files", "files/md5", "files/md5/00", "files/md5/01"):
+        (cache / name).mkdir(mode=0o700)
+        os.chown(cache / name, alice.number if name != "files/md5/01" else 0, GROUP)
+    code = f"import pathlib, postergenre.team as team; team._open_to_group([pathlib.Path({str(cache)!r})])"
+    said = alice.run(python, "-c", code).stderr
+    assert f"{cache}/files/md5/01 cannot be opened to the group (Operation not permitted); its owner can: " in said
+    assert all(stat.S_IMODE(folder.stat().st_mode) & 0o777 == 0o700 for folder in (cache, *cache.rglob("*")))
+    done = support.run("bash", "-c", said.split("its owner can: `")[1].split("`")[0].replace("GROUP", "0"), cwd=host)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.long
