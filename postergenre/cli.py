@@ -136,6 +136,10 @@ def team(arguments: argparse.Namespace) -> None:
         print("        in .dvc/config.local, for you on this machine")
     if shared.brought:
         print(f"        {shared.brought} files of the cache used before are in it now")
+    for file in shared.rotten:
+        print(f"        left out, for it is not what its hash says: {file}")
+    if shared.rotten:
+        print("        `postergenre verify` says what brings back what is used")
     if not shared.inherits:
         print("        this file system has no default ACLs: everyone should work with `umask 002`")
     print("        a file was written, read and removed\n")

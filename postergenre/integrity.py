@@ -162,6 +162,14 @@ def verify(posters: Path) -> Report:
     return Report(objects, found, _commands(objects, _guilty(objects, found), remote))
 
 
+def sound(file: Path, md5: str) -> bool:
+    """Whether a file in DVC's cache can be read and holds what its object's MD5 says."""
+    try:
+        return _md5(file) == md5.removesuffix(LISTING)
+    except OSError:
+        return False
+
+
 def _used(repo: Any) -> dict[Path, Object]:
     """The objects that dvc.lock and .dvc files name, by their file in the cache."""
     objects: dict[Path, Object] = {}

@@ -25,6 +25,7 @@ from dvc.config import Config, NoRemoteError
 from dvc.exceptions import DvcException, NotDvcRepoError
 from dvc.fs import RemoteMissingDepsError, generic
 from dvc.repo import Repo
+from tqdm import tqdm
 
 from postergenre.errors import InputError
 
@@ -51,7 +52,8 @@ class Shared:
     remote: a URL or a folder, without an account. account: on the server, or None. server: the address of an S3 that is
     not Amazon's, or None. cache: None without one. group: of the cache. link: how its files come into the project.
     inherits: whether folders made later in it and in a remote that is a folder are open to the group too, whatever the
-    umask of who makes them. brought: files that the cache used before had and the shared one had not.
+    umask of who makes them. brought: how many files came from the cache used before. rotten: those of its objects that
+    are not what their hashes say, and stayed.
     """
 
     remote: str
@@ -62,6 +64,7 @@ class Shared:
     link: str = ""
     inherits: bool = True
     brought: int = 0
+    rotten: tuple[Path, ...] = ()
 
 
 def share(remote: str, cache: str | None) -> Shared:
@@ -89,6 +92,7 @@ def share(remote: str, cache: str | None) -> Shared:
             server = repo.config["remote"][NAME].get("endpointurl")
             if not cache:
                 return Shared(url, account, server, inherits=inherits)
+            brought, rotten = _bring_over(old, repo)
             return Shared(
                 remote=url,
                 account=account,
@@ -97,7 +101,8 @@ def share(remote: str, cache: str | None) -> Shared:
                 group=_group(folders["CACHE"]),
                 link=_link(repo),
                 inherits=inherits,
-                brought=_bring_over(old, repo),
+                brought=brought,
+                rotten=rotten,
             )
 
 
@@ -416,13 +421,20 @@ def _link(repo: Repo) -> str:
     return str(generic.test_links(LINKS, odb.fs, odb.path, odb.fs, str(Path(repo.tmp_dir, "link")))[0])
 
 
-def _bring_over(old: Path, repo: Repo) -> int:
-    """Link or copy into the shared cache what the one before has and it lacks; how many files that were."""
+def _bring_over(old: Path, repo: Repo) -> tuple[int, tuple[Path, ...]]:
+    """Link or copy into the shared cache what the one before has and it lacks; how many files, and those that rotted.
+
+    DVC would take over what a disk has changed, and give it to everybody.
+    """
     if old == Path(repo.cache.local_cache_dir) or not old.exists():
-        return 0
+        return 0, ()
+    from postergenre import integrity  # with pandas, for which a push should not wait
+
     with Repo(repo.root_dir, config={"cache": {"dir": str(old)}}) as before:
         source, target = before.cache.local, repo.cache.local
-        lacking = [oid for oid in source.all() if not target.exists(oid)]
-        target.add([source.oid_to_path(oid) for oid in lacking], source.fs, lacking, hardlink=True)
+        lacking = {oid: Path(source.oid_to_path(oid)) for oid in source.all() if not target.exists(oid)}
+        checked = tqdm(lacking.items(), unit="file", desc="cache", disable=None)
+        sound = {oid: str(file) for oid, file in checked if integrity.sound(file, oid)}
+        target.add([*sound.values()], source.fs, [*sound], hardlink=True)
         runs = repo.stage_cache.transfer(before.cache.legacy, repo.cache.legacy, force=False)
-    return len(lacking) + len(runs)
+    return len(sound) + len(runs), tuple(file for oid, file in lacking.items() if oid not in sound)

@@ -267,6 +267,27 @@ def test_what_the_cache_before_had_is_in_the_shared_one(mine: Path) -> None:
     assert "sent" in postergenre(mine, "push")
 
 
+def test_what_has_rotted_in_the_cache_before_is_named_and_reaches_nobody(
+    mine: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dvc_(mine, "repro")
+    place = mine.parent / "place"
+    model = hashlib.md5((mine / "model").read_bytes(), usedforsecurity=False).hexdigest()
+    (listing,) = (mine / ".dvc/cache/files/md5").glob("*/*.dir")
+    rotten = [mine / ".dvc/cache/files/md5" / model[:2] / model[2:], listing]
+    for file in rotten:
+        file.chmod(0o644)
+        file.write_bytes(b"?" + file.read_bytes()[1:])
+        file.chmod(0o444)  # DVC believes a file that is protected
+    assert command("team", str(place / "store"), "--cache", str(place / "cache")) == 0
+    said = capsys.readouterr().out
+    assert "6 files of the cache used before are in it now" in said
+    for file in rotten:
+        assert f"left out, for it is not what its hash says: {file}\n" in said
+        assert file.exists()
+        assert not (place / "cache" / file.relative_to(mine / ".dvc/cache")).exists()
+
+
 def test_folders_are_the_groups_whatever_the_umask(mine: Path) -> None:
     try:  # owner, group: rwx, others: nothing
         acl = bytes.fromhex("02000000 01000700ffffffff 04000700ffffffff 20000000ffffffff")
