@@ -18,7 +18,7 @@ from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from tqdm import tqdm
 
-from postergenre import manifest
+from postergenre import account, manifest
 from postergenre.errors import InputError
 
 CHUNK = 1 << 20
@@ -136,7 +136,7 @@ class Report:
         )
         if self.sound:
             return f"{counts} are what their hashes say"
-        corrupt, lost = (sum(bad) for bad in zip(*((one.corrupt, one.lost) for one in self.objects), strict=True))
+        corrupt, lost = sum(one.corrupt for one in self.objects), sum(one.lost for one in self.objects)
         faults = len(self.posters.faults)
         return f"{counts} were read: {corrupt:,} objects corrupt, {lost:,} lost, {faults:,} faults in the shards"
 
@@ -149,6 +149,7 @@ def verify(posters: Path) -> Report:
     Raises:
         InputError: there is no project here, DVC cannot read it, or nobody lets us read a file.
     """
+    account.check()
     try:
         with Repo() as repo:
             objects = list(_used(repo).values())

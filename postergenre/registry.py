@@ -1,7 +1,5 @@
 """MLflow's registry: which trained model is the champion, `models:/poster-genres@champion`."""
 
-import getpass
-import os
 import socket
 import tempfile
 from dataclasses import dataclass
@@ -11,7 +9,7 @@ from typing import Any
 
 from mlflow import MlflowClient
 
-from postergenre import metrics, tracking_store, transcript
+from postergenre import account, metrics, tracking_store, transcript
 from postergenre.errors import InputError
 from postergenre.metrics import Difference
 from postergenre.transcript import Transcript
@@ -158,19 +156,12 @@ def _registered(client: MlflowClient, run: Any) -> Any:
 
 
 def _crown(client: MlflowClient, version: Any, reason: str | None) -> None:
-    tags = {BY: f"{_user()}@{socket.gethostname()}", AT: datetime.now(UTC).isoformat(timespec="seconds")}
+    tags = {BY: f"{account.name()}@{socket.gethostname()}", AT: datetime.now(UTC).isoformat(timespec="seconds")}
     if reason is not None:
         tags[FORCED] = reason
     for key, value in tags.items():
         client.set_model_version_tag(NAME, version.version, key, value)
     client.set_registered_model_alias(NAME, ALIAS, version.version)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container's user may have no name
-        return str(os.getuid())
 
 
 def _promoted(run: Any, trial: Trial, version: Any, reason: str | None) -> str:

@@ -21,7 +21,7 @@ from dvc.exceptions import CheckoutError, DvcException, NotDvcRepoError
 from dvc.repo import Repo
 from dvc_data.hashfile.hash_info import HashInfo
 
-from postergenre import files, lockfile, params, tracking_store
+from postergenre import account, files, lockfile, params, tracking_store
 from postergenre.errors import InputError
 
 NOTHING = "nothing was restored"
@@ -115,6 +115,7 @@ def checkout(given: str, models: Path) -> Restored:
 @contextmanager
 def _project() -> Iterator[Any]:
     """The DVC project in this folder, as it is now; what fails in it becomes an `InputError`."""
+    account.check()
     try:
         with Repo() as repo:
             if Path(repo.root_dir) != Path.cwd():
@@ -248,12 +249,11 @@ def _check_committed(names: list[str]) -> None:
     """Refuse to overwrite what is in no commit."""
     if not names:
         return
-    said = subprocess.run(
-        ["git", "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignored", "--", *names],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = ["git", "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignored", "--", *names]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise InputError(f"{NOTHING}: git is not installed, or not on PATH, to say what is committed here") from None
     if said.returncode:
         raise InputError(f"{NOTHING}: git cannot say whether all is committed here ({said.stderr.strip()})")
     dirty = [entry[3:] for entry in said.stdout.split("\0") if entry]

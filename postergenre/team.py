@@ -5,7 +5,6 @@ What is the same for everyone goes into .dvc/config, which git keeps; what belon
 """
 
 import copy
-import getpass
 import grp
 import logging
 import os
@@ -21,12 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dvc.config import Config, NoRemoteError
+from dvc.config import Config, ConfigError, NoRemoteError
 from dvc.exceptions import DvcException, NotDvcRepoError
 from dvc.fs import RemoteMissingDepsError, generic
 from dvc.repo import Repo
 from tqdm import tqdm
 
+from postergenre import account
 from postergenre.errors import InputError
 
 NAME = "team"  # of the remote
@@ -76,7 +76,7 @@ def share(remote: str, cache: str | None) -> Shared:
     Raises:
         InputError: one of them cannot be used; the configuration is as it was.
     """
-    root = Path(_root())
+    root = _root()
     url, account = _address(remote, root)
     folders = {"REMOTE": _folder("REMOTE", url, root)} if "://" not in url else {}
     folders |= {"CACHE": _folder("CACHE", cache, root)} if cache else {}
@@ -106,11 +106,17 @@ def share(remote: str, cache: str | None) -> Shared:
             )
 
 
-def _root() -> str:
+def _root() -> Path:
+    """The project's folder, with a configuration that can be read."""
+    account.check()
     try:
-        return str(Repo.find_root())
+        root = Path(Repo.find_root())
+        Config(str(root / ".dvc"))
     except NotDvcRepoError:
         raise InputError(f"{Path.cwd()} is in no DVC project; run this in a clone of yours") from None
+    except ConfigError as error:
+        raise InputError(f"DVC cannot read this project: {_reason(error)}") from None
+    return root
 
 
 def push() -> int:
@@ -122,16 +128,19 @@ def push() -> int:
     Raises:
         InputError: there is no remote, or it failed. Then no run was sent whose files did not arrive.
     """
-    with Repo(_root()) as repo:
-        try:
+    root = _root()
+    try:
+        with Repo(str(root)) as repo:
             repo.cloud.get_remote()
             runs = _runs(repo)
             sent = _send_objects(repo, runs)
             _send_runs(repo, runs)
-        except NoRemoteError:
-            raise InputError("no remote is set; `make team REMOTE=...` sets one") from None
-        except (DvcException, OSError) as error:
-            raise InputError(f"not everything was sent: {_reason(error)}") from None
+    except InputError:
+        raise
+    except NoRemoteError:
+        raise InputError("no remote is set; `make team REMOTE=...` sets one") from None
+    except Exception as error:  # of any of the libraries below DVC
+        raise InputError(f"not everything was sent: {_reason(error)}") from None
     return sent
 
 
@@ -235,9 +244,12 @@ def _folder(name: str, given: str, root: Path) -> Path:
 
 
 def _check_ignored(root: Path) -> None:
-    said = subprocess.run(
-        ["git", "check-ignore", "-q", ".dvc/config.local"], cwd=root, check=False, capture_output=True
-    )
+    try:
+        said = subprocess.run(
+            ["git", "check-ignore", "-q", ".dvc/config.local"], cwd=root, check=False, capture_output=True
+        )
+    except FileNotFoundError:
+        raise InputError("git is not installed, or not on PATH; a team's project needs it") from None
     if said.returncode == 1:
         raise InputError(
             "git does not ignore .dvc/config.local, where secrets go; add /config.local to .dvc/.gitignore"
@@ -371,7 +383,7 @@ def _own_folder() -> Path:
 
     On a local disk: homes are often on NFS, where SQLite's locks are not to be trusted.
     """
-    folder = Path("/var/tmp", f"dvc-{getpass.getuser()}")
+    folder = Path("/var/tmp", f"dvc-{account.name()}")
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.stat().st_uid != os.getuid():
         raise InputError(f"{folder}, where DVC should keep your databases, belongs to somebody else; remove it")

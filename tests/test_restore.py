@@ -302,6 +302,15 @@ def test_what_is_not_committed_is_not_overwritten(project: Runs) -> None:
         run(folder, "git", "reset", "-q", "--hard")
 
 
+def test_without_git_nothing_is_overwritten(project: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, first, _ = project
+    before = state(folder)
+    monkeypatch.setenv("PATH", str(folder / ".dvc"))
+    said = str(command("checkout", first))
+    assert said.startswith("error: nothing was restored: git is not installed, or not on PATH")
+    assert state(folder) == before
+
+
 def test_a_model_that_no_cache_has_is_not_overwritten(project: Runs) -> None:
     folder, first, _ = project
     (folder / "models/thresholds.json").unlink()

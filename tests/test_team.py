@@ -14,6 +14,7 @@ from pathlib import Path
 import dvc
 import pytest
 
+from postergenre import account
 from tests import support
 from tests.support import ROOT, command
 
@@ -390,6 +391,32 @@ def test_push_without_a_remote_says_how_to_set_one(mine: Path, monkeypatch: pyte
     assert command("push") == "error: no remote is set; `make team REMOTE=...` sets one"
     monkeypatch.chdir(mine.parent)
     assert "is in no DVC project" in str(command("push"))
+
+
+def test_a_configuration_that_cannot_be_read_costs_a_sentence(mine: Path) -> None:
+    (mine / ".dvc/config").write_text("[core\n")
+    for given in (["push"], ["team", "../place"]):
+        said = str(command(*given))
+        assert said.startswith("error: DVC cannot read this project: ")
+        assert "\n" not in said
+
+
+def test_without_git_team_says_so(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = configuration(mine)
+    monkeypatch.setenv("PATH", str(mine.parent / "place"))
+    assert str(command("team", "../place/store")).startswith("error: git is not installed, or not on PATH")
+    assert configuration(mine) == before
+
+
+def test_a_user_without_a_name_is_told_that_dvc_needs_one(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 54_321)  # whom the system does not know
+    assert account.name() == "54321"
+    for given in (["team", "../place", "--cache", "../cache"], ["push"], ["verify"], ["checkout", "0" * 32]):
+        assert command(*given) == (
+            "error: user 54321 has no name on this machine, and DVC asks for one; `export LOGNAME=NAME` gives it"
+        )
 
 
 GROUP = 52_000  # of nobody; users that the system does not know are users all the same

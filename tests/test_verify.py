@@ -340,6 +340,16 @@ def test_a_shard_that_ends_early_or_is_no_tar_lacks_posters(template: Path, tmp_
     assert contents(folder) == before
 
 
+def test_a_bad_shard_is_named_where_nothing_has_a_dvc_lock(template: Path, tmp_path: Path) -> None:
+    folder = project(template, tmp_path)
+    (folder / "dvc.lock").unlink()
+    (folder / "data/posters/shard-00001.tar").write_bytes(b"no tar")
+    done = verify(folder)
+    assert done.returncode == 1
+    assert "corrupt  data/posters/shard-00001.tar: " in done.stdout
+    assert "0 objects corrupt, 0 lost, 2 faults in the shards" in done.stdout
+
+
 def test_a_manifest_that_rots_in_the_workspace_is_brought_back(template: Path, tmp_path: Path) -> None:
     for place in (3, 200):  # in a column's name; in the first rows
         folder = project(template, tmp_path / str(place))

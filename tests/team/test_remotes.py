@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import command
+from tests import support
+from tests.support import ROOT, command
 from tests.team import servers
 from tests.test_team import clean, commit, configuration, dvc_, git, postergenre, project, ran
 
@@ -77,6 +78,27 @@ def test_an_address_with_a_password_is_refused_and_not_repeated(
     assert said.startswith("error: AWS_ENDPOINT_URL holds a password")
     assert "geheim" not in said
     assert configuration(mine) == before
+
+
+def test_an_s3_that_fails_costs_push_a_sentence(s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = project(tmp_path / "mine")
+    monkeypatch.chdir(mine)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3)
+    assert command("team", BUCKET) == 0
+    dvc_(mine, "repro")
+    for name in servers.CREDENTIALS:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    failed = support.run("postergenre", "push", cwd=mine, env={"PYTHONPATH": str(ROOT)})
+    assert (failed.returncode, failed.stderr) == (1, "error: not everything was sent: Unable to locate credentials\n")
+    for name, value in servers.CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    dvc_(mine, "remote", "modify", "team", "endpointurl", f"http://127.0.0.1:{support.free_port()}")
+    failed = support.run("postergenre", "push", cwd=mine, env={"PYTHONPATH": str(ROOT)})
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("error: not everything was sent: ")
+    assert failed.stderr.count("\n") == 1
 
 
 @pytest.mark.long
