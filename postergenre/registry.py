@@ -44,7 +44,7 @@ def promote(models: Path, run_id: str | None, reason: str | None) -> str:
     Noise is what the 95 % interval of `metrics.difference` reaches down to. The first model becomes champion as it is.
 
     Args:
-        models: whose run is meant where `run_id` is None.
+        models: whose run is meant where `run_id` is None. An empty one is refused: in a script, a variable is unset.
         reason: why it becomes champion whatever the comparison says; a tag of the version keeps it.
 
     Returns:
@@ -54,8 +54,10 @@ def promote(models: Path, run_id: str | None, reason: str | None) -> str:
         InputError: MLflow does not answer or has no such run; the run did not finish or was not judged; or it was
             judged on another test split than the champion, and there is no reason. Then nothing was registered.
     """
+    if run_id is not None and not run_id.strip():
+        raise InputError(f"RUN_ID is {run_id!r}; it should be a run's id, or left out for the model in {models}")
     with tracking_store.asking("nothing was promoted") as client:
-        run = tracking_store.finished(run_id or tracking_store.run_of(models))
+        run = tracking_store.finished(tracking_store.run_of(models) if run_id is None else run_id)
         champion = _champion(client)
         if champion and champion.run_id == run.info.run_id:
             return f"run {champion.run_id} is the champion already, version {champion.version}; nothing was changed"

@@ -6,6 +6,7 @@ Code is git's: the run names its commit, and what is other code here than it had
 import hashlib
 import json
 import logging
+import re
 import shlex
 import subprocess
 import tempfile
@@ -160,14 +161,16 @@ def _past(repo: Any, given: str, models: Path) -> Past:
 
 
 def _run_id(client: Any, given: str) -> str:
-    name = given.removeprefix("models:/")
-    if name == given:
+    if given.strip() and not given.startswith("models:"):
         return given
-    name, alias = name.rsplit("@", 1) if "@" in name else (name, "")
-    if alias:
-        return str(client.get_model_version_by_alias(name, alias).run_id)
-    name, _, version = name.rpartition("/")
-    return str(client.get_model_version(name, version).run_id)
+    found = re.fullmatch(r"models:/([^/]+?)(?:@([^/@]+)|/([0-9]+))", given)
+    if not found:
+        raise InputError(
+            f"{NOTHING}: {given!r} should be a run's id, models:/NAME@ALIAS or models:/NAME/VERSION, a number"
+        )
+    name, alias, version = found.groups()
+    asked = client.get_model_version_by_alias(name, alias) if alias else client.get_model_version(name, version)
+    return str(asked.run_id)
 
 
 def _logged(client: Any, run_id: str, path: str, folder: str) -> bytes | None:

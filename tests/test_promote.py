@@ -128,6 +128,15 @@ def test_promoting_the_champion_again_changes_nothing(project: Path, capsys: pyt
     assert versions() == {"1": first}
 
 
+def test_an_empty_id_is_refused_though_there_is_a_model_here(project: Path) -> None:
+    run(project, 0.5)
+    for empty in ("", " "):
+        assert command("promote", empty) == (
+            f"error: RUN_ID is {empty!r}; it should be a run's id, or left out for the model in models"
+        )
+    assert versions() == {}
+
+
 def test_without_an_id_it_is_the_newest_run_of_the_model_here(project: Path) -> None:
     run(project, 0.5)
     last = run(project, 0.6)

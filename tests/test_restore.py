@@ -249,6 +249,8 @@ def test_the_champion_comes_back_by_its_alias(project: Runs) -> None:
         run(folder, "git", "checkout", "-q", ".")
         assert dvc(["checkout", "-q"]) == 0
     refused(folder, "models:/poster-genres@nobody", "nothing was restored: MLflow at sqlite:///", "nobody")
+    for name in ("", "models:/x/y", "models:/poster-genres", "models:/@champion", "models:poster-genres/1"):
+        refused(folder, name, f"{name!r} should be a run's id, models:/NAME@ALIAS or models:/NAME/VERSION, a number")
 
 
 def test_what_neither_cache_nor_remote_has_is_named_and_nothing_changes(project: Runs) -> None:
