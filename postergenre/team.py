@@ -205,17 +205,23 @@ def _address(remote: str, root: Path) -> tuple[str, str | None]:
     """A remote's URL as everyone may read it, or its absolute folder, and the account on the server."""
     scheme, separator, rest = remote.partition("://")
     if not separator:
-        if not remote or re.match(r"[^/]+:", remote):
+        if not remote or re.match(r"[^/]+:", remote):  # as scp has it
+            if ":" in remote.rpartition("@")[0]:
+                raise _secret("REMOTE")
             raise InputError(f"REMOTE is {remote!r}; it should be {_right()}")
         return str(_absolute(remote)), None
     host, _, path = rest.partition("/")
     account, at, host = host.rpartition("@")
     # A password may have a slash in it: what follows the colon is no port then.
     if ":" in account or not re.fullmatch(r"(\[.*\]|[^:]*)(:\d+)?", host):
-        raise InputError(f"REMOTE holds a password, and .dvc/config, where it would go, is in git; {SECRETS}")
+        raise _secret("REMOTE")
     if scheme not in SCHEMES or not host or (scheme == "s3" and at) or (scheme == "ssh" and not path.strip("/")):
         raise InputError(f"REMOTE is {remote}; it should be {_right()}")
     return f"{scheme}://{host}/{path}".rstrip("/"), account or None
+
+
+def _secret(name: str) -> InputError:
+    return InputError(f"{name} holds a password, and .dvc/config, where it would go, is in git; {SECRETS}")
 
 
 def _right() -> str:
@@ -364,7 +370,7 @@ def _server(url: str) -> dict[str, str]:
     if not address or not url.startswith("s3://"):
         return {}
     if "@" in address:
-        raise InputError(f"AWS_ENDPOINT_URL holds a password, and .dvc/config, where it would go, is in git; {SECRETS}")
+        raise _secret("AWS_ENDPOINT_URL")
     return {"endpointurl": address}
 
 

@@ -316,7 +316,17 @@ def test_what_is_not_dvcs_in_a_shared_folder_stays_private(mine: Path) -> None:
     assert all(stat.S_IMODE(folder.stat().st_mode) == 0o2770 for folder in shared)
 
 
-@pytest.mark.parametrize("remote", ["ssh://me:geheim@host/srv", "ssh://me:ge/heim@host/srv", "s3://key:geheim@bucket"])
+@pytest.mark.parametrize(
+    "remote",
+    [
+        "ssh://me:geheim@host/srv",
+        "ssh://me:ge/heim@host/srv",
+        "s3://key:geheim@bucket",
+        "me:geheim@host:/srv",
+        "me:ge/heim@host:/srv",
+        "ssh:/me:geheim@host/srv",
+    ],
+)
 def test_a_password_is_refused_and_not_repeated(mine: Path, remote: str) -> None:
     before = configuration(mine)
     said = str(command("team", remote))
