@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import secrets
+import shlex
 import stat
 import struct
 import subprocess
@@ -131,7 +132,7 @@ def push() -> int:
     root = _root()
     try:
         with Repo(str(root)) as repo:
-            repo.cloud.get_remote()
+            _check_there(repo.cloud.get_remote())
             runs = _runs(repo)
             sent = _send_objects(repo, runs)
             _send_runs(repo, runs)
@@ -142,6 +143,15 @@ def push() -> int:
     except Exception as error:  # of any of the libraries below DVC
         raise InputError(f"not everything was sent: {_reason(error)}") from None
     return sent
+
+
+def _check_there(remote: Any) -> None:
+    """Refuse a folder that is gone: DVC would make it anew, on the local disk, and nobody would find what it has."""
+    if remote.fs.protocol == "local" and not Path(remote.odb.path).is_dir():
+        raise InputError(
+            f"the remote, {remote.path}, holds nothing of DVC's; is it mounted? "
+            f"Where it is new, `make team REMOTE={shlex.quote(remote.path)}` sets it up"
+        )
 
 
 def _runs(repo: Any) -> list[Path]:

@@ -429,6 +429,22 @@ def test_a_user_without_a_name_is_told_that_dvc_needs_one(mine: Path, monkeypatc
         )
 
 
+def test_push_makes_no_remote_where_a_share_is_not_mounted(mine: Path) -> None:
+    place = mine.parent / "place"
+    assert command("team", str(place / "store")) == 0
+    dvc_(mine, "repro")
+    shutil.rmtree(place / "store")
+    for mounted_on in (place, place / "store"):
+        mounted_on.mkdir(exist_ok=True)
+        assert command("push") == (
+            f"error: the remote, {place}/store, holds nothing of DVC's; is it mounted? "
+            f"Where it is new, `make team REMOTE={place}/store` sets it up"
+        )
+        assert not [*mounted_on.iterdir()]
+    assert command("team", str(place / "store")) == 0
+    assert command("push") == 0
+
+
 GROUP = 52_000  # of nobody; users that the system does not know are users all the same
 
 
