@@ -53,13 +53,15 @@ class Past:
 class Restored:
     """What was done.
 
-    changed: the files of git's that are others now. created: those of them that were not there before. without:
-    stages that had not run. differing: what the run's stages had and was not restored, which is code.
+    changed: the files of git's that are others now. created: those of them that were not there before. replaced: the
+    outputs that are others now. without: stages that had not run. differing: what the run's stages had and was not
+    restored, which is code.
     """
 
     past: Past
     changed: list[str]
     created: list[str]
+    replaced: list[str]
     without: list[str]
     differing: list[str]
 
@@ -80,6 +82,10 @@ class Restored:
         return "\n".join([*lines, f"back    {self._back()}"])
 
     def _back(self) -> str:
+        if not self.changed:
+            return (
+                f"dvc.lock was the run's; new is only {' '.join(self.replaced)}" if self.replaced else "nothing changed"
+            )
         tracked = [name for name in self.changed if name not in self.created]
         steps = [f"git checkout {shlex.join(tracked)}"] if tracked else []
         steps += [f"rm {shlex.join(self.created)}"] if self.created else []
@@ -107,10 +113,10 @@ def checkout(given: str, models: Path) -> Restored:
         for name in changed:
             with files.replaced_file(Path(name)) as new:
                 new.write_bytes(past.texts[name])
-        _check_out(past)
+        replaced = _check_out(past)
     with _project() as repo:
         without, differing = _status(repo, past)
-    return Restored(past, changed, created, without, differing)
+    return Restored(past, changed, created, replaced, without, differing)
 
 
 @contextmanager
@@ -287,8 +293,8 @@ def _all_or_nothing(names: list[str], past: Past) -> Iterator[None]:
         raise
 
 
-def _check_out(past: Past) -> None:
-    """The outputs as dvc.lock names them now.
+def _check_out(past: Past) -> list[str]:
+    """The outputs as dvc.lock names them now; those that were not so.
 
     Raises:
         InputError: there are files in their place which the cache has not; no output was touched.
@@ -296,7 +302,8 @@ def _check_out(past: Past) -> None:
     """
     with Repo() as repo:
         try:
-            repo.checkout([output.path for output in past.outputs if output.cached])
+            done = repo.checkout([output.path for output in past.outputs if output.cached])
+            return [path for kind in ("added", "modified", "deleted") for path in done[kind]]
         except CheckoutError:
             raise
         except DvcException as error:

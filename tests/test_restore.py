@@ -232,7 +232,10 @@ def test_a_run_comes_back_whole_and_one_goes_back_from_it(project: Runs, capsys:
     assert state(folder) == before
     assert run(folder, "git", "status", "--porcelain") == ""
     assert command("checkout", second) == 0
-    assert capsys.readouterr().out.endswith("back    dvc checkout\n")
+    assert capsys.readouterr().out.endswith("\nback    nothing changed\n")
+    (folder / "reports/report.html").unlink()
+    assert command("checkout", second) == 0
+    assert capsys.readouterr().out.endswith("\nback    dvc.lock was the run's; new is only reports/report.html\n")
     assert state(folder) == before
 
 
