@@ -52,7 +52,8 @@ def promote(models: Path, run_id: str | None, reason: str | None) -> str:
 
     Raises:
         InputError: MLflow does not answer or has no such run; the run did not finish or was not judged; or it was
-            judged on another test split than the champion, and there is no reason. Then nothing was registered.
+            judged on another test split than the champion, and there is no reason. Then nothing was registered. Or
+            another became champion meanwhile.
     """
     if run_id is not None and not run_id.strip():
         raise InputError(f"RUN_ID is {run_id!r}; it should be a run's id, or left out for the model in {models}")
@@ -69,7 +70,7 @@ def promote(models: Path, run_id: str | None, reason: str | None) -> str:
             )
         version = _registered(client, run)
         if champion is None or reason is not None or (trial.found and trial.found.low > 0):
-            _crown(client, version, reason)
+            _crown(client, version, reason, champion)
             return _promoted(run, trial, version, reason)
         return _kept(trial, version)
 
@@ -100,10 +101,14 @@ def compare(reports: Path) -> str:
 
 def _champion(client: MlflowClient) -> Any | None:
     """The version that is the champion."""
+    number = _crowned(client)
+    return client.get_model_version(NAME, number) if number else None
+
+
+def _crowned(client: MlflowClient) -> str | None:
+    """The champion's number."""
     found = client.search_registered_models(f"name = '{NAME}'")
-    if not found or ALIAS not in found[0].aliases:
-        return None
-    return client.get_model_version(NAME, found[0].aliases[ALIAS])
+    return str(found[0].aliases[ALIAS]) if found and ALIAS in found[0].aliases else None
 
 
 def _tried(client: MlflowClient, run: Any, champion: Any | None) -> Trial:
@@ -157,13 +162,28 @@ def _registered(client: MlflowClient, run: Any) -> Any:
     return client.create_model_version(NAME, f"models:/{model}", run.info.run_id, model_id=model)
 
 
-def _crown(client: MlflowClient, version: Any, reason: str | None) -> None:
-    tags = {BY: f"{account.name()}@{socket.gethostname()}", AT: datetime.now(UTC).isoformat(timespec="seconds")}
-    if reason is not None:
-        tags[FORCED] = reason
-    for key, value in tags.items():
-        client.set_model_version_tag(NAME, version.version, key, value)
+def _crown(client: MlflowClient, version: Any, reason: str | None, champion: Any | None) -> None:
+    """Make a version champion, unless another is it by now than the one that was compared with.
+
+    MLflow has no lock to be quite sure: one request lies between the last look and the change.
+    """
+    by, at = f"{account.name()}@{socket.gethostname()}", datetime.now(UTC).isoformat(timespec="seconds")
+    _tag(client, version, {FORCED: reason, BY: by, AT: at})  # a version that was forced once may now be so on merit
+    now = _crowned(client)
+    if now != (str(champion.version) if champion else None):
+        _tag(client, version, {key: version.tags.get(key) for key in (FORCED, BY, AT)})
+        what = f"version {now} became the champion" if now else "the champion was taken away"
+        raise InputError(f"nothing was promoted: meanwhile {what}; promote again to be compared with what is there now")
     client.set_registered_model_alias(NAME, ALIAS, version.version)
+
+
+def _tag(client: MlflowClient, version: Any, tags: dict[str, str | None]) -> None:
+    """Set tags of a version, and remove those that are None."""
+    for key, value in tags.items():
+        if value is None:
+            client.delete_model_version_tag(NAME, version.version, key)
+        else:
+            client.set_model_version_tag(NAME, version.version, key, value)
 
 
 def _promoted(run: Any, trial: Trial, version: Any, reason: str | None) -> str:

@@ -5,12 +5,13 @@ import json
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
 import pytest
 
-from postergenre import files, predictor, spool, tracking, tracking_store, transcript
+from postergenre import files, metrics, predictor, spool, tracking, tracking_store, transcript
 from postergenre.errors import InputError
 from postergenre.splits import Split
 from tests import support
@@ -178,6 +179,39 @@ def test_a_forced_promotion_keeps_its_reason_and_who_and_when(
         assert tags["postergenre.promoted_by"].endswith(f"@{socket.gethostname()}")
         assert tags["postergenre.promoted_at"].endswith("+00:00")
     assert command("promote", good, "--force", "") == 2
+
+
+def test_a_version_that_is_crowned_on_merit_is_forced_no_more(project: Path) -> None:
+    worse, good = run(project, 0.1), run(project, 2.0)
+    for name, more in ((good, ["--force", "first"]), (worse, ["--force", "to try"]), (good, [])):
+        assert command("promote", name, *more) == 0
+        assert champion() == name
+    tags = mlflow.MlflowClient().get_model_version("poster-genres", "1").tags
+    assert sorted(tags) == ["postergenre.promoted_at", "postergenre.promoted_by"]
+
+
+@pytest.mark.parametrize("more", [[], ["--force", "reason"]], ids=["on merit", "forced"])
+def test_a_champion_that_another_promotion_makes_meanwhile_stays(
+    project: Path, monkeypatch: pytest.MonkeyPatch, more: list[str]
+) -> None:
+    first, good, better = run(project, 0.2), run(project, 0.5), run(project, 2.0)
+    assert command("promote", first) == 0
+    compare = metrics.difference
+
+    def slow(*given: Any) -> Any:
+        monkeypatch.setattr(metrics, "difference", compare)
+        assert command("promote", better) == 0
+        return compare(*given)
+
+    monkeypatch.setattr(metrics, "difference", slow)
+    assert command("promote", good, *more) == (
+        "error: nothing was promoted: meanwhile version 2 became the champion; "
+        "promote again to be compared with what is there now"
+    )
+    assert champion() == better
+    assert not {"postergenre.forced", "postergenre.promoted_by"} & {
+        *mlflow.MlflowClient().get_model_version("poster-genres", "3").tags
+    }
 
 
 def test_a_run_that_cannot_be_champion_is_refused_in_a_sentence_and_not_registered(project: Path) -> None:
