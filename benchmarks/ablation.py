@@ -28,7 +28,6 @@ CHANGES: dict[str, dict[str, list[str]]] = {
         "not normalised": ["@architecture.head.norm=none"],
         "no hidden layer": ["@architecture.head.dense=[]"],
         "dropout 0.5 of the features": ["@architecture.head.dropout=0.5"],
-        "Muon": ["@training.optimizer=muon"],
         "asymmetric loss": ["@training.loss=asymmetric"],
         "focal loss": ["@training.loss=focal"],
         "label smoothing 0.1": ["@training.label_smoothing=0.1"],
