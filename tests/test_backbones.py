@@ -126,6 +126,10 @@ def test_posters_too_small_for_it_are_refused() -> None:
 
 
 def test_a_backbone_has_no_last_blocks() -> None:
-    section = {"architecture": described("VGG16"), "training": RECIPE, "trunk": TRUNK | {"trainable": "last-2-blocks"}}
+    section = {
+        "architecture": described("VGG16"),
+        "training": RECIPE,
+        "trunk": TRUNK | {"weights": "imagenet", "trainable": "last-2-blocks"},
+    }
     with pytest.raises(InputError, match="of a backbone it is all or head"):
         params.parse("networks.n", Network, section)
