@@ -43,6 +43,7 @@ def predict(arguments: argparse.Namespace) -> None:
 
     * marks those above the genre's threshold, which the report explains.
     """
+    _check_table(arguments.csv, arguments.paths)
     predictor = _load(arguments.model)
     objects: list[dict[str, Any]] = []
     answered, failed = 0, 0
@@ -303,17 +304,27 @@ def _object(path: Path, answer: "npt.NDArray[np.float32]", predictor: "Predictor
     return {"path": str(path), "predicted": chosen, "genres": genres}
 
 
+def _check_table(file: Path | None, pictures: list[Path]) -> None:
+    """Refuse to write a table where it would replace what is no table."""
+    if file is None or not file.exists():
+        return
+    if file.is_dir():
+        raise InputError(f"{file} is a folder; --csv takes a file")
+    if not file.is_file():
+        raise InputError(f"{file} is a device or a pipe; --csv takes a file")
+    if any(picture.is_file() and picture.samefile(file) for picture in pictures):
+        raise InputError(f"{file} is a picture to predict from; --csv would replace it by a table")
+
+
 @contextmanager
 def _table(file: Path | None, genres: list[str]) -> Iterator[Callable[[Path, "npt.NDArray[np.float32]"], object]]:
     """What adds a picture's row to the table in `file`, which is there when the block ends; without a file, nothing."""
     if file is None:
         yield lambda path, answer: None
         return
-    if file.is_dir():
-        raise InputError(f"{file} is a folder; --csv takes a file")
     try:
         with (
-            files.replaced_file(file) as new,
+            files.replaced_file(file.resolve()) as new,
             new.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream,
         ):
             rows = csv.writer(stream, lineterminator="\n")

@@ -131,7 +131,7 @@ def about(models: Path) -> dict[str, Any]:
     Raises:
         InputError: it is no folder, a file is missing, or not as the train stage writes it.
     """
-    if models.is_file():
+    if models.exists() and not models.is_dir():
         raise InputError(f"{models} is a file; the folder is wanted that {TRAIN} wrote")
     ids, thresholds, run = (files.read_json(models / f"{name}.json", TRAIN) for name in ("genres", "thresholds", "run"))
     try:

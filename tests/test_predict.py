@@ -150,6 +150,20 @@ def test_a_table_that_cannot_be_written_at_all_is_refused(
     assert reason in str(predict(str(pictures / "a.jpg"), "--model", str(models), "--csv", file))
 
 
+def test_a_table_replaces_no_device_no_link_and_no_picture(models: Path, pictures: Path, tmp_path: Path) -> None:
+    picture, pipe, link = tmp_path / "a.jpg", tmp_path / "pipe", tmp_path / "link.csv"
+    shutil.copy(pictures / "a.jpg", picture)
+    os.mkfifo(pipe)
+    link.symlink_to("table.csv")
+    options = (str(picture), "--model", str(models), "--csv")
+    assert predict(*options, str(pipe)) == f"error: {pipe} is a device or a pipe; --csv takes a file"
+    assert "is a picture to predict from" in str(predict(*options, str(picture)))
+    assert predict(*options, str(link)) == 0
+    assert link.is_symlink()
+    assert pd.read_csv(tmp_path / "table.csv")["path"].tolist() == [str(picture)]
+    assert picture.read_bytes() == (pictures / "a.jpg").read_bytes()
+
+
 def test_a_name_that_is_no_text_and_files_that_are_no_pictures(
     models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
-from postergenre import architecture, params, pretrained, training
+from postergenre import architecture, onnx_model, params, pretrained, training
 from postergenre.architecture import Architecture
 from postergenre.backend import keras
 from postergenre.errors import InputError
@@ -36,6 +36,13 @@ def test_the_features_are_those_of_the_original_network() -> None:
     pretrained.load_imagenet(model)
     features = pretrained.trunk(model).predict_on_batch(pictures())[:, -1280:]  # the last block's
     np.testing.assert_allclose(features, np.load(FIXTURE)["features"], atol=1e-4)
+
+
+def test_two_exports_are_the_same_bytes(tmp_path: Path) -> None:
+    files = [tmp_path / f"{number}.onnx" for number in range(3)]
+    for file in files:
+        onnx_model.export(built(network()), file)
+    assert len({file.read_bytes() for file in files}) == 1
 
 
 def test_trunk_and_head_make_the_whole() -> None:
