@@ -41,7 +41,7 @@ def facts() -> dict[str, str]:
 
 
 class Worker:
-    """Keeps MLflow up to date with an entry, in a thread of its own. A failure is forgotten by the next success."""
+    """Keeps MLflow up to date with an entry, in a thread of its own, once woken; the next success forgets a failure."""
 
     def __init__(self, entry: Entry, afterwards: Callable[[], None]):
         """afterwards: what else to do, once, when the first calls have succeeded."""
@@ -54,7 +54,6 @@ class Worker:
         self._woken, self._over = threading.Event(), threading.Event()
         # A daemon, for a process that ends does not wait for a server that hangs.
         threading.Thread(target=self._work, name="tracking", daemon=True).start()
-        self.wake()
 
     def wake(self) -> None:
         """There is something new."""

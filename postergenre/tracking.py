@@ -60,6 +60,10 @@ class Run:
     def restored(self) -> bool:
         return self._entry is not None and self._entry.record.restored
 
+    def begin(self) -> None:
+        """Let MLflow hear of it, before there is anything to log."""
+        self._write(lambda entry: None)
+
     def log_epoch(self, epoch: int, metrics: dict[str, float]) -> None:
         """The figures of a finished epoch, counted from 1."""
         self._write(lambda entry: _add_epochs(entry, {epoch: metrics}))
@@ -123,6 +127,7 @@ def training_run(about: dict[str, Any], key: str | None = None) -> Iterator[Run]
     in this project marks it.
     """
     run = _started(lambda: _training_entry(about, key), _settle_killed)
+    run.begin()
     try:
         yield run
     except (KeyboardInterrupt, Terminated):
@@ -142,6 +147,7 @@ def evaluation_run(models: Path) -> Iterator[Run]:
         InputError: the folder holds no model.
     """
     about = tracking_store.about_of(models)
+    # MLflow hears of it when its figures are known, for they decide whether the model's run has a place for them.
     run = _started(lambda: _evaluation_entry(about, models), lambda: None)
     try:
         yield run
