@@ -51,7 +51,7 @@ def predict(arguments: argparse.Namespace) -> None:
         for path, answer in predictor.predict_files(_pictures(arguments.paths)):
             if isinstance(answer, str):
                 failed += 1
-                print(f"error: {path}: {answer}", file=sys.stderr)
+                print(f"error: {_shown(path)}: {answer}", file=sys.stderr)
                 continue
             answered += 1
             add_row(path, answer)
@@ -122,6 +122,8 @@ def results(arguments: argparse.Namespace) -> None:
     if not file.exists():
         raise InputError(f"{file} is missing; `dvc repro` writes it, in the project's folder")
     print(report.results_table(pd.read_csv(file)))
+    if not Path("models/run.json").exists():
+        print("these figures came with git, and the model did not: `dvc pull` or `dvc repro` brings it")
     print("report   reports/report.html\nruns     make mlflow\npredict  postergenre predict poster.jpg")
 
 
@@ -190,15 +192,17 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _take_pictures(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a picture, or a folder of pictures")
+    parser.add_argument("paths", nargs="+", type=_path, metavar="PATH", help="a picture, or a folder of pictures")
     parser.add_argument(
-        "--model", help="a folder, or models:/NAME@ALIAS in MLflow (default: models/ here or of the checkout)"
+        "--model",
+        type=_named,
+        help="a folder, or models:/NAME@ALIAS in MLflow (default: models/ here or of the checkout)",
     )
     parser.add_argument(
         "--top", type=_positive, default=5, metavar="N", help="genres to print for each picture (default: 5)"
     )
     parser.add_argument("--json", action="store_true", help="print every genre's probability as JSON")
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="also write every genre's probability to a table")
+    parser.add_argument("--csv", type=_path, metavar="FILE", help="also write every genre's probability to a table")
 
 
 def _take_replay(parser: argparse.ArgumentParser) -> None:
@@ -251,6 +255,16 @@ def _said(text: str) -> str:
     return text.strip()
 
 
+def _named(text: str) -> str:
+    if not text:  # in a script, a variable is unset
+        raise argparse.ArgumentTypeError("it is empty; it should name something")
+    return text
+
+
+def _path(text: str) -> Path:
+    return Path(_named(text))
+
+
 def _be_patient() -> None:
     """Nothing but this command waits, and it may have a whole model to send."""
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
@@ -288,7 +302,12 @@ def _pictures(paths: Sequence[Path]) -> Iterator[Path]:
 
 def _line(path: Path, answer: "npt.NDArray[np.float32]", predictor: "Predictor", top: int) -> str:
     likeliest = (-answer).argsort(kind="stable")[:top]
-    return f"{path}  " + " | ".join(_genre(predictor, answer, int(place)) for place in likeliest)
+    return f"{_shown(path)}  " + " | ".join(_genre(predictor, answer, int(place)) for place in likeliest)
+
+
+def _shown(path: Path) -> str:
+    """A file's name without what a terminal would take for a command, such as a colour."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in str(path))
 
 
 def _genre(predictor: "Predictor", answer: "npt.NDArray[np.float32]", place: int) -> str:

@@ -18,7 +18,7 @@ class Terminated(SystemExit):
 
 
 def run(main: Callable[[], None]) -> NoReturn:
-    """Run `main` and exit: with 1 after an `InputError` or a full disk, 130 after Ctrl-C, 143 after SIGTERM, else 0."""
+    """Run `main` and exit: with 1 after wrong input or a full disk, 130 after Ctrl-C, 143 after SIGTERM, else 0."""
     signal.signal(signal.SIGTERM, _terminate)
     try:
         main()
@@ -30,6 +30,8 @@ def run(main: Callable[[], None]) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            sys.exit(f"error: {error.filename} is longer than a file's name may be")
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         sys.exit(

@@ -54,6 +54,8 @@ def read_json(file: Path, made_by: str) -> Any:
         return json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{file} is missing; {made_by} writes it") from None
+    except OSError as error:
+        raise InputError(f"{file} cannot be read ({error.strerror}); {made_by} writes it anew") from None
     except ValueError as error:
         raise InputError(f"{file} is not JSON ({error}); {made_by} writes it anew") from None
 

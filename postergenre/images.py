@@ -77,6 +77,8 @@ def _open(data: bytes) -> Image.Image:
                 raise ImageError(f"it has {width} x {height} pixels, more than {MAX_PIXELS:,}")
             if min(width, height) < MIN_SIDE:
                 raise ImageError(f"it has {width} x {height} pixels, fewer than {MIN_SIDE} on a side")
+            if image.format == "PNG":  # whose checksums `load` leaves unread
+                Image.open(io.BytesIO(data), formats=["PNG"]).verify()
             image.load()
     except UnidentifiedImageError:
         raise ImageError("it is a web page" if _is_html(data) else "it is not an image") from None

@@ -91,11 +91,15 @@ class Posters:
 
 @dataclass
 class Report:
-    """All that was found. commands: what brings back what is corrupt or lost, in this order; empty if all is well."""
+    """All that was found. commands: what brings back what is corrupt or lost, in this order; empty if all is well.
+
+    rest: the command that brings what is not here.
+    """
 
     objects: list[Object]
     posters: Posters
     commands: list[str]
+    rest: str
 
     @property
     def sound(self) -> bool:
@@ -126,7 +130,8 @@ class Report:
         lines += [f"not here  {_name(file)}" for file in sorted(shards)]
         yield from lines
         if lines:
-            yield "What is not here was not checked: normal where only parts were pulled; `dvc pull` brings the rest."
+            normal = "What is not here was not checked: normal where only parts were pulled"
+            yield f"{normal}; `{self.rest}` brings the rest."
 
     def _counts(self) -> str:
         read = [one for one in self.objects if one.found is not None]
@@ -160,7 +165,8 @@ def verify(posters: Path) -> Report:
         raise InputError(f"DVC cannot read this project: {str(error).splitlines()[0]}") from None
     except PermissionError as error:
         raise InputError(f"{error.filename} cannot be read: {error.strerror}; whoever owns it can allow it") from None
-    return Report(objects, found, _commands(objects, _guilty(objects, found), remote))
+    rest = "dvc repro" if remote is None else "dvc pull"
+    return Report(objects, found, _commands(objects, _guilty(objects, found), remote), rest)
 
 
 def sound(file: Path, md5: str) -> bool:

@@ -214,6 +214,8 @@ def _send_runs(repo: Any, runs: list[Path]) -> None:
 def _address(remote: str, root: Path) -> tuple[str, str | None]:
     """A remote's URL as everyone may read it, or its absolute folder, and the account on the server."""
     scheme, separator, rest = remote.partition("://")
+    if not remote.isprintable():
+        raise InputError(f"REMOTE is {remote!r}; it should be one line of text")
     if not separator:
         if not remote or re.match(r"[^/]+:", remote):  # as scp has it
             if ":" in remote.rpartition("@")[0]:
@@ -432,7 +434,10 @@ def _try_out(name: str, given: str, place: Callable[[], Any]) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    return str(error).strip().split("\n")[0] or type(error).__name__
+    first, *others = str(error).strip().split("\n")
+    if first.endswith(":") and others:  # it only announces what follows
+        first = f"{first} {others[0].strip()}"
+    return first or type(error).__name__
 
 
 def _group(folder: Path) -> str:

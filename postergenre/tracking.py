@@ -391,7 +391,10 @@ def _replayed(folder: Path, key: str) -> Iterator[str]:
     record = entry.record
     try:
         if _is_misplaced(record):
-            raise InputError(f"run {key} waits for MLflow at {record.uri}; MLFLOW_TRACKING_URI should name a server")
+            raise InputError(
+                f"run {key} waits for MLflow at {record.uri}; MLFLOW_TRACKING_URI should name a server, that one "
+                f"or another; where none is wanted, delete {spool.FOLDER}/{key}, and `postergenre track` logs what is in models/"
+            )
         _deliver(entry)
     finally:
         entry.close()

@@ -50,7 +50,7 @@ def asking(purpose: str) -> Iterator[mlflow.MlflowClient]:
     except InputError:
         raise
     except Exception as error:  # those of its database MLflow lets through as they are
-        raise InputError(f"{purpose}: MLflow at {named()} failed ({reason(error)})") from None
+        raise InputError(f"{purpose}: {failed(error)}") from None
 
 
 def run_of(models: Path) -> str:
@@ -98,6 +98,8 @@ def finished(run_id: str) -> Any:
 
 def exists(run_id: str) -> bool:
     """Whether MLflow has this run, and nobody deleted it."""
+    if not re.fullmatch(r"\w[\w-]*", run_id):  # MLflow would answer that no id looks so
+        return False
     try:
         return bool(mlflow.get_run(run_id).info.lifecycle_stage == "active")
     except mlflow.exceptions.MlflowException as error:
@@ -157,7 +159,9 @@ def runs_of(model: str) -> list[Any]:
 
 
 def failed(error: Exception) -> str:
-    return f"MLflow at {named()} failed ({reason(error)})"
+    """A sentence; that something was asked for which is not there is no failure of MLflow's."""
+    asked = isinstance(error, mlflow.exceptions.MlflowException) and error.get_http_status_code() == 404
+    return f"MLflow at {named()} {'says' if asked else 'failed'} ({reason(error)})"
 
 
 def unreachable(error: BaseException) -> bool:

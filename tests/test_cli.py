@@ -13,7 +13,17 @@ from tests import support
 from tests.support import command, encoded, picture
 
 
-@pytest.mark.parametrize("arguments", [["predict"], ["predict", "a.jpg", "--top", "0"], [], ["dance"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["predict"],
+        ["predict", ""],
+        ["predict", "a.jpg", "--top", "0"],
+        ["predict", "a.jpg", "--model", ""],
+        [],
+        ["dance"],
+    ],
+)
 def test_a_wrong_command_line_exits_with_2(arguments: list[str]) -> None:
     assert command(*arguments) == 2
 
@@ -44,6 +54,11 @@ def test_results_are_a_table_and_where_to_look_next(
     said = capsys.readouterr().out
     assert "mAP" in said
     assert all(place in said for place in ("reports/report.html", "make mlflow", "postergenre predict poster.jpg"))
+    assert "these figures came with git, and the model did not" in said
+    Path("models").mkdir()
+    Path("models/run.json").touch()
+    assert command("results") == 0
+    assert "came with git" not in capsys.readouterr().out
 
 
 def test_track_says_whether_the_run_was_there(

@@ -139,7 +139,11 @@ def test_a_table_that_cannot_be_written_whole_is_not_written(models: Path, pictu
 
 @pytest.mark.parametrize(
     ("file", "reason"),
-    [("folder", "folder is a folder; --csv takes a file"), ("notes.txt/t.csv", "notes.txt/t.csv cannot be written")],
+    [
+        ("folder", "folder is a folder; --csv takes a file"),
+        ("notes.txt/t.csv", "notes.txt/t.csv cannot be written"),
+        ("t" * 300, f"{'t' * 300} is longer than a file's name may be"),
+    ],
 )
 def test_a_table_that_cannot_be_written_at_all_is_refused(
     models: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, reason: str
@@ -169,14 +173,16 @@ def test_a_name_that_is_no_text_and_files_that_are_no_pictures(
 ) -> None:
     folder = tmp_path / "posters"
     folder.mkdir()
-    (folder / os.fsdecode(b"caf\xe9.png")).write_bytes(encoded(picture(1), "PNG"))
+    for name in (b"caf\xe9.png", b"red\033[31m.png"):
+        (folder / os.fsdecode(name)).write_bytes(encoded(picture(1), "PNG"))
     for name in ("film.mpg", "sheet.pdf", "weights.h5"):
         (folder / name).write_text("nothing that Pillow decodes")
     assert predict(str(folder), "--model", str(models), "--csv", str(tmp_path / "t.csv")) == 0
     captured = capsys.readouterr()
-    assert captured.out.startswith(f"{folder}/caf\\udce9.png  ")
+    names = [line.split("  ")[0] for line in captured.out.splitlines()]
+    assert names == [f"{folder}/caf\\udce9.png", f"{folder}/red\\x1b[31m.png"]
     assert captured.err == ""
-    assert pd.read_csv(tmp_path / "t.csv")["path"].tolist() == [f"{folder}/caf\\udce9.png"]
+    assert pd.read_csv(tmp_path / "t.csv")["path"].tolist() == [names[0], f"{folder}/red\033[31m.png"]
 
 
 def test_a_terminal_shows_the_marked_genres_in_bold_and_explains_the_mark(
@@ -203,6 +209,10 @@ def test_a_folder_that_no_training_wrote_is_refused(models: Path, tmp_path: Path
     copy = shutil.copytree(models, tmp_path / "models")
     (copy / name).write_text(text)
     with pytest.raises(InputError, match=name):
+        predictor.load(copy)
+    (copy / name).unlink()
+    (copy / name).mkdir()
+    with pytest.raises(InputError, match=rf"{name} cannot be read \(Is a directory\)"):
         predictor.load(copy)
 
 

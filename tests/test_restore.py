@@ -377,7 +377,9 @@ def test_a_run_that_was_not_judged_comes_back_as_far_as_it_went(
 
 def test_what_is_no_run_or_holds_no_lock_of_its_own_is_refused(project: Runs) -> None:
     folder, _, deleted = project
-    refused(folder, "0" * 32, "has no run 00000000000000000000000000000000")
+    for unknown in ("0" * 32, "../etc"):
+        refused(folder, unknown, f"has no run {unknown}")
+    refused(folder, "models:/poster-genres@nobody", "says (")
     tracking_store.connect()
     with mlflow.start_run(tags={tracking_store.MODEL: "cut at 0.5"}) as by_hand:
         pass

@@ -342,6 +342,7 @@ def test_a_password_is_refused_and_not_repeated(mine: Path, remote: str) -> None
     [
         ([""], "REMOTE is ''; it should be s3://BUCKET/PATH, ssh://"),
         (["me@host:/srv"], "REMOTE is 'me@host:/srv'; it should be s3://BUCKET/PATH, ssh://"),
+        (["../place\nurl = x"], "/place\\nurl = x'; it should be one line of text"),
         (["gs://bucket"], "REMOTE is gs://bucket; it should be s3://BUCKET/PATH, ssh://"),
         (["ssh://host"], "REMOTE is ssh://host; it should be s3://BUCKET/PATH, ssh://"),
         (["../nowhere/store"], "/nowhere to make it in; is it mounted?"),
