@@ -393,7 +393,7 @@ def _replayed(folder: Path, key: str) -> Iterator[str]:
         if _is_misplaced(record):
             raise InputError(
                 f"run {key} waits for MLflow at {record.uri}; MLFLOW_TRACKING_URI should name a server, that one "
-                f"or another; where none is wanted, delete {spool.FOLDER}/{key}, and `postergenre track` logs what is in models/"
+                f"or another; where none is wanted, delete {spool.FOLDER}/{key}, and `postergenre track` logs models/"
             )
         _deliver(entry)
     finally:
