@@ -4,6 +4,8 @@ TensorFlow writes several lines to stderr before its log level counts. `TF_CPP_M
 helps to find out why a GPU is not found.
 """
 
+import ctypes
+import logging
 import os
 import sys
 import tempfile
@@ -11,6 +13,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+# Of glibc's malloc.h.
+M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
+
+
+def _keep_memory() -> None:
+    """Let glibc keep what was freed, instead of giving it back to the kernel.
+
+    TensorFlow asks for the same large arrays in each step of a training, and the kernel would clear their pages each
+    time, which takes as long as the step itself (`python -m benchmarks.step`). Who sets glibc's own variables decides.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc alone has it
+    if mallopt and not any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ):
+        mallopt(M_MMAP_MAX, 0)
+        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+        mallopt(M_ARENA_MAX, 1)
 
 
 @contextmanager
@@ -31,10 +50,13 @@ def _silent_stderr() -> Iterator[None]:
             os.close(stderr)
 
 
+_keep_memory()
 if os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0":
     import keras
 else:
     with _silent_stderr():
         import keras
+    # It warns where networks are made anew, as for each of ONNX, calibration and the thresholds.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 __all__ = ["keras"]

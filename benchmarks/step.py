@@ -1,0 +1,64 @@
+"""What it is worth that glibc keeps memory: the seconds of a training step on the processor, beside glibc as it comes.
+
+    python -m benchmarks.step resnet
+
+On the present dataset; each in a process of its own, in turn: 40 steps, after as many that are not counted.
+"""
+
+import argparse
+import dataclasses
+import os
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+STEPS, POSTERS, TIMES = 40, 32, 3
+# By what a row says, the environment: a variable of glibc's that changes nothing makes postergenre leave it alone.
+WAYS: dict[str, dict[str, str]] = {"as glibc comes": {"MALLOC_PERTURB_": "0"}, "memory kept": {}}
+
+
+def step(network: str) -> str:
+    """Seconds and kernel seconds of a step, and the process's peak memory in MiB."""
+    from postergenre import architecture, params, recipe, training
+    from postergenre.optimizers import AdamW
+
+    training.prepare(params.load("train", recipe.TrainParams))
+    data = training.read_data(Path("data/resized"), Path("data/dataset"))
+    built = params.load(f"networks.{network}", recipe.Network).architecture
+    shares = data.train.labels.mean(axis=0)
+    model = architecture.build(built, data.store.height, data.store.width, shares, 1, network)
+    model.compile(optimizer=AdamW(learning_rate=1e-4, weight_decay=0.1), loss="binary_crossentropy", jit_compile=False)
+    rows, labels = data.train.rows[: STEPS * POSTERS], data.train.labels[: STEPS * POSTERS]
+    few = dataclasses.replace(data.train, rows=rows, labels=labels)
+    batches = training.Batches(data.store, few, POSTERS, seed=1, epoch=0)
+    model.fit(batches, shuffle=False, verbose=0)
+    began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
+    model.fit(batches, shuffle=False, verbose=0)
+    seconds, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF)
+    return f"{seconds / len(batches)} {(after.ru_stime - before.ru_stime) / len(batches)} {after.ru_maxrss / 1024}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.step")
+    parser.add_argument("network")
+    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.here:
+        print(step(given.network))
+        return
+    found: dict[str, list[list[float]]] = {name: [] for name in WAYS}
+    for _ in range(TIMES):
+        for name, variables in WAYS.items():
+            command = [sys.executable, "-m", "benchmarks.step", given.network, "--here"]
+            done = subprocess.run(command, env=os.environ | variables, stdout=subprocess.PIPE, text=True, check=True)
+            found[name].append([float(word) for word in done.stdout.split()])
+    print("| | seconds a step | of them in the kernel, of all cores | peak memory, MiB |\n|---|--:|--:|--:|")
+    for name, runs in found.items():
+        seconds, kernel, memory = sorted(runs)[TIMES // 2]
+        print(f"| {name} | {seconds:.3f} | {kernel:.3f} | {memory:.0f} |")
+
+
+if __name__ == "__main__":
+    main()
