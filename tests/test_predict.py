@@ -173,8 +173,8 @@ def test_a_name_that_is_no_text_and_files_that_are_no_pictures(
 ) -> None:
     folder = tmp_path / "posters"
     folder.mkdir()
-    for name in (b"caf\xe9.png", b"red\033[31m.png"):
-        (folder / os.fsdecode(name)).write_bytes(encoded(picture(1), "PNG"))
+    for odd in (b"caf\xe9.png", b"red\033[31m.png"):
+        (folder / os.fsdecode(odd)).write_bytes(encoded(picture(1), "PNG"))
     for name in ("film.mpg", "sheet.pdf", "weights.h5"):
         (folder / name).write_text("nothing that Pillow decodes")
     assert predict(str(folder), "--model", str(models), "--csv", str(tmp_path / "t.csv")) == 0
