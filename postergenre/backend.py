@@ -23,9 +23,11 @@ def _keep_memory() -> None:
     """Let glibc keep what was freed, instead of giving it back to the kernel.
 
     TensorFlow asks for the same large arrays in each step of a training, and the kernel would clear their pages each
-    time, which takes as long as the step itself (`python -m benchmarks.step`). Who sets glibc's own variables decides.
+    time, which takes as long as the step itself (`python -m benchmarks.step`). One arena for all threads, for those
+    beside the first cannot hold large arrays; it has to be said before there are many. Who sets glibc's own variables
+    decides.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc alone has it
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # not on macOS, nor with musl
     if mallopt and not any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ):
         mallopt(M_MMAP_MAX, 0)
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
@@ -56,7 +58,8 @@ if os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0":
 else:
     with _silent_stderr():
         import keras
-    # It warns where networks are made anew, as for each of ONNX, calibration and the thresholds.
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    if os.environ["TF_CPP_MIN_LOG_LEVEL"] == "3":
+        # It warns where networks are made anew, as for each of ONNX, calibration and the thresholds.
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 __all__ = ["keras"]

@@ -26,6 +26,7 @@ Command = Callable[[argparse.Namespace], None]
 MARK = "*"
 # What Pillow knows by name but does not decode: films and measurements may lie beside posters.
 NOT_DECODED = {"BUFR", "GRIB", "HDF5", "MPEG", "WMF"}
+TABLE = b"path,"  # how a table that `predict` wrote begins
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 
@@ -43,7 +44,7 @@ def predict(arguments: argparse.Namespace) -> None:
 
     * marks those above the genre's threshold, which the report explains.
     """
-    _check_table(arguments.csv, arguments.paths)
+    _check_table(arguments.csv)
     predictor = _load(arguments.model)
     objects: list[dict[str, Any]] = []
     answered, failed = 0, 0
@@ -51,7 +52,7 @@ def predict(arguments: argparse.Namespace) -> None:
         for path, answer in predictor.predict_files(_pictures(arguments.paths)):
             if isinstance(answer, str):
                 failed += 1
-                print(f"error: {_shown(path)}: {answer}", file=sys.stderr)
+                print(f"error: {errors.shown(str(path))}: {answer}", file=sys.stderr)
                 continue
             answered += 1
             add_row(path, answer)
@@ -196,7 +197,7 @@ def _take_pictures(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         type=_named,
-        help="a folder, or models:/NAME@ALIAS in MLflow (default: models/ here or of the checkout)",
+        help="a folder, or models:/NAME@ALIAS or runs:/ID/model in MLflow (default: models/ here or of the checkout)",
     )
     parser.add_argument(
         "--top", type=_positive, default=5, metavar="N", help="genres to print for each picture (default: 5)"
@@ -302,12 +303,7 @@ def _pictures(paths: Sequence[Path]) -> Iterator[Path]:
 
 def _line(path: Path, answer: "npt.NDArray[np.float32]", predictor: "Predictor", top: int) -> str:
     likeliest = (-answer).argsort(kind="stable")[:top]
-    return f"{_shown(path)}  " + " | ".join(_genre(predictor, answer, int(place)) for place in likeliest)
-
-
-def _shown(path: Path) -> str:
-    """A file's name without what a terminal would take for a command, such as a colour."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in str(path))
+    return f"{errors.shown(str(path))}  " + " | ".join(_genre(predictor, answer, int(place)) for place in likeliest)
 
 
 def _genre(predictor: "Predictor", answer: "npt.NDArray[np.float32]", place: int) -> str:
@@ -323,16 +319,21 @@ def _object(path: Path, answer: "npt.NDArray[np.float32]", predictor: "Predictor
     return {"path": str(path), "predicted": chosen, "genres": genres}
 
 
-def _check_table(file: Path | None, pictures: list[Path]) -> None:
-    """Refuse to write a table where it would replace what is no table."""
+def _check_table(file: Path | None) -> None:
+    """Refuse to write a table where it would replace what is no table of ours, such as a poster."""
     if file is None or not file.exists():
         return
     if file.is_dir():
         raise InputError(f"{file} is a folder; --csv takes a file")
     if not file.is_file():
         raise InputError(f"{file} is a device or a pipe; --csv takes a file")
-    if any(picture.is_file() and picture.samefile(file) for picture in pictures):
-        raise InputError(f"{file} is a picture to predict from; --csv would replace it by a table")
+    try:
+        with file.open("rb") as stream:
+            begins = stream.read(len(TABLE))
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}") from None
+    if begins and begins != TABLE:
+        raise InputError(f"{file} is there and is no table of `predict`; --csv takes a new file, or such a table")
 
 
 @contextmanager

@@ -23,7 +23,7 @@ def run(main: Callable[[], None]) -> NoReturn:
     try:
         main()
     except InputError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {shown(str(error))}")
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
     except BrokenPipeError:  # `... | head` closed our stdout: not our failure, but nothing more can be said there
@@ -31,13 +31,18 @@ def run(main: Callable[[], None]) -> NoReturn:
         sys.exit(128 + signal.SIGPIPE)
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
-            sys.exit(f"error: {error.filename} is longer than a file's name may be")
+            sys.exit(f"error: {shown(str(error.filename))} is longer than a file's name may be")
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         sys.exit(
             f"error: {error.filename or 'the output'} could not be written: {error.strerror}; nothing was replaced"
         )
     sys.exit(0)
+
+
+def shown(text: str) -> str:
+    """The text without what a terminal would take for a command, such as a colour; lines stay lines."""
+    return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
 
 
 def _terminate(signum: int, frame: FrameType | None) -> NoReturn:

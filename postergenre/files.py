@@ -34,7 +34,7 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
 def replaced_file(file: Path) -> Iterator[Path]:
     """A path to write to, which takes the place of `file` when the block ends without an exception."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    new = file.with_name(f".{file.name}-{os.getpid()}")
+    new = file.with_name(f".{file.name[:50]}-{os.getpid()}")  # a name may have 255 bytes
     try:
         yield new
         new.replace(file)

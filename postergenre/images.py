@@ -12,6 +12,7 @@ Fit = Literal["crop", "pad", "stretch"]
 
 # Beyond this many pixels an image is refused before it is decoded: a few kilobytes can unpack to gigabytes.
 MAX_PIXELS = 50_000_000
+PNG = b"\x89PNG\r\n\x1a\n"  # how every one begins
 # Shorter than this it is a tracking pixel or an icon.
 MIN_SIDE = 16
 
@@ -77,10 +78,12 @@ def _open(data: bytes) -> Image.Image:
                 raise ImageError(f"it has {width} x {height} pixels, more than {MAX_PIXELS:,}")
             if min(width, height) < MIN_SIDE:
                 raise ImageError(f"it has {width} x {height} pixels, fewer than {MIN_SIDE} on a side")
-            if image.format == "PNG":  # whose checksums `load` leaves unread
+            if image.format == "PNG":  # whose checksums and end `load` leaves unread
                 Image.open(io.BytesIO(data), formats=["PNG"]).verify()
             image.load()
     except UnidentifiedImageError:
+        if data.startswith(PNG):
+            raise ImageError("it is damaged (no PNG's header)") from None
         raise ImageError("it is a web page" if _is_html(data) else "it is not an image") from None
     except ImageError:
         raise

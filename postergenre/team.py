@@ -78,6 +78,9 @@ def share(remote: str, cache: str | None) -> Shared:
         InputError: one of them cannot be used; the configuration is as it was.
     """
     root = _root()
+    for name, given in (("REMOTE", remote), ("CACHE", cache or "")):
+        if not given.isprintable():
+            raise InputError(f"{name} is {given!r}; it should hold no line break and no such character")
     url, account = _address(remote, root)
     folders = {"REMOTE": _folder("REMOTE", url, root)} if "://" not in url else {}
     folders |= {"CACHE": _folder("CACHE", cache, root)} if cache else {}
@@ -214,8 +217,6 @@ def _send_runs(repo: Any, runs: list[Path]) -> None:
 def _address(remote: str, root: Path) -> tuple[str, str | None]:
     """A remote's URL as everyone may read it, or its absolute folder, and the account on the server."""
     scheme, separator, rest = remote.partition("://")
-    if not remote.isprintable():
-        raise InputError(f"REMOTE is {remote!r}; it should be one line of text")
     if not separator:
         if not remote or re.match(r"[^/]+:", remote):  # as scp has it
             if ":" in remote.rpartition("@")[0]:

@@ -62,7 +62,8 @@ class Run:
 
     def begin(self) -> None:
         """Let MLflow hear of it, before there is anything to log."""
-        self._write(lambda entry: None)
+        if self._worker:
+            self._worker.wake()
 
     def log_epoch(self, epoch: int, metrics: dict[str, float]) -> None:
         """The figures of a finished epoch, counted from 1."""
@@ -393,7 +394,7 @@ def _replayed(folder: Path, key: str) -> Iterator[str]:
         if _is_misplaced(record):
             raise InputError(
                 f"run {key} waits for MLflow at {record.uri}; MLFLOW_TRACKING_URI should name a server, that one "
-                f"or another; where none is wanted, delete {spool.FOLDER}/{key}, and `postergenre track` logs models/"
+                f"or another; to give the run up, delete {spool.FOLDER}/{key}: `postergenre track` logs models/ alone"
             )
         _deliver(entry)
     finally:

@@ -98,7 +98,7 @@ def finished(run_id: str) -> Any:
 
 def exists(run_id: str) -> bool:
     """Whether MLflow has this run, and nobody deleted it."""
-    if not re.fullmatch(r"\w[\w-]*", run_id):  # MLflow would answer that no id looks so
+    if not re.fullmatch(r"[a-zA-Z0-9][\w-]{0,255}", run_id, re.ASCII):  # MLflow would answer that no id looks so
         return False
     try:
         return bool(mlflow.get_run(run_id).info.lifecycle_stage == "active")
@@ -123,7 +123,9 @@ def connect() -> str:
 def choose_filled_store(project: Path, purpose: str) -> None:
     """As `choose_store`, but the project's own must be there; purpose: what the sentence begins with that says so."""
     if choose_store(project) and not (project / STORE).exists():
-        raise InputError(f"{purpose}: {project} has no {STORE}, and MLFLOW_TRACKING_URI names no server")
+        raise InputError(
+            f"{purpose}: {project} has no {STORE}, which `dvc repro` makes, and MLFLOW_TRACKING_URI names no server"
+        )
 
 
 def choose_store(project: Path) -> bool:
@@ -160,8 +162,10 @@ def runs_of(model: str) -> list[Any]:
 
 def failed(error: Exception) -> str:
     """A sentence; that something was asked for which is not there is no failure of MLflow's."""
-    asked = isinstance(error, mlflow.exceptions.MlflowException) and error.get_http_status_code() == 404
-    return f"MLflow at {named()} {'says' if asked else 'failed'} ({reason(error)})"
+    code = error.error_code if isinstance(error, mlflow.exceptions.MlflowException) else None
+    if code == "ENDPOINT_NOT_FOUND":
+        return f"{named()} is no MLflow server; MLFLOW_TRACKING_URI should name one"
+    return f"MLflow at {named()} {'says' if code == 'RESOURCE_DOES_NOT_EXIST' else 'failed'} ({reason(error)})"
 
 
 def unreachable(error: BaseException) -> bool:

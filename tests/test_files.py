@@ -17,6 +17,13 @@ def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [target]
 
 
+def test_a_file_may_have_the_longest_name_that_there_is(tmp_path: Path) -> None:
+    for name in ("a" * 255, "é" * 127):
+        with files.replaced_file(tmp_path / name) as new:
+            new.write_text("whole")
+        assert (tmp_path / name).read_text() == "whole"
+
+
 def test_what_fails_leaves_everything_as_it_was(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out/old.txt").write_text("old")

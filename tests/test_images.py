@@ -83,10 +83,11 @@ def test_crop_keeps_the_middle_pad_shows_all_stretch_fills() -> None:
     assert (stretch[:, 20:40] == 255).all()
 
 
-def with_a_wrong_bit(data: bytes) -> bytes:
-    """In the middle, which of a PNG is its pixels."""
-    middle = len(data) // 2
-    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+def with_a_wrong_bit(data: bytes, place: int) -> bytes:
+    return data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+
+
+WHOLE = encoded(picture(1), "PNG")
 
 
 @pytest.mark.parametrize(
@@ -97,7 +98,8 @@ def with_a_wrong_bit(data: bytes) -> bytes:
         (b"\x00\x01\x02\x03" * 50, "it is not an image"),
         (encoded(picture(1))[:-300], "it is damaged"),
         (encoded(picture(1), "PNG")[:-300], "it is damaged"),
-        (with_a_wrong_bit(encoded(picture(1), "PNG")), "it is damaged"),
+        (with_a_wrong_bit(WHOLE, len(WHOLE) - 13), "it is damaged"),  # in the pixels' checksum
+        (with_a_wrong_bit(WHOLE, 18), "it is damaged"),  # in the width
         (encoded(Image.new("RGB", (1, 1)), "GIF"), "1 x 1 pixels, fewer than 16"),
     ],
 )

@@ -240,6 +240,15 @@ def test_a_server_that_is_back_for_the_evaluation_needs_no_replay(
     assert (team.waiting(), team.all()) == ([], [undisturbed])
 
 
+def test_an_evaluation_is_told_once_its_figures_are_known(team: Team) -> None:
+    team.train(arrived)  # and a training at once: this waits for its first epoch
+    team.proxy.asked.clear()
+    with tracking.evaluation_run(team.models):
+        time.sleep(1)
+        assert team.proxy.asked == []
+    assert team.proxy.asked != []
+
+
 def test_a_short_outage_during_a_training_costs_nothing(
     team: Team, undisturbed: dict[str, Any], capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -127,13 +127,13 @@ def test_a_folder_without_pictures_is_an_error_line(
 
 def test_a_table_that_cannot_be_written_whole_is_not_written(models: Path, pictures: Path, tmp_path: Path) -> None:
     file = tmp_path / "t.csv"
-    file.write_text("as it was")
+    file.write_text("path,as it was")
     command = ["postergenre", "predict", *[str(pictures / "a.jpg")] * 50, "--model", str(models), "--csv", str(file)]
     # Files end at 1 KiB, where a disk might; the table is longer.
     done = support.run("bash", "-c", 'ulimit -f 1; exec "$@"', "-", *command, cwd=tmp_path)
     assert done.returncode == 1
     assert "could not be written" in done.stderr
-    assert file.read_text() == "as it was"
+    assert file.read_text() == "path,as it was"
     assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
 
 
@@ -161,7 +161,9 @@ def test_a_table_replaces_no_device_no_link_and_no_picture(models: Path, picture
     link.symlink_to("table.csv")
     options = (str(picture), "--model", str(models), "--csv")
     assert predict(*options, str(pipe)) == f"error: {pipe} is a device or a pipe; --csv takes a file"
-    assert "is a picture to predict from" in str(predict(*options, str(picture)))
+    no_table = f"error: {picture} is there and is no table of `predict`; --csv takes a new file, or such a table"
+    assert predict(*options, str(picture)) == no_table
+    assert predict(str(tmp_path), *options[1:], str(picture)) == no_table
     assert predict(*options, str(link)) == 0
     assert link.is_symlink()
     assert pd.read_csv(tmp_path / "table.csv")["path"].tolist() == [str(picture)]

@@ -4,6 +4,8 @@ import gzip
 import json
 import os
 import socket
+import threading
+from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -232,7 +234,7 @@ def test_a_run_that_cannot_be_champion_is_refused_in_a_sentence_and_not_register
         foreign.info.run_id: "holds no model of this project",
         deleted: "or it was deleted",
         "0" * 32: "has no run 00000000000000000000000000000000",
-        "a/../b": "nothing was promoted: MLflow at sqlite:///",
+        "a/../b": "has no run a/../b",
     }
     for name, said in refused.items():
         for more in ([], ["--force", "reason"]):
@@ -255,7 +257,9 @@ def test_a_champion_without_a_transcript_is_beaten_only_by_force(project: Path) 
 
 def test_without_a_store_a_server_or_a_run_it_says_so(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "nothing was promoted: " in str(command("promote"))
-    assert f"{project} has no mlflow.db, and MLFLOW_TRACKING_URI names no server" in str(command("promote", "0" * 32))
+    assert f"{project} has no mlflow.db, which `dvc repro` makes, and MLFLOW_TRACKING_URI names no server" in str(
+        command("promote", "0" * 32)
+    )
     assert not Path("mlflow.db").exists()
     tracking_store.connect()
     assert "has no finished training of the model in models; `postergenre track` logs it" in str(command("promote"))
@@ -282,6 +286,17 @@ def test_it_does_not_wait_for_tensorflow(project: Path) -> None:
     done = support.run("postergenre", "promote", first, cwd=project, env={"PYTHONPATH": path})
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(f"version 2 of poster-genres, run {first}, is the champion now: ")
+
+
+def test_a_server_that_is_not_mlflows_is_told_apart(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # It serves files, and has none of those that MLflow is asked for.
+    with HTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        uri = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        said = command("promote", "0" * 32)
+        server.shutdown()
+    assert said == f"error: nothing was promoted: {uri} is no MLflow server; MLFLOW_TRACKING_URI should name one"
 
 
 def test_from_a_real_server_the_champion_answers(

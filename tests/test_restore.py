@@ -377,7 +377,7 @@ def test_a_run_that_was_not_judged_comes_back_as_far_as_it_went(
 
 def test_what_is_no_run_or_holds_no_lock_of_its_own_is_refused(project: Runs) -> None:
     folder, _, deleted = project
-    for unknown in ("0" * 32, "../etc"):
+    for unknown in ("0" * 32, "../etc", "é", "0" * 300):
         refused(folder, unknown, f"has no run {unknown}")
     refused(folder, "models:/poster-genres@nobody", "says (")
     tracking_store.connect()

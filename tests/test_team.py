@@ -14,7 +14,7 @@ from pathlib import Path
 import dvc
 import pytest
 
-from postergenre import account
+from postergenre import account, team
 from tests import support
 from tests.support import ROOT, command
 
@@ -342,7 +342,8 @@ def test_a_password_is_refused_and_not_repeated(mine: Path, remote: str) -> None
     [
         ([""], "REMOTE is ''; it should be s3://BUCKET/PATH, ssh://"),
         (["me@host:/srv"], "REMOTE is 'me@host:/srv'; it should be s3://BUCKET/PATH, ssh://"),
-        (["../place\nurl = x"], "/place\\nurl = x'; it should be one line of text"),
+        (["../place\nurl = x"], "REMOTE is '../place\\nurl = x'; it should hold no line break"),
+        (["../place", "--cache", "../\033[31m"], "CACHE is '../\\x1b[31m'; it should hold no line break"),
         (["gs://bucket"], "REMOTE is gs://bucket; it should be s3://BUCKET/PATH, ssh://"),
         (["ssh://host"], "REMOTE is ssh://host; it should be s3://BUCKET/PATH, ssh://"),
         (["../nowhere/store"], "/nowhere to make it in; is it mounted?"),
@@ -396,6 +397,11 @@ def test_nothing_private_is_written_where_git_would_keep_it(mine: Path) -> None:
     (mine / ".dvc/.gitignore").write_text("/tmp\n/cache\n")
     assert "add /config.local to .dvc/.gitignore" in str(command("team", "../place/store"))
     assert not (mine / ".dvc/config.local").exists()
+
+
+def test_a_sentence_does_not_end_where_it_only_announces() -> None:
+    assert team._reason(ValueError("No such bucket:\n    films\nmore")) == "No such bucket: films"
+    assert team._reason(ValueError("refused\nmore")) == "refused"
 
 
 def test_push_without_a_remote_says_how_to_set_one(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:

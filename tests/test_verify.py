@@ -258,6 +258,13 @@ def test_what_was_never_pulled_is_named_and_is_no_failure(template: Path, tmp_pa
     assert lines[5].startswith("2 objects in DVC's cache")
 
 
+def test_without_a_remote_what_is_not_here_has_to_be_made(template: Path, tmp_path: Path) -> None:
+    folder = project(template, tmp_path, remote=False)
+    shutil.rmtree(folder / ".dvc/cache")
+    shutil.rmtree(folder / "data")
+    assert "normal where only parts were pulled; `dvc repro` brings" in verify(folder).stdout
+
+
 @pytest.mark.parametrize(("link", "remote"), [("copy", False), ("symlink", True), ("symlink", False)])
 def test_what_the_cache_lost_and_the_workspace_has_is_a_failure_and_healed(
     template: Path, tmp_path: Path, link: str, remote: bool
