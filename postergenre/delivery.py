@@ -151,6 +151,11 @@ class Delivery:
             self._run = self._judged = None
             raise
 
+    def finish(self) -> None:
+        """All of the steps."""
+        for _ in self.steps():
+            pass
+
     def _find(self) -> None:
         """The run by its key, else where it was trained before by its model; else a new one.
 

@@ -366,8 +366,13 @@ def _end(entry: Entry, status: str) -> None:
 
 def _deliver(entry: Entry) -> None:
     """Now and all of it; the entry is gone then."""
-    for _ in delivery.Delivery(entry).steps():
-        pass
+    told = delivery.Delivery(entry)
+    try:
+        told.finish()
+    except Exception as error:
+        if not tracking_store.is_dropped(error):
+            raise
+        told.finish()
     entry.remove()
 
 

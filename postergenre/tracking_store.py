@@ -173,6 +173,11 @@ def unreachable(error: BaseException) -> bool:
     return any(isinstance(cause, UNREACHABLE) for cause in _causes(error))
 
 
+def is_dropped(error: BaseException) -> bool:
+    """Whether it was only this connection: a server that is well may close one that was kept open."""
+    return any(isinstance(cause, ConnectionResetError | BrokenPipeError) for cause in _causes(error))
+
+
 def named() -> str:
     """The server, for people to read."""
     return _without_password(str(mlflow.get_tracking_uri()))

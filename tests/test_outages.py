@@ -328,9 +328,9 @@ def test_answers_that_never_come_double_nothing_wherever_a_replay_is_cut_off(
     team.train()
     team.judge()
     team.proxy.up()
-    # The server hears every call, but the n-th replay hears no answer to the n-th.
+    # The server hears every call, but the n-th replay hears no answer to the n-th, nor when it tries once more.
     for lost in range(1, 100):
-        team.proxy.lost, team.proxy.asked = (lambda number, lost=lost: number == lost), []  # type: ignore[misc]
+        team.proxy.lost, team.proxy.asked = (lambda number, lost=lost: number in (lost, lost + 1)), []  # type: ignore[misc]
         try:
             assert len(team.replay()) == 1
         except InputError:
@@ -340,6 +340,16 @@ def test_answers_that_never_come_double_nothing_wherever_a_replay_is_cut_off(
     assert lost > 20
     team.proxy.lost = lambda number: False
     assert (team.waiting(), team.all()) == ([], [undisturbed])
+
+
+def test_a_replay_survives_a_connection_that_the_server_closes(team: Team, undisturbed: dict[str, Any]) -> None:
+    team.proxy.down()
+    team.train()
+    team.judge()
+    team.proxy.up()
+    team.proxy.lost, team.proxy.asked = (lambda number: number == 12), []
+    check_replay(team, undisturbed)
+    assert len(team.proxy.asked) > 12
 
 
 def test_another_evaluation_of_a_run_that_waits_for_its_end_alone_leaves_it_as_it_is(
