@@ -18,9 +18,10 @@ from tests.support import ROOT, mlflow_server
 JOBS: dict[str, Any] = yaml.safe_load((ROOT / ".github/workflows/compare.yml").read_text())["jobs"]
 DVC = {
     "stages": {
+        "dataset": {"cmd": "echo films > films.txt", "outs": ["films.txt"]},
         "evaluate": {
             "cmd": "python evaluate.py",
-            "deps": ["evaluate.py"],
+            "deps": ["evaluate.py", "films.txt"],
             "params": ["noise"],
             "outs": ["reports/test_answers.csv.gz"],
             "metrics": [{"reports/metrics.json": {"cache": False}}],
@@ -72,7 +73,7 @@ def author(tmp_path: Path) -> Path:
     (folder / ".dvc/config").write_text(
         f"[core]\n    remote = team\n['remote \"team\"']\n    url = {tmp_path}/remote\n"
     )
-    (folder / ".gitignore").write_text("/.venv\n/reports/test_answers.csv.gz\n/bin\n")
+    (folder / ".gitignore").write_text("/.venv\n/films.txt\n/reports/test_answers.csv.gz\n/bin\n")
     (folder / "dvc.yaml").write_text(yaml.safe_dump(DVC))
     (folder / "evaluate.py").write_text(EVALUATE)
     run(folder, "git", "init", "-q", "-b", "main")
@@ -163,12 +164,16 @@ def test_a_pull_request_is_told_how_it_does_beside_main_and_the_champion(author:
     assert re.search(r"on 150 posters is \+0\.\d+ \(95 % interval \+0\.\d+ to \+0\.\d+\)\n$", said)
     said = beside_the_champion(steps(folder, "http://127.0.0.1:9"))
     assert said == "error: nothing was compared: MLflow at http://127.0.0.1:9 failed (Connection refused)\n"
+    assert not (folder / "films.txt").exists()  # what a stage that is not run reads is not fetched
     (folder / "params.yaml").write_text("noise: 3\n")  # and nothing was run
     said = steps(folder, "")
     assert said.startswith("Stages that would run: evaluate.\nWhat follows was measured before this change; ")
-    run(folder, "git", "checkout", "-q", "params.yaml")
     shutil.rmtree(tmp_path / "remote")  # nobody pushed
     shutil.rmtree(folder / ".dvc/cache")
+    (folder / "films.txt").unlink()
+    said = steps(folder, "")
+    assert said.startswith("Stages that would run: not known, for the team's data cannot be had here.\nWhat follows was ")
+    run(folder, "git", "checkout", "-q", "params.yaml")
     (folder / "reports/test_answers.csv.gz").unlink()
     said = beside_the_champion(steps(folder, ""))
     assert said.startswith("error: reports/test_answers.csv.gz is missing; `dvc pull reports/test_answers.csv.gz`")
