@@ -111,7 +111,7 @@ class Report:
         if self.commands:
             lines += ["To get it back:", *(f"    {command}" for command in [*self.commands, "postergenre verify"])]
         if any(command.startswith("dvc fetch") for command in self.commands):
-            lines.append("What the remote lacks, `dvc repro` makes anew.")
+            lines.append("What the remote lacks or has corrupt, `dvc repro` makes anew.")
         return "\n".join(lines)
 
     def _wrong(self) -> Iterator[str]:

@@ -143,15 +143,16 @@ def _past(repo: Any, given: str, models: Path) -> Past:
     with tracking_store.asking(NOTHING) as client, tempfile.TemporaryDirectory() as folder:
         run = tracking_store.finished(_run_id(client, given))
         run_id, tags = run.info.run_id, run.data.tags
-        found = {name: _logged(client, run_id, name, folder) for name in (PARAMS, lockfile.FILE)}
+        logged = _Logged(client, run_id, folder)
+        found = {name: logged(name) for name in (PARAMS, lockfile.FILE)}
         lock = found[lockfile.FILE]
         if not lock or not found[PARAMS]:
             raise InputError(_unknown(run_id))
-        about = _logged(client, run_id, "models/run.json", folder)
+        about = logged("models/run.json")
         outputs = _outputs(repo, lock, tags)
         for output in outputs:
             if not output.cached:
-                found[output.path] = _sound(repo, output, _logged(client, run_id, output.path, folder))
+                found[output.path] = _sound(repo, output, logged(output.path))
     lost = {*_lost(repo, outputs)} | {output for output in outputs if found.get(output.path, b"") is None}
     if lost:
         names = ", ".join(f"{output.path} (stage {output.stage})" for output in outputs if output in lost)
@@ -179,12 +180,22 @@ def _run_id(client: Any, given: str) -> str:
     return str(asked.run_id)
 
 
-def _logged(client: Any, run_id: str, path: str, folder: str) -> bytes | None:
-    """A file of a run; None where the run has no such file."""
-    parent = str(Path(path).parent)
-    if path not in {file.path for file in client.list_artifacts(run_id, None if parent == "." else parent)}:
-        return None
-    return Path(client.download_artifacts(run_id, path, folder)).read_bytes()
+class _Logged:
+    """The files of a run, fetched into `folder`; each folder of the run is listed once."""
+
+    def __init__(self, client: Any, run_id: str, folder: str):
+        self.client, self.run_id, self.folder = client, run_id, folder
+        self.listed: dict[str, set[str]] = {}
+
+    def __call__(self, path: str) -> bytes | None:
+        """A file; None where the run has no such file."""
+        parent = str(Path(path).parent)
+        if parent not in self.listed:
+            found = self.client.list_artifacts(self.run_id, None if parent == "." else parent)
+            self.listed[parent] = {file.path for file in found}
+        if path not in self.listed[parent]:
+            return None
+        return Path(self.client.download_artifacts(self.run_id, path, self.folder)).read_bytes()
 
 
 def _unknown(run_id: str) -> str:

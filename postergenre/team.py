@@ -84,6 +84,7 @@ def share(remote: str, cache: str | None) -> Shared:
     url, account = _address(remote, root)
     folders = {"REMOTE": _folder("REMOTE", url, root)} if "://" not in url else {}
     folders |= {"CACHE": _folder("CACHE", cache, root)} if cache else {}
+    _check_apart(folders)
     _check_ignored(root)
     old = _cache_dir(root)
     with _all_or_nothing(root):
@@ -163,13 +164,15 @@ def _runs(repo: Any) -> list[Path]:
 
 
 def _send_objects(repo: Any, runs: list[Path]) -> int:
-    """Send what the workspace and these runs have and the remote lacks; it is asked once. How many files it was."""
+    """Send what the workspace and these runs have and the remote lacks. How many files it was."""
     used: defaultdict[Any, set[Any]] = defaultdict(set)  # by remote, None for the team's
     tried = [(run.parent.name, run.name) for run in runs]
     here = [out.get_used_objs(push=True, force=True) for out in repo.index.outs if out.hash_info]
     for found in (*here, repo.stage_cache.get_used_objs(tried, force=True)):
         for odb, objects in found.items():
             used[odb] |= objects
+    for odb, objects in used.items():
+        _check_sound(repo, repo.cloud.status(objects, odb=odb).new)
     with _reasons() as reasons:
         results = [repo.cloud.push(objects, odb=odb) for odb, objects in used.items()]
     sent, failed = (sum(len(result[part]) for result in results) for part in (0, 1))
@@ -180,6 +183,22 @@ def _send_objects(repo: Any, runs: list[Path]) -> int:
             "`postergenre push` sends the others, and what was run with them, once the remote takes them"
         )
     return sent
+
+
+def _check_sound(repo: Any, objects: set[Any]) -> None:
+    """Refuse to send what a disk has changed: DVC would, and everybody would have it."""
+    if not objects:
+        return
+    from postergenre import integrity  # with pandas, for which a push of nothing should not wait
+
+    files = {Path(repo.cache.local.oid_to_path(one.value)): one.value for one in objects}
+    rotten = [file for file, md5 in sorted(files.items()) if not integrity.sound(file, md5)]
+    if rotten:
+        more = f" and {len(rotten) - 1:,} more" if len(rotten) > 1 else ""
+        raise InputError(
+            f"nothing was sent, for {rotten[0]}{more} in the cache is not what its hash says; `postergenre verify` "
+            "tells how to get back what dvc.lock uses, and anything else `rm -f` may remove"
+        )
 
 
 @contextmanager
@@ -260,6 +279,16 @@ def _folder(name: str, given: str, root: Path) -> Path:
             f"{name} is {folder}, which holds {held[0]} and nothing of DVC's; it should be new, empty or DVC's"
         )
     return folder
+
+
+def _check_apart(folders: dict[str, Path]) -> None:
+    """DVC would take what is in the cache for sent, and the only copy for one of two."""
+    places = [folder.resolve() for folder in folders.values()]
+    if len(places) == 2 and (places[0].is_relative_to(places[1]) or places[1].is_relative_to(places[0])):
+        raise InputError(
+            f"REMOTE is {folders['REMOTE']} and CACHE {folders['CACHE']}; "
+            "they should be two folders, and neither in the other"
+        )
 
 
 def _check_ignored(root: Path) -> None:
@@ -353,7 +382,8 @@ def _all_or_nothing(root: Path) -> Iterator[None]:
 def _configure(root: Path, url: str, account: str | None, cache: Path | None) -> None:
     config = Config(str(root / ".dvc"))
     known = config["remote"].get(NAME, {})
-    settings = _server(url) if "://" in url else {"shared": "group"}
+    # What comes from there is read and compared with its hash: DVC would believe it.
+    settings = {"verify": "true"} | (_server(url) if "://" in url else {"shared": "group"})
     moved = known | {"url": url} | _server(url) != known
 
     def everyone(conf: dict[str, Any]) -> None:

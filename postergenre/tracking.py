@@ -164,7 +164,11 @@ def track(models: Path, reports: Path) -> Record:
     """
     about = tracking_store.about_of(models)
     tracking_store.choose_store(tracking_store.project_root(Path.cwd()))
-    entry = _evaluation_entry(about, models)
+    try:
+        entry = _evaluation_entry(about, models)
+    except OSError as error:
+        why = tracking_store.reason(error)
+        raise InputError(f"nothing was tracked: {spool.FOLDER} could not be written ({why})") from None
     try:
         if (reports / "metrics.json").exists() and not lockfile.outdated(JUDGING):  # else of the model before
             _add_evaluation(entry, reports, lockfile.params(JUDGING) or params.read().get(JUDGING))

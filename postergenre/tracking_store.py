@@ -189,6 +189,8 @@ def reason(error: BaseException) -> str:
     for cause in causes:
         if isinstance(cause, UNREACHABLE):
             return cause.strerror or str(cause)
+        if isinstance(cause, mlflow.exceptions.MlflowException) and cause.get_http_status_code() == 401:
+            return "401: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD name no account there"
     return _without_password(str(causes[-1]).strip().split("\n")[0][:200]) or type(causes[-1]).__name__
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import filelock
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -217,9 +218,29 @@ def about(network: Network, params: TrainParams, data: Data) -> dict[str, Any]:
     }
 
 
-def checkpoint(folder: Path, about: dict[str, Any]) -> Checkpoint:
-    """The place in `folder` for a training that `about` describes: another one never resumes from it."""
-    return Checkpoint(folder / files.sha256_text(json.dumps(about, sort_keys=True))[:16])
+@contextmanager
+def checkpointed(folder: Path, about: dict[str, Any]) -> Iterator[Checkpoint]:
+    """The place in `folder` for a training that `about` describes: another one never resumes from it.
+
+    It is this process's alone, and gone when the block ends without an exception.
+
+    Raises:
+        InputError: another process has it.
+    """
+    place = folder / files.sha256_text(json.dumps(about, sort_keys=True))[:16]
+    place.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(place / "lock", timeout=0)  # ends with this process however that ends
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        raise InputError(
+            f"another process trains the same, in {place}; once it has ended, `dvc repro` takes its result"
+        ) from None
+    try:
+        yield Checkpoint(place)
+        files.remove(place)
+    finally:
+        lock.release()
 
 
 def prepare(params: TrainParams) -> str:
@@ -471,7 +492,8 @@ def _features(model: keras.Model, network: Network, data: Data, folder: Path) ->
         with files.replaced_file(file) as new, new.open("wb") as stream:
             np.save(stream, features)
         for other in set(folder.glob("features-*.npy")) - {file}:
-            other.unlink()
+            other.unlink(missing_ok=True)
+        return features
     return np.load(file)  # type: ignore[no-any-return]
 
 

@@ -18,11 +18,11 @@ Address = Annotated[str, Field(pattern="^https?://[^/]+[^/]$")]
 
 
 class TmdbParams(Section):
-    """`scrape.tmdb` in params.yaml, where each key is explained. size: of those that TMDB's configuration lists."""
+    """`scrape.tmdb` in params.yaml, where each key is explained. poster_size: one that TMDB's configuration lists."""
 
     api: Address
     images: Address
-    size: Literal["w92", "w154", "w185", "w342", "w500", "w780", "original"]
+    poster_size: Literal["w92", "w154", "w185", "w342", "w500", "w780", "original"]
 
 
 class Tmdb:
@@ -51,7 +51,7 @@ class Tmdb:
             path = next((one["poster_path"] for one in found if one["poster_path"]), "")
         except (ValueError, KeyError, TypeError):
             raise ValueError("the answer is not TMDB's") from None
-        return f"{self._params.images}/t/p/{self._params.size}{path}" if path else ""
+        return f"{self._params.images}/t/p/{self._params.poster_size}{path}" if path else ""
 
 
 def check_token() -> None:

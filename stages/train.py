@@ -3,13 +3,14 @@
 Reads   data/resized/, data/dataset/
 Writes  models/: weights.weights.h5, architecture.json, model.onnx, genres.json, calibration.json, thresholds.json,
         summary.txt, history.csv, run.json
-Keeps   checkpoints/, outside DVC: an interrupted training goes on from its last finished epoch
+Keeps   checkpoints/ of the project, outside DVC, also of an experiment in a folder of its own: an interrupted training
+        goes on from its last finished epoch
 Params  train, networks.NAME
 """
 
 from pathlib import Path
 
-from postergenre import calibration, errors, files, params, recipe, thresholds, tracking, training
+from postergenre import calibration, errors, files, params, recipe, thresholds, tracking, tracking_store, training
 
 RESIZED = Path("data/resized")
 DATASET = Path("data/dataset")
@@ -23,9 +24,12 @@ def main() -> None:
     data = training.read_data(RESIZED, DATASET)
     device = training.prepare(train)
     about = training.about(network, train, data)
-    checkpoint = training.checkpoint(CHECKPOINTS, about)
     print(f"{train.network}: {len(data.train.rows):,} posters, {len(data.train.genres)} genres, on the {device}")
-    with tracking.training_run(about, checkpoint.run_id) as run:
+    checkpoints = tracking_store.project_root(Path.cwd()) / CHECKPOINTS
+    with (
+        training.checkpointed(checkpoints, about) as checkpoint,
+        tracking.training_run(about, checkpoint.run_id) as run,
+    ):
         checkpoint.save_run(run.key)
         model = training.fit(network, train, data, checkpoint, run.log_epoch)
         raw = training.answers(model, data.store, data.val)
@@ -37,7 +41,6 @@ def main() -> None:
         with files.replaced_folder(OUTPUT) as folder:
             training.write(folder, model, checkpoint, calibrated, chosen, common, DATASET / "genres.json", about)
         run.log_training(OUTPUT)
-    files.remove(checkpoint.folder)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,6 +47,17 @@ def test_a_wrong_section_is_named_with_what_would_be_right(tmp_path: Path, text:
 def test_an_unknown_network_is_told_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no section networks\.vgg; there are: seed, resnet"):
         params.load("networks.vgg", ResizeParams, written(tmp_path, GOOD))
+
+
+def test_no_key_is_one_that_dvc_leaves_out_of_the_run_cache() -> None:
+    """It drops what is called so, at any depth, before it asks whether a stage has run: `_get_cache_hash` in it."""
+
+    def keys(value: Any) -> set[str]:
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        return {*(value if isinstance(value, dict) else ())}.union(*map(keys, inner))
+
+    assert {"poster_size", "filters"} <= (known := keys(params.read(ROOT / "params.yaml")))
+    assert known.isdisjoint({"size", "nfiles"})
 
 
 def test_shares_that_leave_nothing_to_train_on_are_refused() -> None:

@@ -156,14 +156,18 @@ def test_a_training_killed_in_the_middle_ends_as_an_undisturbed_one(whole: Path,
     killed = project(tmp_path, site)
     assert repro(killed, "dataset").returncode == 0
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    training = subprocess.Popen(["python", "-m", "stages.train"], cwd=killed, env=environment)
+    # In a folder such as `dvc exp run --temp` and `--queue` work in, and DVC then removes.
+    aside = killed / ".dvc/tmp/exps/aside"
+    shutil.copytree(killed, aside, symlinks=True, ignore=shutil.ignore_patterns(".dvc", ".git"))
+    training = subprocess.Popen(["python", "-m", "stages.train"], cwd=aside, env=environment)
     try:
         while not finished_epochs(killed) and training.poll() is None:
             time.sleep(0.01)
     finally:
         training.send_signal(signal.SIGKILL)
         training.wait()
-    assert not (killed / "models").exists()
+    assert not (aside / "models").exists()
+    shutil.rmtree(aside)
     done = repro(killed)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "epoch   1/" not in done.stdout

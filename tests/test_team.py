@@ -23,7 +23,7 @@ stages:
   prepare:
     cmd: python3 stage.py prepare
     deps: [stage.py]
-    params: [size]
+    params: [posters]
     outs: [data]
   train:
     cmd: python3 stage.py train
@@ -38,7 +38,7 @@ import pathlib, sys
 params = dict(line.split(": ") for line in pathlib.Path("params.yaml").read_text().splitlines())
 if sys.argv[1] == "prepare":
     pathlib.Path("data").mkdir()
-    for n in range(int(params["size"])):
+    for n in range(int(params["posters"])):
         pathlib.Path(f"data/{n}.txt").write_text(f"poster {n}")
 else:
     pathlib.Path("model").write_text("a model, rate " + params["rate"])
@@ -82,7 +82,7 @@ def project(folder: Path, rate: float = 0.1) -> Path:
 
 
 def set_rate(folder: Path, rate: float) -> None:
-    (folder / "params.yaml").write_text(f"size: 3\nrate: {rate}\n")
+    (folder / "params.yaml").write_text(f"posters: 3\nrate: {rate}\n")
 
 
 def commit(folder: Path) -> None:
@@ -273,13 +273,8 @@ def test_what_has_rotted_in_the_cache_before_is_named_and_reaches_nobody(
 ) -> None:
     dvc_(mine, "repro")
     place = mine.parent / "place"
-    model = hashlib.md5((mine / "model").read_bytes(), usedforsecurity=False).hexdigest()
     (listing,) = (mine / ".dvc/cache/files/md5").glob("*/*.dir")
-    rotten = [mine / ".dvc/cache/files/md5" / model[:2] / model[2:], listing]
-    for file in rotten:
-        file.chmod(0o644)
-        file.write_bytes(b"?" + file.read_bytes()[1:])
-        file.chmod(0o444)  # DVC believes a file that is protected
+    rotten = [rot(mine / ".dvc/cache", mine / "model"), rot(mine / ".dvc/cache", listing)]
     assert command("team", str(place / "store"), "--cache", str(place / "cache")) == 0
     said = capsys.readouterr().out
     assert "6 files of the cache used before are in it now" in said
@@ -287,6 +282,48 @@ def test_what_has_rotted_in_the_cache_before_is_named_and_reaches_nobody(
         assert f"left out, for it is not what its hash says: {file}\n" in said
         assert file.exists()
         assert not (place / "cache" / file.relative_to(mine / ".dvc/cache")).exists()
+
+
+def rot(cache: Path, file: Path) -> Path:
+    """Change a byte of the object that holds what is in a file; the object's path."""
+    md5 = hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest()
+    place = cache / "files/md5" / md5[:2] / (md5[2:] + file.suffix * (file.suffix == ".dir"))
+    place.chmod(0o644)
+    place.write_bytes(b"?" + place.read_bytes()[1:])
+    place.chmod(0o444)  # DVC believes a file that is protected
+    return place
+
+
+def test_what_has_rotted_in_the_cache_is_not_sent(mine: Path) -> None:
+    dvc_(mine, "repro")
+    assert command("team", str(mine.parent / "place")) == 0
+    rotten = rot(mine / ".dvc/cache", mine / "model")
+    assert str(command("push")).startswith(f"error: nothing was sent, for {rotten} in the cache is not what its hash ")
+    assert not [file for file in (mine.parent / "place").rglob("*") if file.is_file()]
+
+
+def test_what_has_rotted_in_the_remote_is_not_taken(origin: Path, tmp_path: Path) -> None:
+    ours = clone(origin, tmp_path / "ours")
+    set_rate(ours, 0.66)
+    dvc_(ours, "repro")
+    commit(ours)
+    postergenre(ours, "push")
+    bob = clone(ours, tmp_path / "bob")
+    rot(origin.parent / "store", ours / "model")
+    assert support.run("dvc", "pull", cwd=bob).returncode != 0
+    assert not (bob / "model").exists()
+    assert ran(dvc_(bob, "repro")) == 1
+    assert clean(bob)
+    assert (bob / "model").read_text() == "a model, rate 0.66"
+
+
+@pytest.mark.parametrize("cache", ["place", "place/cache", "link"])
+def test_a_cache_in_the_remote_is_refused(mine: Path, cache: str) -> None:
+    place, before = mine.parent / "place", configuration(mine)
+    (mine.parent / "link").symlink_to(place)
+    said = str(command("team", str(place), "--cache", str(mine.parent / cache)))
+    assert "they should be two folders, and neither in the other" in said
+    assert (configuration(mine), [*place.iterdir()]) == (before, [])
 
 
 def test_folders_are_the_groups_whatever_the_umask(mine: Path) -> None:

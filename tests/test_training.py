@@ -160,6 +160,25 @@ def test_a_finished_training_is_not_trained_on(tmp_path: Path) -> None:
     assert all(np.array_equal(a, b) for a, b in zip(one.get_weights(), again.get_weights(), strict=True))
 
 
+def test_a_checkpoint_is_one_trainings_and_stays_until_that_has_ended(tmp_path: Path) -> None:
+    def train(seed: int, run_id: str | None, inside: Callable[[], None]) -> None:
+        with training.checkpointed(tmp_path, {"seed": seed}) as checkpoint:
+            assert checkpoint.run_id == run_id
+            checkpoint.save_run("a")
+            inside()
+
+    def interrupted() -> None:
+        train(2, None, lambda: None)
+        with pytest.raises(InputError, match="another process trains the same"):
+            train(1, None, lambda: None)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(1, None, interrupted)
+    train(1, "a", lambda: None)
+    assert not list(tmp_path.iterdir())
+
+
 def test_only_the_last_and_the_best_epoch_are_kept(tmp_path: Path) -> None:
     fitted(tmp_path, epochs=4)
     kept = {int(file.name[6:10]) for file in tmp_path.glob("epoch-*")}

@@ -25,7 +25,7 @@ DVC = {
             "params": ["noise"],
             "outs": ["reports/test_answers.csv.gz"],
             "metrics": [{"reports/metrics.json": {"cache": False}}],
-        }
+        },
     }
 }
 EVALUATE = """
@@ -172,7 +172,9 @@ def test_a_pull_request_is_told_how_it_does_beside_main_and_the_champion(author:
     shutil.rmtree(folder / ".dvc/cache")
     (folder / "films.txt").unlink()
     said = steps(folder, "")
-    assert said.startswith("Stages that would run: not known, for the team's data cannot be had here.\nWhat follows was ")
+    assert said.startswith(
+        "Stages that would run: not known, for the team's data cannot be had here.\nWhat follows was "
+    )
     run(folder, "git", "checkout", "-q", "params.yaml")
     (folder / "reports/test_answers.csv.gz").unlink()
     said = beside_the_champion(steps(folder, ""))
