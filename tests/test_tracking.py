@@ -387,6 +387,9 @@ def test_a_project_that_cannot_be_written_costs_a_warning(
     said = capfd.readouterr().err
     assert said.startswith("warning: mlflow-spool could not be written (")
     assert said.count("\n") == 1
+    shutil.copytree(models, in_project / "models")
+    refused = str(command("track"))
+    assert refused.startswith("error: nothing was tracked: mlflow-spool could not be written (")
 
 
 @pytest.mark.parametrize("said", ["[]", "{}", '{"model": "1"}'])
