@@ -160,6 +160,8 @@ def _password(file: Path) -> str:
 
 
 def main() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell started us in the background, without the first
+        signal.signal(number, signal.default_int_handler)
     with running(Path(sys.argv[1]).absolute()) as server:
         print(f"export MLFLOW_TRACKING_URI={server.url} MLFLOW_TRACKING_USERNAME=admin")
         print(f"export MLFLOW_TRACKING_PASSWORD=$(cat {Path(sys.argv[1]).absolute()}/admin-password)", flush=True)
