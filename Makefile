@@ -18,10 +18,10 @@ repro: setup ## Run the whole pipeline; print the results
 	@postergenre results
 
 test: setup ## Run the tests
-	pytest --numprocesses auto --dist loadfile
+	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 test-all: setup ## Run the tests, those of many minutes too
-	pytest --numprocesses auto --dist loadfile -m ''
+	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m ''
 
 check: setup ## Lint, check the format and the types
 	ruff check .

@@ -8,6 +8,14 @@ import pytest
 
 from tests.support import ROOT
 
+# What takes longest goes first, so that no process of `make test` is left alone with one of these at the end.
+LONG = ("pipeline", "hostile", "tracking", "team", "pretrained", "training", "restore")
+
+
+@pytest.hookimpl(trylast=True)  # after pytest-randomly has shuffled them
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.stem.removeprefix("test_") not in LONG)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_tracking_server() -> Iterator[None]:
