@@ -44,6 +44,9 @@ CHANGES: dict[str, dict[str, list[str]]] = {
         "horizontal flip": ["@architecture.augmentation.horizontal_flip=true"],
         "squeeze-excitation": [f"+@architecture.blocks.{number}.squeeze=8" for number in (1, 2, 3)],
         "stochastic depth": [f"+@architecture.blocks.{number}.drop_path=0.1" for number in (1, 2, 3)],
+        "no norm": [f"@architecture.blocks.{number}.norm=none" for number in (1, 2, 3)],
+        "group norm": [f"@architecture.blocks.{number}.norm=group" for number in (1, 2, 3)],
+        "two units in blocks 2 and 3": [f"@architecture.blocks.{number}.repeats=2" for number in (1, 2)],
         "no augmentation": [f"@architecture.augmentation.{key}=0.0" for key in ("shift", "brightness", "contrast")],
     },
 }
@@ -80,6 +83,8 @@ def main() -> None:
     parser.add_argument("network", choices=list(CHANGES))
     parser.add_argument("--seeds", type=int, default=3)
     given = parser.parse_args()
+    if not PARAMS.exists():
+        sys.exit(f"error: {PARAMS} is missing; run this in the project's folder")
     before, results = PARAMS.read_bytes(), dict[str, list[float]]()
     try:
         for name, changes in CHANGES[given.network].items():

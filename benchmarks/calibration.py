@@ -16,7 +16,7 @@ import numpy.typing as npt
 from sklearn.isotonic import IsotonicRegression
 from sklearn.model_selection import KFold
 
-from postergenre import calibration, files, predictor, splits
+from postergenre import calibration, errors, files, predictor, splits
 from postergenre.metrics import binary_cross_entropy
 from postergenre.store import Store
 from postergenre.training import mean_average_precision
@@ -70,4 +70,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    errors.run(main)

@@ -7,6 +7,7 @@ test posters are not asked. The networks are trained as `benchmarks.ablation` tr
 """
 
 import argparse
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from statistics import mean
@@ -73,6 +74,8 @@ def main() -> None:
     parser.add_argument("network")
     parser.add_argument("--seeds", type=int, default=3)
     given = parser.parse_args()
+    if not ablation.PARAMS.exists():
+        sys.exit(f"error: {ablation.PARAMS} is missing; run this in the project's folder")
     before, answers = ablation.PARAMS.read_bytes(), []
     try:
         for seed in range(1, given.seeds + 1):

@@ -8,7 +8,7 @@ A film is shown where its title begins with one of the words given; `*` marks ge
 import sys
 from pathlib import Path
 
-from postergenre import manifest, predictor, splits, store
+from postergenre import errors, manifest, predictor, splits, store
 
 TOP = 4
 
@@ -29,4 +29,4 @@ def main(beginnings: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    errors.run(lambda: main(sys.argv[1:]))

@@ -82,6 +82,8 @@ def _cells(comparison: pd.DataFrame, answer: str) -> dict[str, str]:
 
 
 def main() -> None:
+    if not Path("dvc.lock").exists():
+        sys.exit("error: dvc.lock is missing; run this in the project's folder, after `dvc repro`")
     locked = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))["stages"]["dataset"]["outs"][0]["md5"]
     networks = tracking.newest(locked)
     if not networks:

@@ -33,7 +33,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", default="models")
     given = parser.parse_args()
-    pictures = sorted(file for file in given.folder.iterdir() if file.is_file())
+    pictures = sorted(file for file in given.folder.glob("*") if file.is_file())
+    if not pictures:
+        sys.exit(f"error: there are no files in {given.folder}")
     predict = [sys.executable, "-m", "postergenre.cli", "predict", "--model", given.model]
     tensorflow, one, folder = (
         seconds([sys.executable, "-c", "import tensorflow"]),

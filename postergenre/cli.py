@@ -60,6 +60,8 @@ def predict(arguments: argparse.Namespace) -> None:
                 objects.append(_object(path, answer, predictor))
             else:
                 print(_line(path, answer, predictor, arguments.top))
+        if not answered and arguments.csv and arguments.csv.exists():
+            sys.exit("error: no picture was answered; the table stays as it was")
     if arguments.json:
         print(json.dumps(objects, indent=2))
     elif answered and sys.stdout.isatty():
@@ -289,7 +291,10 @@ def _load(model: str | None) -> "Predictor":
 
 
 def _pictures(paths: Sequence[Path]) -> Iterator[Path]:
-    """The paths, folders replaced by the pictures below them in order of their names."""
+    """The paths, folders replaced by the pictures below them in order of their names.
+
+    So are folders behind links, each once; of a folder that cannot be read, the folder itself is named.
+    """
     from PIL import Image
 
     from postergenre import images
@@ -297,8 +302,22 @@ def _pictures(paths: Sequence[Path]) -> Iterator[Path]:
     decoded = {*images.FORMATS, "MPO"} - NOT_DECODED
     known = {suffix for suffix, kind in Image.registered_extensions().items() if kind in decoded}
     for path in paths:
-        below = (Path(folder, name) for folder, _, names in os.walk(path) for name in names)
-        yield from sorted(file for file in below if file.suffix.lower() in known) or [path]
+        unread: list[Path] = []
+        below = _files(path, unread)
+        yield from sorted([*(file for file in below if file.suffix.lower() in known), *unread]) or [path]
+
+
+def _files(folder: Path, unread: list[Path]) -> Iterator[Path]:
+    """All below a folder; unread: gets the folders that cannot be read."""
+    seen = set()
+    walk = os.walk(folder, onerror=lambda error: unread.append(Path(error.filename)), followlinks=True)
+    for place, folders, names in walk:
+        folders.sort()  # which of two links to one folder is followed, is not left to the file system
+        if (real := os.path.realpath(place)) in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        yield from (Path(place, name) for name in names)
 
 
 def _line(path: Path, answer: "npt.NDArray[np.float32]", predictor: "Predictor", top: int) -> str:
@@ -330,10 +349,22 @@ def _check_table(file: Path | None) -> None:
     try:
         with file.open("rb") as stream:
             begins = stream.read(len(TABLE))
+        ours = not begins or (begins == TABLE and _holds_probabilities(file))
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror}") from None
-    if begins and begins != TABLE:
+    if not ours:
         raise InputError(f"{file} is there and is no table of `predict`; --csv takes a new file, or such a table")
+
+
+def _holds_probabilities(file: Path) -> bool:
+    """Whether the first row of a table has them in all columns but the first."""
+    with file.open(newline="", encoding="utf-8", errors="replace") as stream:
+        try:
+            rows = csv.reader(stream)
+            width, row = len(next(rows)), next(rows, None)
+            return row is None or (len(row) == width and all(0 <= float(cell) <= 1 for cell in row[1:]))
+        except (csv.Error, ValueError):
+            return False
 
 
 @contextmanager

@@ -52,6 +52,11 @@ def make(films: pd.DataFrame, store: Store, params: DatasetParams, given: dict[s
     genres_of: dict[str, str] = dict(zip(held["imdb_id"], held["genres"], strict=True))
     if unknown := set(store.imdb_ids) - set(genres_of):
         raise InputError(f"the store holds {min(unknown)}, which the manifest does not; run `dvc repro`")
+    if given is not None and not given.keys() & set(store.imdb_ids):
+        raise InputError(
+            f"{params.split_file} names none of the {len(store)} posters that are here; its ids should be written as "
+            f"{store.imdb_ids[0]}"
+        )
     selection = splits.select(store.imdb_ids, genres_of, given, params)
     rows = selection.posters["row"].to_numpy(dtype=np.int64)
     groups = near_duplicates.groups(near_duplicates.hashes(store, rows), params.near_duplicate_bits)

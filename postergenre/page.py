@@ -28,15 +28,15 @@ QUESTIONS = {
         "f1_macro",
         "f1_weighted",
         "f1_samples",
-        "hamming",
-        "binary_accuracy",
-        "subset_accuracy",
     ),
     "And with every threshold at 0.5?": (
         "f1_micro_at_half",
         "f1_macro_at_half",
         "f1_weighted_at_half",
         "f1_samples_at_half",
+        "hamming_at_half",
+        "binary_accuracy_at_half",
+        "subset_accuracy_at_half",
     ),
     "Do its probabilities say more than the genres' shares?": ("bce", "brier"),
 }

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from postergenre import files, images
 from postergenre.errors import InputError
+from postergenre.genres import vocabulary
 from postergenre.onnx_model import OnnxModel
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 # Posters that are looked at together; more would crowd each other out of the processor's caches.
 BATCH = 8
 TRAIN = "`dvc repro train`"
+# No poster is larger; what is would fill the memory before it could be refused.
+MAX_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -72,11 +75,14 @@ class Predictor:
         try:
             if path.exists() and not path.is_file() and not path.is_dir():
                 return "it is neither a file nor a folder"  # a pipe would be waited for
+            if path.is_dir():
+                next(path.iterdir(), None)  # raises where it cannot be read
+                return "it is a folder without pictures"
+            if (size := path.stat().st_size) > MAX_BYTES:
+                return f"it has {size:,} bytes, more than {MAX_BYTES:,}"
             return images.fit(images.decode(path.read_bytes()), self.height, self.width, self.fit)
         except images.ImageError as error:
             return str(error)
-        except IsADirectoryError:
-            return "it is a folder without pictures"
         except OSError as error:
             return f"it cannot be read ({error.strerror})"
 
@@ -139,6 +145,10 @@ def about(models: Path) -> dict[str, Any]:
         cuts = {genre: float(thresholds["genres"][genre]) for genre in genres}
         common = float(thresholds["common"])
         resize = {key: run["params"]["resize"][key] for key in ("height", "width", "fit")}
+        if ids != vocabulary(sorted(genres)):
+            raise ValueError("genres.json does not number them in alphabetical order")
+        if not all(0 <= cut <= 1 for cut in (common, *cuts.values())):
+            raise ValueError("a threshold is not between 0 and 1")
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"genres.json, thresholds.json and run.json in {models} are not of one training ({error!r}); run {TRAIN}"

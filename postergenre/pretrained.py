@@ -110,12 +110,13 @@ def keep_norm(model: keras.Model) -> None:
 def merge(models: list[keras.Model], wide: keras.Model) -> None:
     """Make `wide` answer the average of the models' log-odds: its dense layers have as many times their units.
 
-    The trunks are the same, and the first model's is taken.
+    The trunks are the same, and the first model's is taken: layer by layer, for backbones give theirs other names each
+    time.
     """
     wide_dense = [layer for layer in wide.layers if isinstance(layer, LAYERS.Dense) and _in_head(layer)]
-    for layer in wide.layers:
+    for layer, first in zip(wide.layers, models[0].layers, strict=True):
         if layer not in wide_dense:
-            layer.set_weights(models[0].get_layer(layer.name).get_weights())
+            layer.set_weights(first.get_weights())
     for number, layer in enumerate(wide_dense):
         kernels, biases = zip(*(model.get_layer(layer.name).get_weights() for model in models), strict=True)
         is_first, is_last = number == 0, number == len(wide_dense) - 1

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from postergenre.architecture import Architecture
 from postergenre.params import Section
 
-Switch = Literal["auto"] | bool
+Switch = Literal["auto", True, False]
 
 
 class TrainParams(Section):
@@ -128,6 +128,11 @@ class Network(Section):
             raise ValueError("trunk.weights imagenet learned from input.scale symmetric, or a backbone's own")
         if self.trunk and self.trunk.head_first and self.frozen:
             raise ValueError("trunk.head_first belongs to a trunk that is trained; trunk.trainable is head")
+        if self.trunk and self.trunk.head_first and self.training.warmup_epochs > self.trunk.head_first.epochs:
+            raise ValueError(
+                f"training.warmup_epochs is {self.training.warmup_epochs}, more than the "
+                f"{self.trunk.head_first.epochs} epochs of trunk.head_first"
+            )
         if self.trunk and self.trunk.heads and not (self.frozen or self.trunk.head_first):
             raise ValueError("trunk.heads belongs to trunk.trainable head or to trunk.head_first")
         if self.frozen and any(self.architecture.augmentation.model_dump().values()):

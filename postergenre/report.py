@@ -23,7 +23,17 @@ TRAIN = "`dvc repro train`"
 MODEL = "model"
 
 # The figures that the terminal shows.
-MAIN = ("map", "roc_auc", "f1_macro", "f1_micro_at_common", "lrap", "top1_hit", "top3_hit", "binary_accuracy", "brier")
+MAIN = (
+    "map",
+    "roc_auc",
+    "f1_macro",
+    "f1_micro_at_common",
+    "lrap",
+    "top1_hit",
+    "top3_hit",
+    "binary_accuracy_at_half",
+    "brier",
+)
 
 # Whether the network beats every baseline, and how a terminal shows that.
 BETTER, UNSURE, NOT_BETTER = "better", "unsure", "not better"
@@ -50,11 +60,13 @@ class EvaluateParams(Section):
 class Data:
     """What a report is about.
 
-    splits: by name; titles: by IMDb id; calibration, run, history, summary: as training wrote them.
+    splits: by name; apart: groups of near-duplicates that are in several of them; titles: by IMDb id; calibration, run,
+    history, summary: as training wrote them.
     """
 
     store: Store
     splits: dict[str, Split]
+    apart: int
     titles: dict[str, str]
     calibration: Calibration
     run: dict[str, Any]
@@ -101,6 +113,9 @@ def read_data(films: Path, resized: Path, dataset: Path, models: Path) -> Data:
     return Data(
         store=store,
         splits=read,
+        apart=files.read_json(dataset / "summary.json", "`dvc repro dataset`")["near_duplicates"][
+            "groups_across_splits"
+        ],
         titles=dict(zip(held["imdb_id"], held["title"], strict=True)),
         calibration=calibrated,
         run=run,

@@ -5,14 +5,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from postergenre import architecture, backbones, onnx_model, params, pretrained
+from postergenre import architecture, backbones, onnx_model, params, pretrained, training
 from postergenre.architecture import Architecture
 from postergenre.backend import keras
 from postergenre.errors import InputError
-from postergenre.recipe import Network
+from postergenre.recipe import Network, TrainParams
+from postergenre.training import Checkpoint
 from tests import support
 from tests.test_architecture import SMALL
-from tests.test_training import RECIPE
+from tests.test_training import RECIPE, TRAIN, data, log_loss_of
 
 TRUNK = {"weights": "none", "trainable": "all", "learning_rate": 0.001}
 
@@ -90,6 +91,26 @@ def test_all_of_it_is_trained_or_nothing(trainable: str, moves: bool, monkeypatc
     model.train_on_batch(pictures(), np.eye(4, dtype=np.float32)[:3])
     after = pretrained.trunk(model).get_weights()
     assert any(not np.array_equal(old, new) for old, new in zip(before, after, strict=True)) is moves
+
+
+@pytest.mark.parametrize("trainable", ["head", "all"])
+def test_it_is_trained_and_kept_as_any_network(trainable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = learned("MobileNetV3Small", monkeypatch)
+    still = {"shift": 0.0, "brightness": 0.0, "contrast": 0.0, "horizontal_flip": False}
+    section = {
+        "architecture": described("MobileNetV3Small", augmentation=still),
+        "training": RECIPE | {"epochs": 1, "warmup_epochs": 0},
+        "trunk": TRUNK | {"trainable": trainable, "weights": "imagenet"},
+    }
+    train = params.parse("train", TrainParams, TRAIN)
+    training.prepare(train)
+    known: list[dict[str, float]] = []
+    made = params.parse("networks.n", Network, section)
+    model = training.fit(made, train, data(), Checkpoint(tmp_path), lambda _, metrics: known.append(metrics))
+    answers = training.answers(model, data().store, data().val)
+    assert log_loss_of(answers) == pytest.approx(known[0]["val_loss"], abs=1e-5)
+    kept, before = pretrained.trunk(model).get_weights(), original.get_weights()
+    assert all(np.array_equal(one, other) for one, other in zip(kept, before, strict=True)) is (trainable == "head")
 
 
 def test_weights_that_cannot_be_downloaded_are_named_in_a_sentence(tmp_path: Path) -> None:

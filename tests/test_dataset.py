@@ -7,6 +7,8 @@ import pytest
 from postergenre import dataset, near_duplicates, splits
 from postergenre.errors import InputError
 from postergenre.splits import DatasetParams
+from postergenre.store import Store
+from tests.test_report import write_store
 
 PARAMS = DatasetParams(
     val_share=0.15, test_share=0.15, min_posters=3, near_duplicate_bits=4, split_file=None, limit=None, seed=1
@@ -126,6 +128,13 @@ def test_a_wrong_split_file_is_refused(tmp_path: Path, text: str, said: str) -> 
     file = outside(tmp_path, text)
     with pytest.raises(InputError, match=said):
         dataset.split_file(str(file), tmp_path / "data/splits")
+
+
+def test_a_split_file_of_other_films_is_refused(tmp_path: Path) -> None:
+    write_store(tmp_path, ["tt0000001", "tt0000002"])
+    films = pd.DataFrame({"imdb_id": ["tt0000001", "tt0000002"], "genres": "Drama", "status": "ok"})
+    with pytest.raises(InputError, match=r"mine\.csv names none of the 2 posters that are here; .* as tt0000001"):
+        dataset.make(films, Store(tmp_path), PARAMS.model_copy(update={"split_file": "mine.csv"}), {"1": "train"})
 
 
 def test_a_split_file_where_dvc_does_not_look_is_refused(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,13 @@ from postergenre import files, tracking
 from postergenre.metrics import METRICS
 from postergenre.tracking import Judged
 from tests.support import ROOT
+
+
+@pytest.fixture
+def in_project(in_project: Path, empty_store: Path) -> Path:
+    """One that has had no run yet."""
+    shutil.copy(empty_store, in_project / "mlflow.db")
+    return in_project
 
 
 def comparison(value: float) -> pd.DataFrame:

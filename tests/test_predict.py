@@ -1,5 +1,6 @@
 """`postergenre predict` as a person runs it."""
 
+import errno
 import json
 import os
 import re
@@ -13,7 +14,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from postergenre import architecture, cli, images, onnx_model, predictor
+from postergenre import architecture, cli, files, genres, images, onnx_model, predictor
 from postergenre.backend import keras
 from postergenre.errors import InputError
 from tests import support
@@ -125,6 +126,60 @@ def test_a_folder_without_pictures_is_an_error_line(
     assert captured.out.startswith(f"{pictures}/a.jpg  ")
 
 
+def test_folders_behind_links_are_looked_into_once_and_locked_ones_are_named(
+    models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outer, elsewhere, locked = (tmp_path / name for name in ("outer", "elsewhere", "outer/locked"))
+    for folder in (outer, elsewhere, locked):
+        folder.mkdir()
+        (folder / "a.png").write_bytes(encoded(picture(1), "PNG"))
+    (outer / "link").symlink_to(elsewhere)
+    (outer / "twice").symlink_to(elsewhere)
+    (elsewhere / "back").symlink_to(outer)
+    scandir = os.scandir
+
+    def refused(path: Any) -> Any:  # whoever runs this may be allowed everything
+        if Path(path) == locked:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    monkeypatch.setattr(Path, "iterdir", lambda self: (Path(entry.path) for entry in os.scandir(self)))
+    assert predict(str(outer), "--model", str(models)) == 1
+    captured = capsys.readouterr()
+    assert [line.split("  ")[0] for line in captured.out.splitlines()] == [f"{outer}/a.png", f"{outer}/link/a.png"]
+    assert captured.err == f"error: {locked}: it cannot be read (Permission denied)\n"
+
+
+def test_a_file_larger_than_any_picture_is_not_read(
+    models: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    huge = tmp_path / "huge.jpg"
+    huge.touch()
+    os.truncate(huge, 1 << 36)  # it takes no place on the disk
+    assert predict(str(huge), str(pictures / "a.jpg"), "--model", str(models)) == 1
+    captured = capsys.readouterr()
+    assert captured.err == f"error: {huge}: it has 68,719,476,736 bytes, more than 1,073,741,824\n"
+    assert captured.out.startswith(f"{pictures}/a.jpg  ")
+
+
+def test_where_nothing_was_answered_the_table_stays(models: Path, pictures: Path, tmp_path: Path) -> None:
+    file, options = tmp_path / "t.csv", ("--model", str(models), "--csv", str(tmp_path / "t.csv"))
+    assert predict(str(pictures / "a.jpg"), *options) == 0
+    before = file.read_bytes()
+    assert "no picture was answered; the table stays as it was" in str(predict("typo.jpg", *options))
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("text", ["path,label\na.jpg,Drama\n", "path,year\na.jpg,1999\n", "path,A\na.jpg,0.5,0.5\n"])
+def test_a_table_of_something_else_is_not_replaced(models: Path, pictures: Path, tmp_path: Path, text: str) -> None:
+    file = tmp_path / "labels.csv"
+    file.write_text(text)
+    said = predict(str(pictures / "a.jpg"), "--model", str(models), "--csv", str(file))
+    assert said == f"error: {file} is there and is no table of `predict`; --csv takes a new file, or such a table"
+    assert file.read_text() == text
+
+
 def test_a_table_that_cannot_be_written_whole_is_not_written(models: Path, pictures: Path, tmp_path: Path) -> None:
     file = tmp_path / "t.csv"
     file.write_text("path,as it was")
@@ -204,7 +259,11 @@ def test_a_terminal_shows_the_marked_genres_in_bold_and_explains_the_mark(
         ("run.json", "{}"),
         ("run.json", "not JSON"),
         ("genres.json", '{"genre2id": {"A": 0, "D": 1}}'),
+        ("genres.json", '{"genre2id": {"A": 0, "C": 1, "B": 2}, "id2genre": {"0": "A", "1": "C", "2": "B"}}'),
+        ("genres.json", '{"genre2id": {"A": 0, "B": 1, "C": 2}, "id2genre": {"0": "B", "1": "A", "2": "C"}}'),
         ("thresholds.json", '{"common": 0.5, "genres": {"A": 0.5, "B": "high", "C": 0.5}}'),
+        ("thresholds.json", '{"common": 0.5, "genres": {"A": 0.5, "B": NaN, "C": 0.5}}'),
+        ("thresholds.json", '{"common": 0.5, "genres": {"A": 0.5, "B": -5, "C": 0.5}}'),
     ],
 )
 def test_a_folder_that_no_training_wrote_is_refused(models: Path, tmp_path: Path, name: str, text: str) -> None:
@@ -220,8 +279,8 @@ def test_a_folder_that_no_training_wrote_is_refused(models: Path, tmp_path: Path
 
 def test_a_folder_of_two_trainings_is_refused(models: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(models, tmp_path / "models")
-    for name, old, new in (("genres", '"C": 2', '"C": 2, "D": 3'), ("thresholds", "{", '{"D": 0.5, ')):
-        (copy / f"{name}.json").write_text((models / f"{name}.json").read_text().replace(old, new))
+    files.write_json(copy / "genres.json", genres.vocabulary([*"ABCD"]))
+    files.write_json(copy / "thresholds.json", {"common": 0.5, "genres": dict.fromkeys("ABCD", 0.5)})
     with pytest.raises(InputError, match=r"answers for 3 genres, but \(24, 16, 3\) and 4 genres were trained on"):
         predictor.load(copy)
 

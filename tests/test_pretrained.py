@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,12 @@ def test_a_trunk_that_cannot_be_trained_so_is_refused(name: str, trunk: dict[str
     assert said in str(error.value)
 
 
+def test_heads_that_would_never_reach_their_rate_are_refused() -> None:
+    section = SHIPPED["finetuned"] | {"training": SHIPPED["finetuned"]["training"] | {"warmup_epochs": 7}}
+    with pytest.raises(InputError, match=r"warmup_epochs is 7, more than the 6 epochs of trunk\.head_first"):
+        params.parse("networks.n", Network, section)
+
+
 def test_imagenets_weights_want_posters_scaled_as_they_learned_them() -> None:
     shipped = SHIPPED["pretrained"]
     changed = shipped["architecture"] | {"input": shipped["architecture"]["input"] | {"scale": "unit"}}
@@ -189,7 +196,25 @@ def test_heads_that_learned_alone_are_trained_further_with_the_trunk(
         np.testing.assert_array_equal(one.numpy(), other.numpy(), err_msg=one.path)
 
 
-def test_a_frozen_trunk_is_looked_through_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def looked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many posters trunks are shown, each time."""
+    shown: list[int] = []
+    look = keras.Model.predict_on_batch
+
+    def spied(self: keras.Model, inputs: Any) -> Any:
+        if self.name == "trunk":
+            shown.append(len(inputs))
+        return look(self, inputs)
+
+    monkeypatch.setattr(keras.Model, "predict_on_batch", spied)
+    return shown
+
+
+ALL, CHECK = [32, 28], [32]  # of the sixty posters
+
+
+def test_a_frozen_trunk_is_looked_through_once_and_kept(tmp_path: Path, looked: list[int]) -> None:
     made = quick("pretrained", epochs=3)
     train = params.parse("train", TrainParams, TRAIN)
     training.prepare(train)
@@ -199,28 +224,46 @@ def test_a_frozen_trunk_is_looked_through_once_and_kept(tmp_path: Path, monkeypa
             raise KeyboardInterrupt
 
     whole = training.fit(made, train, data(), Checkpoint(tmp_path / "whole"), lambda *_: None)
+    assert looked == ALL
     with pytest.raises(KeyboardInterrupt):
         training.fit(made, train, data(), Checkpoint(tmp_path / "broken"), interrupt)
-    monkeypatch.setattr(pretrained, "trunk", lambda model: pytest.fail("looked through the trunk again"))
-    monkeypatch.setattr(pretrained, "prepare", lambda model, network: None)
     resumed = training.fit(made, train, data(), Checkpoint(tmp_path / "broken"), lambda *_: None)
-    # Nor does another head on the same blocks look again.
-    recipe = made.training.model_copy(update={"learning_rate": 0.01})
-    other = made.model_copy(update={"training": recipe})
-    training.fit(other, train, data(), Checkpoint(tmp_path / "other"), lambda *_: None)
-    fewer = {"head": made.architecture.head.model_copy(update={"blocks": [9]})}
-    made_of_one = made.model_copy(update={"architecture": made.architecture.model_copy(update=fewer)})
-    with pytest.raises(pytest.fail.Exception, match="looked through the trunk again"):
-        training.fit(made_of_one, train, data(), Checkpoint(tmp_path / "fewer"), lambda *_: None)
-    # Nor does what one precision saw serve another.
-    keras.config.set_dtype_policy("mixed_float16")
-    with pytest.raises(pytest.fail.Exception, match="looked through the trunk again"):
-        training.fit(other, train, data(), Checkpoint(tmp_path / "half"), lambda *_: None)
-    keras.config.set_dtype_policy("float32")
-    monkeypatch.undo()
+    assert looked == ALL + CHECK + CHECK
     for one, other in zip(pretrained.head(whole).weights, pretrained.head(resumed).weights, strict=True):
         np.testing.assert_array_equal(one.numpy(), other.numpy(), err_msg=one.path)
     untouched = architecture.build(made.architecture, 24, 16, [0.5] * 3, 1, "net")
     pretrained.load_imagenet(untouched)
     for one, other in zip(pretrained.trunk(whole).weights, pretrained.trunk(untouched).weights, strict=True):
         np.testing.assert_array_equal(one.numpy(), other.numpy(), err_msg=one.path)
+
+
+def test_features_are_kept_for_what_sees_the_same(tmp_path: Path, looked: list[int]) -> None:
+    made, train = quick("pretrained", epochs=1), params.parse("train", TrainParams, TRAIN)
+    training.prepare(train)
+
+    def features(network: Network) -> np.ndarray:
+        looked.clear()
+        model = training._built(network, train, data())
+        pretrained.prepare(model, network)
+        return training._features(model, network, data(), tmp_path)
+
+    first = features(made)
+    assert looked == ALL
+    other_recipe = made.training.model_copy(update={"learning_rate": 0.01})
+    features(made.model_copy(update={"training": other_recipe}))
+    assert looked == CHECK
+    (kept,) = tmp_path.glob("features-*.npy")
+    os.truncate(kept, 1000)
+    np.testing.assert_array_equal(features(made), first)
+    assert looked == ALL
+    # Such as the code of another day left, which saw otherwise.
+    np.save(kept, first + 1)
+    np.testing.assert_array_equal(features(made), first)
+    assert looked == CHECK + ALL
+    fewer = made.architecture.head.model_copy(update={"blocks": [9]})
+    features(made.model_copy(update={"architecture": made.architecture.model_copy(update={"head": fewer})}))
+    assert looked == ALL
+    keras.config.set_dtype_policy("mixed_float16")
+    features(made)
+    keras.config.set_dtype_policy("float32")
+    assert looked == ALL

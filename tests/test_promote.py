@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import shutil
 import socket
 import threading
 from http.server import HTTPServer, SimpleHTTPRequestHandler
@@ -24,9 +25,10 @@ POSTERS = 150
 
 
 @pytest.fixture
-def project(in_project: Path, models: Path) -> Path:
+def project(in_project: Path, models: Path, empty_store: Path) -> Path:
     """A project with a trained model, and no run of it yet."""
     (in_project / "models").symlink_to(models)
+    shutil.copy(empty_store, in_project / "mlflow.db")
     return in_project
 
 
@@ -256,6 +258,7 @@ def test_a_champion_without_a_transcript_is_beaten_only_by_force(project: Path) 
 
 
 def test_without_a_store_a_server_or_a_run_it_says_so(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("mlflow.db").unlink()
     assert "nothing was promoted: " in str(command("promote"))
     assert f"{project} has no mlflow.db, which `dvc repro` makes, and MLFLOW_TRACKING_URI names no server" in str(
         command("promote", "0" * 32)

@@ -9,7 +9,7 @@ import pytest
 from sklearn.model_selection import train_test_split
 
 from benchmarks import published
-from postergenre import baselines, catalogue, dataset, metrics, params, splits
+from postergenre import baselines, catalogue, dataset, metrics, params, splits, transcript
 from postergenre.errors import InputError
 from postergenre.metrics import Answer
 from postergenre.splits import DatasetParams
@@ -89,6 +89,7 @@ def judge(file: Path) -> None:
     answers = {"model": Answer(np.zeros(len(test.genres)), np.ones(len(test.genres)), 1.0)}
     answers |= baselines.answers(train, val, 2)
     metrics.compare(test.labels, answers, metrics.resamples(len(test.rows), 10, 1)).to_csv(file, index=False)
+    transcript.write(file.parent / transcript.FILE, test, np.zeros(test.labels.shape))
 
 
 def test_figures_of_all_posters_stand_beside_the_published_ones(evaluated: Callable[..., list[str]]) -> None:
@@ -96,7 +97,7 @@ def test_figures_of_all_posters_stand_beside_the_published_ones(evaluated: Calla
     assert lines[0] == "| metric | published | ours | {Drama, Comedy} |"
     test = splits.read_split(Path("data/test.csv"))
     guess = np.isin(test.genres, ["Drama", "Comedy"])
-    assert f"| hamming | 0.084 | {test.labels.mean():.3f} | {(test.labels != guess).mean():.3f} |" in lines
+    assert f"| hamming_at_half | 0.084 | {test.labels.mean():.3f} | {(test.labels != guess).mean():.3f} |" in lines
     assert any(line.startswith("| f1_weighted | 0.309 | 0.000 | 0.") for line in lines)
     assert lines[4:] == ["", "10 of the set's films have no genre and are in no split of ours."]
 
@@ -145,6 +146,39 @@ def test_an_evaluation_without_the_figures_is_refused(
         file.write_text("".join(line for line in lines if kept and re.match(kept, line)))
     with pytest.raises(InputError, match=said):
         published.figures("80-10-10", file, Path("data/summary.json"))
+
+
+def test_an_evaluation_of_other_test_posters_is_refused(evaluated: Callable[..., list[str]]) -> None:
+    evaluated()
+    other = splits.read_split(Path("data/val.csv"))
+    transcript.write(Path(transcript.FILE), other, np.zeros(other.labels.shape))
+    with pytest.raises(InputError, match=r"comparison\.csv is of other test posters than data/test\.csv names"):
+        published.figures("80-10-10", Path("comparison.csv"), Path("data/summary.json"))
+
+
+def test_of_a_film_that_stands_twice_the_first_row_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    films = table(tmp_path / "train.csv", 200)
+    monkeypatch.chdir(tmp_path)
+    published.main(["splits", "train.csv"])
+    whole = splits.outside(published.split_file("80-10-10"))
+    films.loc[199, "Id"] = "tt0000001"
+    films.to_csv("train.csv", index=False)
+    published.main(["splits", "train.csv"])
+    del whole["tt0000200"]
+    assert splits.outside(published.split_file("80-10-10")) == whole
+
+
+@pytest.mark.parametrize("films", [1, 12])
+def test_a_table_too_small_to_be_split_so_is_refused(tmp_path: Path, films: int) -> None:
+    table(tmp_path / "train.csv", films)
+    with pytest.raises(InputError, match=rf"train\.csv with its {films} films cannot be split so: "):
+        published.write(tmp_path / "train.csv")
+
+
+def test_a_summary_of_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "summary.json").write_text("{}")
+    with pytest.raises(InputError, match="is not as the dataset stage writes it"):
+        published.figures("80-10-10", tmp_path / "comparison.csv", tmp_path / "summary.json")
 
 
 def test_without_a_dataset_it_ends_with_one_sentence(tmp_path: Path) -> None:

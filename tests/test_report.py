@@ -44,6 +44,7 @@ def project(root: Path) -> Path:
     films.to_csv(root / "posters/manifest.csv", index=False, columns=manifest.COLUMNS)
     write_store(root / "resized", films["imdb_id"].tolist())
     files.write_json(root / "dataset/genres.json", genres.vocabulary(GENRES))
+    files.write_json(root / "dataset/summary.json", {"near_duplicates": {"groups_across_splits": 0}})
     known = Calibration("temperature", np.full(3, 2.0), np.zeros(3), {"none": 0.6, "temperature": 0.5, "platt": 0.55})
     files.write_json(root / "models/calibration.json", calibration.described(known, GENRES))
     write_model(root)
@@ -325,6 +326,9 @@ def test_the_card_names_data_figures_and_what_is_no_better_than_guessing(judged:
         run = judged.data.run | {"params": judged.data.run["params"] | made}
         card.write(file, replace(judged, data=replace(judged.data, run=run)))
         assert f"Its trunk is {said}" in file.read_text()
+    assert "near-duplicates never stand on two sides" in text
+    card.write(file, replace(judged, data=replace(judged.data, apart=4)))
+    assert "4 groups of near-duplicates stand on two sides" in file.read_text()
     certain = judged.genres.assign(low=[0.9, 0.0, 0.9])
     card.write(file, Report(**{**vars(judged), "genres": certain}))
     assert "No better than guessing, as far as the test posters can tell: Drama." in file.read_text()

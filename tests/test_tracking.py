@@ -31,6 +31,13 @@ def no_run_left_over() -> Iterator[None]:
 
 
 @pytest.fixture
+def in_project(in_project: Path, empty_store: Path) -> Path:
+    """One that has had no run yet."""
+    shutil.copy(empty_store, in_project / "mlflow.db")
+    return in_project
+
+
+@pytest.fixture
 def about(models: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((models / "run.json").read_text())
     return found
@@ -245,6 +252,7 @@ errors.run(main)
 def test_killed_processes_leave_no_running_run(in_project: Path, models: Path, about: Any) -> None:
     signals = {"terminated": signal.SIGTERM, "killed": signal.SIGKILL}
     # Both at once in a project that has no store yet, which each of them wants to make.
+    (in_project / "mlflow.db").unlink()
     children = {
         name: subprocess.Popen([sys.executable, "-c", CHILD, models / "run.json", name], stderr=subprocess.PIPE)
         for name in signals
@@ -432,6 +440,7 @@ def test_a_temporary_experiment_is_tracked_in_the_project_itself(workspace: str)
 
 
 def test_a_model_that_is_not_there_is_refused(in_project: Path, about: Any) -> None:
+    (in_project / "mlflow.db").unlink()
     with pytest.raises(InputError, match=r"models:/nothing/1 cannot be loaded: .* has no mlflow\.db"):
         tracking.load_model("models:/nothing/1", in_project)
     assert not Path("mlflow.db").exists()
