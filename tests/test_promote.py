@@ -305,6 +305,7 @@ def test_a_server_that_is_not_mlflows_is_told_apart(project: Path, monkeypatch: 
 def test_from_a_real_server_the_champion_answers(
     project: Path, models: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (project / "mlflow.db").unlink()
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     (elsewhere / "a.jpg").write_bytes(encoded(picture(1)))
     with support.mlflow_server(tmp_path_factory.mktemp("server")) as uri:
