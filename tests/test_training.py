@@ -263,6 +263,11 @@ def test_a_wrong_recipe_is_refused(changes: dict[str, Any], said: str) -> None:
     assert said in str(error.value)
 
 
+def test_a_switch_is_auto_true_or_false() -> None:
+    with pytest.raises(InputError, match=r"train\.mixed_precision is 'yes'; it should be 'auto', True or False$"):
+        params.parse("train", TrainParams, TRAIN | {"mixed_precision": "yes"})
+
+
 def test_the_shipped_networks_are_valid() -> None:
     for name in params.read(ROOT / "params.yaml")["networks"]:
         assert isinstance(params.load(f"networks.{name}", Network, ROOT / "params.yaml").training, Recipe)
