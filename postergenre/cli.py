@@ -61,6 +61,8 @@ def predict(arguments: argparse.Namespace) -> None:
             else:
                 print(_line(path, answer, predictor, arguments.top))
         if not answered and arguments.csv and arguments.csv.exists():
+            if arguments.json:
+                print(json.dumps(objects))
             sys.exit("error: no picture was answered; the table stays as it was")
     if arguments.json:
         print(json.dumps(objects, indent=2))

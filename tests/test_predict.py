@@ -163,11 +163,15 @@ def test_a_file_larger_than_any_picture_is_not_read(
     assert captured.out.startswith(f"{pictures}/a.jpg  ")
 
 
-def test_where_nothing_was_answered_the_table_stays(models: Path, pictures: Path, tmp_path: Path) -> None:
+def test_where_nothing_was_answered_the_table_stays(
+    models: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file, options = tmp_path / "t.csv", ("--model", str(models), "--csv", str(tmp_path / "t.csv"))
     assert predict(str(pictures / "a.jpg"), *options) == 0
     before = file.read_bytes()
-    assert "no picture was answered; the table stays as it was" in str(predict("typo.jpg", *options))
+    capsys.readouterr()
+    assert "no picture was answered; the table stays as it was" in str(predict("typo.jpg", "--json", *options))
+    assert json.loads(capsys.readouterr().out) == []
     assert file.read_bytes() == before
 
 
