@@ -1,4 +1,4 @@
-"""Whether isotonic regression would calibrate the model in models/ better than what `postergenre.calibration` tries.
+"""Whether isotonic regression would calibrate the model in models/ better than what the train stage tries.
 
     python -m benchmarks.calibration
 
@@ -16,10 +16,13 @@ import numpy.typing as npt
 from sklearn.isotonic import IsotonicRegression
 from sklearn.model_selection import KFold
 
-from postergenre import calibration, errors, files, predictor, splits
-from postergenre.metrics import binary_cross_entropy
-from postergenre.store import Store
-from postergenre.training import mean_average_precision
+from postergenre import errors, files
+from postergenre.data import split_tables
+from postergenre.data.store import Store
+from postergenre.networks import calibration
+from postergenre.networks.calibration import binary_cross_entropy
+from postergenre.networks.training import mean_average_precision
+from postergenre.prediction import predictor
 
 MODELS = Path("models")
 SUPPORTS = (30, 100, 200)
@@ -45,7 +48,7 @@ def isotonic(support: int, labels: Labels, known: Floats, new: Floats) -> Floats
 
 
 def main() -> None:
-    val = splits.read_split(Path("data/dataset/val.csv"))
+    val = split_tables.read_split(Path("data/dataset/val.csv"))
     answers = predictor.load(MODELS).predict_store(Store(Path("data/resized")), val.rows)
     written = files.read_json(MODELS / "calibration.json", "`dvc repro train`")
     probabilities = calibration.read(written, val.genres).before(answers)

@@ -17,9 +17,10 @@ import numpy.typing as npt
 from scipy.special import logit
 
 from benchmarks import ablation
-from postergenre import predictor, splits
-from postergenre.store import Store
-from postergenre.training import mean_average_precision
+from postergenre.data import split_tables
+from postergenre.data.store import Store
+from postergenre.networks.training import mean_average_precision
+from postergenre.prediction import predictor
 
 MODELS = Path("models")
 SHIFT = 0.04  # of height and width
@@ -81,7 +82,7 @@ def main() -> None:
         for seed in range(1, given.seeds + 1):
             ablation.PARAMS.write_bytes(before)
             ablation.trained(given.network, [], seed)
-            val = splits.read_split(Path("data/dataset/val.csv"))
+            val = split_tables.read_split(Path("data/dataset/val.csv"))
             answers.append(log_odds(Store(Path("data/resized"))[val.rows]))
     finally:
         ablation.PARAMS.write_bytes(before)

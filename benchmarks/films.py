@@ -8,7 +8,9 @@ A film is shown where its title begins with one of the words given; `*` marks ge
 import sys
 from pathlib import Path
 
-from postergenre import errors, manifest, predictor, splits, store
+from postergenre import errors
+from postergenre.data import manifest, split_tables, store
+from postergenre.prediction import predictor
 
 TOP = 4
 
@@ -16,7 +18,7 @@ TOP = 4
 def main(beginnings: list[str]) -> None:
     network, posters = predictor.load(Path("models")), store.Store(Path("data/resized"))
     films = manifest.read(Path("data/posters/manifest.csv")).query("status == 'ok'").set_index("imdb_id")
-    test = splits.read_split(Path("data/dataset/test.csv"))
+    test = split_tables.read_split(Path("data/dataset/test.csv"))
     titles = films["title"].reindex(test.imdb_ids).tolist()
     chosen = [k for k, title in enumerate(titles) if title.startswith(tuple(beginnings))]
     if not chosen:

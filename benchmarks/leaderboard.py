@@ -22,11 +22,13 @@ import pandas as pd
 import yaml
 
 from benchmarks.predict import TIMES
-from postergenre import files, splits, store, tracking
-from postergenre.metrics import METRICS
-from postergenre.predictor import BATCH
-from postergenre.report import MODEL
-from postergenre.tracking import Judged
+from postergenre import files
+from postergenre.data import split_tables, store
+from postergenre.evaluation.metrics import METRICS
+from postergenre.evaluation.report import MODEL
+from postergenre.prediction.predictor import BATCH
+from postergenre.tracking import runs
+from postergenre.tracking.runs import Judged
 
 SHOWN = ("map", "roc_auc", "f1_macro", "f1_micro_at_common", "lrap", "top1_hit", "ece")
 OUTPUT = Path("reports/leaderboard.md")
@@ -67,11 +69,11 @@ def speed(network: Judged, posters: npt.NDArray[np.uint8]) -> float:
 
 
 def _as_onnx(run_id: str) -> Any:
-    from postergenre import onnx_model
+    from postergenre.networks import onnx_model
 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.onnx"
-        onnx_model.export(tracking.load_keras(run_id), file)
+        onnx_model.export(runs.load_keras(run_id), file)
         return onnx_model.OnnxModel(file)
 
 
@@ -85,10 +87,10 @@ def main() -> None:
     if not Path("dvc.lock").exists():
         sys.exit("error: dvc.lock is missing; run this in the project's folder, after `dvc repro`")
     locked = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))["stages"]["dataset"]["outs"][0]["md5"]
-    networks = tracking.newest(locked)
+    networks = runs.newest(locked)
     if not networks:
         sys.exit("error: MLflow has no judged run of the present dataset; `dvc repro` makes one")
-    test = splits.read_split(Path("data/dataset/test.csv"))
+    test = split_tables.read_split(Path("data/dataset/test.csv"))
     posters = store.Store(Path("data/resized"))[test.rows[:POSTERS]]
     text = table(networks, {name: speed(judged, posters) for name, judged in networks.items()})
     counts = files.read_json(Path("data/dataset/summary.json"), "`dvc repro dataset`")["posters"]

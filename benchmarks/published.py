@@ -19,10 +19,11 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
-from postergenre import catalogue, errors, files, transcript
-from postergenre import splits as tables
+from postergenre import errors, files
+from postergenre.data import catalogue, split_tables
 from postergenre.errors import InputError
-from postergenre.report import MODEL
+from postergenre.evaluation import test_predictions
+from postergenre.evaluation.report import MODEL
 
 FOLDER = Path("data/splits")
 COMPARISON = Path("reports/comparison.csv")
@@ -93,8 +94,8 @@ def figures(name: str, comparison: Path, summary: Path) -> str:
             f"{split_file(name)}: run `dvc exp run -S dataset.split_file={split_file(name)} -S dataset.min_posters=1`"
         )
     lines = _table(name, comparison)
-    judged = transcript.read(comparison.parent / transcript.FILE).imdb_ids
-    if judged != tables.read_split(summary.parent / "test.csv").imdb_ids:
+    judged = test_predictions.read(comparison.parent / test_predictions.FILE).imdb_ids
+    if judged != split_tables.read_split(summary.parent / "test.csv").imdb_ids:
         raise InputError(
             f"{comparison} is of other test posters than {summary.parent / 'test.csv'} names; `dvc repro` judges these"
         )

@@ -22,12 +22,13 @@ WAYS: dict[str, dict[str, str]] = {"as glibc comes": {"MALLOC_PERTURB_": "0"}, "
 
 def step(network: str) -> str:
     """Seconds and kernel seconds of a step, and the process's peak memory in MiB."""
-    from postergenre import architecture, params, recipe, training
-    from postergenre.optimizers import AdamW
+    from postergenre import params
+    from postergenre.networks import architecture, config, training
+    from postergenre.networks.optimizers import AdamW
 
-    training.prepare(params.load("train", recipe.TrainParams))
+    training.prepare(params.load("train", config.TrainParams))
     data = training.read_data(Path("data/resized"), Path("data/dataset"))
-    built = params.load(f"networks.{network}", recipe.Network).architecture
+    built = params.load(f"networks.{network}", config.Network).architecture
     shares = data.train.labels.mean(axis=0)
     model = architecture.build(built, data.store.height, data.store.width, shares, 1, network)
     model.compile(optimizer=AdamW(learning_rate=1e-4, weight_decay=0.1), loss="binary_crossentropy", jit_compile=False)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from postergenre.predictor import Predictor
-    from postergenre.team import Shared
+    from postergenre.dvc_project.team import Shared
+    from postergenre.prediction.predictor import Predictor
 
 Command = Callable[[argparse.Namespace], None]
 
@@ -75,15 +75,15 @@ def predict(arguments: argparse.Namespace) -> None:
 def track(arguments: argparse.Namespace) -> None:
     """Log the model and the reports of this folder in MLflow, after the fact; or what MLflow did not hear in time."""
     _be_patient()
-    from postergenre import spool, tracking
+    from postergenre.tracking import runs, spool
 
     if arguments.replay:
-        lines = tracking.replay()
+        lines = runs.replay()
         print(next(lines, f"nothing waits in {spool.FOLDER}"), flush=True)
         for line in lines:
             print(line, flush=True)
         return
-    run = tracking.track(Path("models"), Path("reports"))
+    run = runs.track(Path("models"), Path("reports"))
     print(f"tracked as run {run.id}" if run.restored else f"run {run.id} has this model; what it lacked is there now")
 
 
@@ -93,7 +93,7 @@ def promote(arguments: argparse.Namespace) -> None:
     Better means that the 95 % interval of the difference in test mAP, by a paired bootstrap, lies above 0.
     """
     _be_patient()
-    from postergenre import registry
+    from postergenre.tracking import registry
 
     print(registry.promote(Path("models"), arguments.run_id, arguments.force))
 
@@ -101,7 +101,7 @@ def promote(arguments: argparse.Namespace) -> None:
 def compare(arguments: argparse.Namespace) -> None:
     """Hold the model that was judged in this folder against the champion, as promoting it would, and change nothing."""
     _be_patient()
-    from postergenre import registry
+    from postergenre.tracking import registry
 
     print(registry.compare(Path("reports")))
 
@@ -112,7 +112,7 @@ def checkout(arguments: argparse.Namespace) -> None:
     Code stays as it is; the run's commit is named.
     """
     _be_patient()
-    from postergenre import restore
+    from postergenre.tracking import restore
 
     print(restore.checkout(arguments.run, Path("models")))
 
@@ -121,7 +121,7 @@ def results(arguments: argparse.Namespace) -> None:
     """The results table, and where to look next."""
     import pandas as pd
 
-    from postergenre import report
+    from postergenre.evaluation import report
 
     file = Path("reports/comparison.csv")
     if not file.exists():
@@ -134,7 +134,7 @@ def results(arguments: argparse.Namespace) -> None:
 
 def team(arguments: argparse.Namespace) -> None:
     """Share data and results: the same DVC remote for everyone, and one cache for all on this host."""
-    from postergenre import team
+    from postergenre.dvc_project import team
 
     shared = team.share(arguments.remote, arguments.cache)
     server = f" at {shared.server}" if shared.server else ""
@@ -156,7 +156,7 @@ def team(arguments: argparse.Namespace) -> None:
 
 def push(arguments: argparse.Namespace) -> None:
     """Give the team what was run here: data, models, reports, and every experiment that is still in the cache."""
-    from postergenre import team
+    from postergenre.dvc_project import team
 
     print(f"{team.push()} files sent")
 
@@ -166,7 +166,7 @@ def verify(arguments: argparse.Namespace) -> None:
 
     Exits with 1 where something is corrupt or lost, and says how to get it back.
     """
-    from postergenre import integrity
+    from postergenre.dvc_project import integrity
 
     report = integrity.verify(Path("data/posters"))
     print(report)
@@ -276,13 +276,13 @@ def _be_patient() -> None:
 
 
 def _load(model: str | None) -> "Predictor":
-    from postergenre import predictor
+    from postergenre.prediction import predictor
 
     if model and model.startswith(("models:/", "runs:/")):
-        from postergenre import tracking, tracking_store
+        from postergenre.tracking import mlflow_store, runs
 
         here = Path.cwd()
-        return tracking.load_model(model, here if (here / tracking_store.STORE).exists() else CHECKOUT)
+        return runs.load_model(model, here if (here / mlflow_store.STORE).exists() else CHECKOUT)
     if model:
         return predictor.load(Path(model))
     places = (Path("models"), CHECKOUT / "models")
@@ -299,7 +299,7 @@ def _pictures(paths: Sequence[Path]) -> Iterator[Path]:
     """
     from PIL import Image
 
-    from postergenre import images
+    from postergenre.data import images
 
     decoded = {*images.FORMATS, "MPO"} - NOT_DECODED
     known = {suffix for suffix, kind in Image.registered_extensions().items() if kind in decoded}

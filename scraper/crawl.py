@@ -11,9 +11,8 @@ from typing import Any
 
 from scrapy.crawler import CrawlerProcess
 
-from postergenre import downloads
 from postergenre.errors import InputError
-from scraper import resolver, starter
+from scraper import downloads, resolver, starter
 from scraper.hosts import Hosts
 from scraper.plan import ScrapeParams
 from scraper.progress import Progress

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from postergenre.downloads import Poster
+from scraper.downloads import Poster
 
 # ok            the poster is here
 # gone          404 or 410, or TMDB knows none: the host says that there is no poster

@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, field_validator
 
-from postergenre import catalogue, files, manifest
-from postergenre.catalogue import Film
-from postergenre.downloads import Downloads
+from postergenre import files
+from postergenre.data import catalogue, manifest
+from postergenre.data.catalogue import Film
+from postergenre.data.manifest import Row
 from postergenre.errors import InputError
-from postergenre.manifest import Row
 from postergenre.params import Section
+from scraper.downloads import Downloads
 from scraper.items import Source
 from scraper.tmdb import Tmdb, TmdbParams
 

@@ -7,7 +7,8 @@ Params  dataset
 
 from pathlib import Path
 
-from postergenre import dataset, errors, files, manifest, params, splits, store
+from postergenre import errors, files, params
+from postergenre.data import dataset, manifest, splits, store
 
 MANIFEST = Path("data/posters/manifest.csv")
 RESIZED = Path("data/resized")

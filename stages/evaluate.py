@@ -9,7 +9,11 @@ Params  evaluate
 from functools import partial
 from pathlib import Path
 
-from postergenre import card, errors, gradcam, metrics, page, params, predictor, report, tracking
+from postergenre import errors, params
+from postergenre.evaluation import html_report, metrics, model_card, report
+from postergenre.networks import model_folder
+from postergenre.prediction import gradcam, predictor
+from postergenre.tracking import runs
 
 MANIFEST = Path("data/posters/manifest.csv")
 RESIZED = Path("data/resized")
@@ -25,10 +29,10 @@ def main() -> None:
     probabilities = network.predict_store(data.store, data.splits["test"].rows)
     judged = report.judge(data, metrics.Answer(probabilities, network.thresholds, network.common), evaluate)
     report.write(OUTPUT, judged)
-    card.write(OUTPUT / "model_card.md", judged)
-    heatmaps = partial(gradcam.heatmaps, predictor.load_keras(MODELS))
-    page.write(OUTPUT / "report.html", judged, evaluate.pictures, heatmaps)
-    with tracking.evaluation_run(MODELS) as run:
+    model_card.write(OUTPUT / "model_card.md", judged)
+    heatmaps = partial(gradcam.heatmaps, model_folder.load_keras(MODELS))
+    html_report.write(OUTPUT / "report.html", judged, evaluate.pictures, heatmaps)
+    with runs.evaluation_run(MODELS) as run:
         run.log_evaluation(OUTPUT)
     print(report.results_table(judged.comparison))
 

@@ -7,7 +7,8 @@ Params  resize
 
 from pathlib import Path
 
-from postergenre import errors, files, packing, params
+from postergenre import errors, files, params
+from postergenre.data import packing
 
 POSTERS = Path("data/posters")
 OUTPUT = Path("data/resized")

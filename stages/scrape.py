@@ -11,10 +11,11 @@ import os
 from contextlib import nullcontext
 from pathlib import Path
 
-from postergenre import downloads, errors, files, manifest, params
-from scraper import crawl, plan, wanted
-from scraper.sample import films as sample
-from scraper.sample import site
+from postergenre import errors, files, params
+from postergenre.data import manifest
+from sample import films as sample
+from sample import site
+from scraper import crawl, downloads, plan, shards, wanted
 
 OUTPUT = Path("data/posters")
 REPORT = Path("reports/scrape.json")
@@ -43,7 +44,7 @@ def main() -> None:
         print(summary)
         plan.check(summary, scrape.min_success, blocked)
         with files.replaced_folder(OUTPUT) as folder:
-            manifest.write(folder, rows, held, scrape.shard_rows)
+            shards.write(folder, rows, held, scrape.shard_rows)
             films.check_unchanged()
     files.write_json(REPORT, summary.as_json())
 

@@ -10,7 +10,10 @@ Params  train, networks.NAME
 
 from pathlib import Path
 
-from postergenre import calibration, errors, files, params, recipe, thresholds, tracking, tracking_store, training
+from postergenre import errors, files, params
+from postergenre.networks import calibration, checkpoints, config, model_folder, thresholds, training
+from postergenre.networks.model_folder import Trained
+from postergenre.tracking import mlflow_store, runs
 
 RESIZED = Path("data/resized")
 DATASET = Path("data/dataset")
@@ -19,16 +22,16 @@ CHECKPOINTS = Path("checkpoints")
 
 
 def main() -> None:
-    train = params.load("train", recipe.TrainParams)
-    network = params.load(f"networks.{train.network}", recipe.Network)
+    train = params.load("train", config.TrainParams)
+    network = params.load(f"networks.{train.network}", config.Network)
     data = training.read_data(RESIZED, DATASET)
     device = training.prepare(train)
     about = training.about(network, train, data)
     print(f"{train.network}: {len(data.train.rows):,} posters, {len(data.train.genres)} genres, on the {device}")
-    checkpoints = tracking_store.project_root(Path.cwd()) / CHECKPOINTS
+    kept = mlflow_store.project_root(Path.cwd()) / CHECKPOINTS
     with (
-        training.checkpointed(checkpoints, about) as checkpoint,
-        tracking.training_run(about, checkpoint.run_id) as run,
+        checkpoints.checkpointed(kept, about) as checkpoint,
+        runs.training_run(about, checkpoint.run_id) as run,
     ):
         checkpoint.save_run(run.key)
         model = training.fit(network, train, data, checkpoint, run.log_epoch)
@@ -39,7 +42,10 @@ def main() -> None:
         chosen = thresholds.fit(data.val.labels, answers, train.threshold_shrinkage)
         common = thresholds.common(data.val.labels, answers)
         with files.replaced_folder(OUTPUT) as folder:
-            training.write(folder, model, checkpoint, calibrated, chosen, common, DATASET / "genres.json", about)
+            trained = Trained(
+                model, checkpoint.history, checkpoint.best_epoch, calibrated, chosen, common, data.train.genres, about
+            )
+            model_folder.write(folder, trained)
         run.log_training(OUTPUT)
 
 

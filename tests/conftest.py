@@ -34,21 +34,23 @@ def _tracking_server_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as the train stage writes it, of a tiny network for three genres and posters of 24 x 16."""
-    from postergenre import files, genres, params, training
-    from postergenre.calibration import Calibration
-    from postergenre.recipe import TrainParams
-    from postergenre.training import Checkpoint
+    from postergenre import params
+    from postergenre.networks import model_folder, training
+    from postergenre.networks.calibration import Calibration
+    from postergenre.networks.checkpoints import Checkpoint
+    from postergenre.networks.config import TrainParams
+    from postergenre.networks.model_folder import Trained
     from tests.test_training import TRAIN, data, network
 
     folder = tmp_path_factory.mktemp("trained")
     train, checkpoint = params.parse("train", TrainParams, TRAIN), Checkpoint(folder / "checkpoint")
     training.prepare(train)
     model = training.fit(network(epochs=3), train, data(), checkpoint, lambda *_: None)
-    files.write_json(folder / "genres.json", genres.vocabulary(["A", "B", "C"]))
     about = training.about(network(), train, data())
     (folder / "models").mkdir()
     none, cuts = Calibration("none", np.ones(3), np.zeros(3), {}), np.array([0.4, 0.5, 0.6])
-    training.write(folder / "models", model, checkpoint, none, cuts, 0.4, folder / "genres.json", about)
+    trained = Trained(model, checkpoint.history, checkpoint.best_epoch, none, cuts, 0.4, ["A", "B", "C"], about)
+    model_folder.write(folder / "models", trained)
     return folder / "models"
 
 

@@ -6,7 +6,7 @@ import yaml
 
 from benchmarks import ablation
 from postergenre import params
-from postergenre.recipe import Network
+from postergenre.networks.config import Network
 from tests.support import ROOT
 
 SHIPPED: dict[str, Any] = params.read(ROOT / "params.yaml")["networks"]

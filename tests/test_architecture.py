@@ -3,10 +3,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from postergenre import architecture, params
-from postergenre.architecture import Architecture
-from postergenre.backend import keras
+from postergenre import params
 from postergenre.errors import InputError
+from postergenre.networks import architecture
+from postergenre.networks.architecture import Architecture
+from postergenre.networks.backend import keras
 from tests.support import ROOT
 
 BLOCK = {

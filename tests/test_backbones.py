@@ -5,12 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from postergenre import architecture, backbones, onnx_model, params, pretrained, training
-from postergenre.architecture import Architecture
-from postergenre.backend import keras
+from postergenre import params
 from postergenre.errors import InputError
-from postergenre.recipe import Network, TrainParams
-from postergenre.training import Checkpoint
+from postergenre.networks import architecture, backbones, onnx_model, pretrained, training
+from postergenre.networks.architecture import Architecture
+from postergenre.networks.backend import keras
+from postergenre.networks.checkpoints import Checkpoint
+from postergenre.networks.config import Network, TrainParams
 from tests import support
 from tests.test_architecture import SMALL
 from tests.test_training import RECIPE, TRAIN, data, log_loss_of
@@ -115,7 +116,7 @@ def test_it_is_trained_and_kept_as_any_network(trainable: str, tmp_path: Path, m
 
 def test_weights_that_cannot_be_downloaded_are_named_in_a_sentence(tmp_path: Path) -> None:
     load = "lambda: backbones.features('MobileNet', backbones.keras.Input((64, 48, 3)), True)"
-    code = f"from postergenre import backbones, errors; errors.run({load})"
+    code = f"from postergenre import errors; from postergenre.networks import backbones; errors.run({load})"
     # Nobody listens there.
     offline = dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:1") | {"KERAS_HOME": str(tmp_path)}
     done = support.run(sys.executable, "-c", code, cwd=support.ROOT, env=offline)

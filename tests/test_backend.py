@@ -11,7 +11,7 @@ from tests import support
 CODE = """
 import sys, threading
 from pathlib import Path
-from postergenre import backend
+from postergenre.networks import backend
 
 def resident():
     return int(next(line for line in Path("/proc/self/status").read_text().splitlines() if "VmRSS" in line).split()[1])

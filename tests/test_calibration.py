@@ -3,7 +3,8 @@ import pytest
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
-from postergenre import calibration, metrics
+from postergenre.evaluation import metrics
+from postergenre.networks import calibration
 from tests.test_training import fitted
 
 SHARES = np.array([0.5, 0.2, 0.1, 0.05])

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from postergenre import catalogue
+from postergenre.data import catalogue
 from postergenre.errors import InputError
 from tests import support
 from tests.support import HEADER

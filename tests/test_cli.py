@@ -8,7 +8,9 @@ import mlflow
 import numpy as np
 import pytest
 
-from postergenre import cli, files, metrics, report, tracking
+from postergenre import cli, files
+from postergenre.evaluation import metrics, report
+from postergenre.tracking import runs
 from tests import support
 from tests.support import command, encoded, picture
 
@@ -85,7 +87,7 @@ def test_track_without_a_training_says_what_is_missing(in_project: Path, capsys:
 def test_a_logged_model_answers_from_any_folder(
     in_project: Path, models: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = tracking.track(models, in_project / "reports")
+    run = runs.track(models, in_project / "reports")
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     (elsewhere / "a.jpg").write_bytes(encoded(picture(1)))
     monkeypatch.chdir(elsewhere)

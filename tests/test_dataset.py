@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from postergenre import dataset, near_duplicates, splits
+from postergenre.data import dataset, near_duplicates, split_tables, splits
+from postergenre.data.splits import DatasetParams
+from postergenre.data.store import Store
 from postergenre.errors import InputError
-from postergenre.splits import DatasetParams
-from postergenre.store import Store
 from tests.test_report import write_store
 
 PARAMS = DatasetParams(
@@ -151,7 +151,7 @@ def test_a_table_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     pd.DataFrame({"imdb_id": ["tt0000007"], "row": [3], "Comedy": [0], "Film-Noir": [1]}).to_csv(
         tmp_path / "val.csv", index=False
     )
-    read = splits.read_split(tmp_path / "val.csv")
+    read = split_tables.read_split(tmp_path / "val.csv")
     assert (read.imdb_ids, read.rows.tolist(), read.genres) == (["tt0000007"], [3], ["Comedy", "Film-Noir"])
     assert read.labels.dtype == np.uint8
     assert read.labels.tolist() == [[0, 1]]

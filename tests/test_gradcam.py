@@ -3,9 +3,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from postergenre import architecture, gradcam, params
-from postergenre.architecture import Architecture
-from postergenre.backend import keras
+from postergenre import params
+from postergenre.networks import architecture
+from postergenre.networks.architecture import Architecture
+from postergenre.networks.backend import keras
+from postergenre.prediction import gradcam
 from tests.test_architecture import BLOCK, SMALL
 
 PLAIN = {"norm": "none", "pool": 1, "stride": 2, "dropout": 0.0, "repeats": 1}

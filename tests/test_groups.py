@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from postergenre import groups, metrics
-from postergenre.metrics import Answer
-from postergenre.splits import Split
+from postergenre.data.split_tables import Split
+from postergenre.evaluation import metrics, subgroups
+from postergenre.evaluation.metrics import Answer
 
 POSTERS = 400
 
@@ -25,7 +25,7 @@ def answers(films: Split) -> dict[str, Answer]:
 
 def compare(films: Split, titles: list[str]) -> pd.DataFrame:
     named = dict(zip(films.imdb_ids, titles, strict=True))
-    return groups.compare(films, named, answers(films), metrics.resamples(POSTERS, 1000, 1))
+    return subgroups.compare(films, named, answers(films), metrics.resamples(POSTERS, 1000, 1))
 
 
 def test_intervals_hold_95_in_100_of_what_chance_would_give(films: Split) -> None:
@@ -50,13 +50,13 @@ def test_intervals_hold_95_in_100_of_what_chance_would_give(films: Split) -> Non
         ("Once and Again (TV Series 1999)", "1990s"),
         ("Lost (2004\N{EN DASH} )", "2000s"),
         ("Friends (TV Series 1994-2004)", "1990s"),
-        ("The Lost Film (0000)", groups.NO_YEAR),
-        ("The Last Film (9999)", groups.NO_YEAR),
-        ("1984", groups.NO_YEAR),
-        ("(500) Days", groups.NO_YEAR),
-        ("The Making of (2001: A Space Odyssey)", groups.NO_YEAR),
-        ("Number (19991)", groups.NO_YEAR),
-        ("", groups.NO_YEAR),
+        ("The Lost Film (0000)", subgroups.NO_YEAR),
+        ("The Last Film (9999)", subgroups.NO_YEAR),
+        ("1984", subgroups.NO_YEAR),
+        ("(500) Days", subgroups.NO_YEAR),
+        ("The Making of (2001: A Space Odyssey)", subgroups.NO_YEAR),
+        ("Number (19991)", subgroups.NO_YEAR),
+        ("", subgroups.NO_YEAR),
     ],
 )
 def test_the_decade_is_that_of_the_year_in_the_title(films: Split, title: str, group: str) -> None:
@@ -68,4 +68,4 @@ def test_films_whose_titles_name_no_year_are_counted_after_the_decades(films: Sp
     table = compare(films, ["A (2003)", "B (1994)", "C (1995)", ""] * (POSTERS // 4))
     rows = table[table["kind"] == "decade"]
     counted = dict(zip(rows["group"], rows["posters"], strict=True))
-    assert list(counted.items()) == [("1990s", 200), ("2000s", 100), (groups.NO_YEAR, 100)]
+    assert list(counted.items()) == [("1990s", 200), ("2000s", 100), (subgroups.NO_YEAR, 100)]

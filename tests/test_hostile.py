@@ -122,8 +122,8 @@ def test_links_that_lead_inside_are_refused_wherever_they_stand(tmp_path: Path, 
     code = """
 import sys
 from pathlib import Path
-from postergenre import downloads, params
-from scraper import crawl, plan, wanted
+from postergenre import params
+from scraper import crawl, downloads, plan, wanted
 scrape = params.load("scrape", plan.ScrapeParams)
 films = plan.Plan.of(Path("films.csv"), scrape)
 with downloads.opened(Path("downloads")) as held:

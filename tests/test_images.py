@@ -6,7 +6,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from postergenre import images
+from postergenre.data import images
 from tests.support import encoded, picture
 
 KINDS = [("RGB", kind) for kind in ("JPEG", "WEBP", "BMP", "TIFF")] + [("L", "JPEG"), ("CMYK", "JPEG"), ("P", "GIF")]

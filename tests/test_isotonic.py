@@ -2,8 +2,8 @@ import numpy as np
 from scipy.special import expit
 
 from benchmarks import calibration as benchmark
-from postergenre import calibration
-from postergenre.metrics import binary_cross_entropy
+from postergenre.networks import calibration
+from postergenre.networks.calibration import binary_cross_entropy
 
 
 def test_isotonic_regression_unbends_what_no_slope_can_and_leaves_rare_genres_to_platt() -> None:

@@ -9,9 +9,10 @@ import pytest
 import yaml
 
 from benchmarks import leaderboard
-from postergenre import files, tracking
-from postergenre.metrics import METRICS
-from postergenre.tracking import Judged
+from postergenre import files
+from postergenre.evaluation.metrics import METRICS
+from postergenre.tracking import runs
+from postergenre.tracking.runs import Judged
 from tests.support import ROOT
 
 
@@ -37,7 +38,7 @@ def trained(folder: Path, models: Path, dataset: str, network: str, value: float
     files.write_json(folder / "reports/metrics.json", {"map": value})
     files.write_json(folder / "reports/scrape.json", {"rows": 5, "status": {"ok": 3, "gone": 2}})
     comparison(value).to_csv(folder / "reports/comparison.csv", index=False)
-    with tracking.training_run(about) as run:
+    with runs.training_run(about) as run:
         run.log_epoch(1, {"loss": 0.5, "val_map": 0.1})
         run.log_training(models)
         run.log_evaluation(folder / "reports")
@@ -50,13 +51,13 @@ def test_the_newest_run_of_each_network_on_this_dataset_is_found_and_can_be_time
     for dataset, network, value in (("1.dir", "a", 0.4), ("2.dir", "b", 0.9), ("1.dir", "c", 0.5)):
         trained(in_project, models, dataset, network, value)
     last = trained(in_project, models, "1.dir", "a", 0.45)
-    found = tracking.newest("1.dir")
+    found = runs.newest("1.dir")
     assert set(found) == {"a", "c"}
     assert found["a"].run_id == last
     assert found["a"].weights == json.loads((models / "run.json").read_text())["weights"]
     assert 0 <= found["a"].seconds < 60
     assert found["a"].comparison["value"].iloc[0] == pytest.approx(0.45)
-    assert tracking.newest("3.dir") == {}
+    assert runs.newest("3.dir") == {}
     assert leaderboard.speed(found["a"], np.zeros((200, 24, 16, 3), np.uint8)) > 0
 
 

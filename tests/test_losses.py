@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss
 
-from postergenre.losses import Loss, rarity
+from postergenre.networks.losses import Loss, rarity
 
 RANDOM = np.random.default_rng(5)
 LABELS = RANDOM.integers(0, 2, (6, 4)).astype(np.float32)

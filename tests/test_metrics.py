@@ -6,9 +6,10 @@ import pytest
 from scipy.special import expit
 from sklearn import metrics as sklearn_metrics
 
-from postergenre import baselines, metrics, thresholds
-from postergenre.metrics import METRICS, Answer, Judge
-from postergenre.splits import Split
+from postergenre.data.split_tables import Split
+from postergenre.evaluation import baselines, metrics
+from postergenre.evaluation.metrics import METRICS, Answer, Judge
+from postergenre.networks import thresholds
 
 Labels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from postergenre.backend import keras
-from postergenre.optimizers import Adam, AdamW, Muon
+from postergenre.networks.backend import keras
+from postergenre.networks.optimizers import Adam, AdamW, Muon
 
 RATE, DECAY = 0.01, 0.1
 

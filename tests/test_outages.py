@@ -22,8 +22,9 @@ import mlflow
 import pandas as pd
 import pytest
 
-from postergenre import delivery, files, spool, tracking, tracking_store
+from postergenre import files
 from postergenre.errors import InputError
+from postergenre.tracking import delivery, mlflow_store, runs, spool
 from tests import support
 from tests.support import Proxy, command
 
@@ -40,10 +41,10 @@ class Team:
     models: Path
     proxy: Proxy
 
-    def train(self, after_epoch: Callable[[int, tracking.Run], None] = lambda epoch, run: None) -> tracking.Run:
+    def train(self, after_epoch: Callable[[int, runs.Run], None] = lambda epoch, run: None) -> runs.Run:
         about = json.loads((self.models / "run.json").read_text())
         history = pd.read_csv(self.models / "history.csv").to_dict("records")
-        with tracking.training_run(about) as run:
+        with runs.training_run(about) as run:
             for row in history:
                 epoch = int(row.pop("epoch"))
                 run.log_epoch(epoch, {str(name): float(value) for name, value in row.items()})
@@ -51,13 +52,13 @@ class Team:
             run.log_training(self.models)
         return run
 
-    def judge(self, found: float = 0.25) -> tracking.Run:
+    def judge(self, found: float = 0.25) -> runs.Run:
         reports = self.project / "reports"
         files.write_json(reports / "metrics.json", {"map": found, "roc_auc": 0.7})
         files.write_json(reports / "scrape.json", {"status": {"ok": 3, "gone": 2}})
         (reports / "plots").mkdir(exist_ok=True)
         (reports / "plots/curve.csv").write_text("recall,precision\n0.5,0.5\n")
-        with tracking.evaluation_run(self.models) as run:
+        with runs.evaluation_run(self.models) as run:
             run.log_evaluation(reports)
         return run
 
@@ -65,10 +66,10 @@ class Team:
         return spool.keys(self.project / "mlflow-spool")
 
     def replay(self) -> list[str]:
-        return list(tracking.replay())
+        return list(runs.replay())
 
     def runs(self) -> list[Any]:
-        found: list[Any] = mlflow.search_runs(experiment_names=[tracking_store.EXPERIMENT], output_format="list")
+        found: list[Any] = mlflow.search_runs(experiment_names=[mlflow_store.EXPERIMENT], output_format="list")
         return found
 
     def all(self) -> list[dict[str, Any]]:
@@ -120,7 +121,7 @@ def team(
     """In an experiment of its own, as if each test had its own server."""
     shutil.copytree(models, in_project / "models")
     proxy = Proxy(server)
-    monkeypatch.setattr(tracking_store, "EXPERIMENT", tmp_path_factory.mktemp("experiment").name)
+    monkeypatch.setattr(mlflow_store, "EXPERIMENT", tmp_path_factory.mktemp("experiment").name)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", proxy.url)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")  # a machine may be busy
     yield Team(in_project, Path("models"), proxy)
@@ -140,7 +141,7 @@ def undisturbed(
     """What a training and an evaluation leave where nothing goes wrong, in another experiment."""
     if not known:
         with monkeypatch.context() as patch:
-            patch.setattr(tracking_store, "EXPERIMENT", f"{tracking_store.EXPERIMENT}-undisturbed")
+            patch.setattr(mlflow_store, "EXPERIMENT", f"{mlflow_store.EXPERIMENT}-undisturbed")
             team.train()
             team.judge()
             known += team.all()
@@ -156,7 +157,7 @@ def undisturbed(
     return found
 
 
-def arrived(epoch: int, run: tracking.Run) -> None:
+def arrived(epoch: int, run: runs.Run) -> None:
     """Wait until the server has an epoch."""
     while run.id is None or mlflow.get_run(run.id).data.metrics.get("val_map") is None:
         time.sleep(0.05)
@@ -204,7 +205,7 @@ def test_a_server_that_is_dead_all_the_time(
 def test_a_server_that_dies_during_a_training(
     team: Team, undisturbed: dict[str, Any], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def die(epoch: int, run: tracking.Run) -> None:
+    def die(epoch: int, run: runs.Run) -> None:
         if epoch == 1:
             arrived(epoch, run)
             team.proxy.down()
@@ -243,7 +244,7 @@ def test_a_server_that_is_back_for_the_evaluation_needs_no_replay(
 def test_an_evaluation_is_told_once_its_figures_are_known(team: Team) -> None:
     team.train(arrived)  # and a training at once: this waits for its first epoch
     team.proxy.asked.clear()
-    with tracking.evaluation_run(team.models):
+    with runs.evaluation_run(team.models):
         time.sleep(1)
         assert team.proxy.asked == []
     assert team.proxy.asked != []
@@ -252,7 +253,7 @@ def test_an_evaluation_is_told_once_its_figures_are_known(team: Team) -> None:
 def test_a_short_outage_during_a_training_costs_nothing(
     team: Team, undisturbed: dict[str, Any], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def blink(epoch: int, run: tracking.Run) -> None:
+    def blink(epoch: int, run: runs.Run) -> None:
         if epoch == 1:
             arrived(epoch, run)
             team.proxy.down()
@@ -312,9 +313,9 @@ def test_nothing_ends_while_keras_saves_a_model(
         saved.set()
 
     monkeypatch.setattr(delivery, "_save_model", slowly)
-    monkeypatch.setattr(tracking, "LEAST", 0.1)
+    monkeypatch.setattr(runs, "LEAST", 0.1)
     monkeypatch.setattr(delivery, "GRACE", 0.1)
-    with tracking.training_run(json.loads((team.models / "run.json").read_text())) as run:
+    with runs.training_run(json.loads((team.models / "run.json").read_text())) as run:
         run.log_training(team.models)
         saving.wait(60)
     assert saved.is_set()
@@ -384,7 +385,7 @@ def test_two_replays_at_once_deliver_once(team: Team, undisturbed: dict[str, Any
 
 
 def test_a_replay_leaves_alone_what_is_under_way(team: Team) -> None:
-    def replay(epoch: int, run: tracking.Run) -> None:
+    def replay(epoch: int, run: runs.Run) -> None:
         if epoch == 2:
             assert team.replay() == [f"{run.key} is under way in another process, and was left to it"]
 
@@ -395,7 +396,7 @@ def test_a_replay_leaves_alone_what_is_under_way(team: Team) -> None:
 def test_an_evaluation_that_meets_a_slow_replay_makes_no_second_run(
     team: Team, undisturbed: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(tracking, "PATIENCE", 0.5)
+    monkeypatch.setattr(runs, "PATIENCE", 0.5)
     team.proxy.down()
     key = team.train().key
     team.proxy.up()
@@ -407,12 +408,12 @@ def test_an_evaluation_that_meets_a_slow_replay_makes_no_second_run(
         capfd.readouterr()
         assert team.judge().key is None
         with pytest.raises(InputError, match=f"^another process is at work on run {key} in mlflow-spool; ") as refused:
-            tracking.track(team.models, team.project / "reports")
+            runs.track(team.models, team.project / "reports")
         assert not replay.done()
         assert capfd.readouterr().err == f"warning: {refused.value}\n"
         team.proxy.pause = 0
         assert len(replay.result()) == 1
-    tracking.track(team.models, team.project / "reports")
+    runs.track(team.models, team.project / "reports")
     assert (team.waiting(), team.all()) == ([], [undisturbed])
 
 
@@ -443,10 +444,11 @@ def test_the_oldest_comes_first_and_one_that_is_broken_does_not_hold_up_the_othe
 CHILD = """
 import json, signal, sys, time
 from pathlib import Path
-from postergenre import errors, tracking
+from postergenre import errors
+from postergenre.tracking import runs
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell may have switched off
 def main():
-    with tracking.training_run(json.loads(Path("models/run.json").read_text())) as run:
+    with runs.training_run(json.loads(Path("models/run.json").read_text())) as run:
         run.log_epoch(1, {"loss": 0.5})
         run.log_epoch(2, {"loss": 0.4})
         Path(sys.argv[1]).write_text(run.key)
@@ -506,7 +508,7 @@ def test_what_waits_for_a_server_does_not_go_into_the_projects_own_store(
         team.replay()
     record = team.project / "mlflow-spool" / key / "record.json"
     files.write_json(record, json.loads(record.read_text()) | {"status": "RUNNING"})  # as if nobody had replayed
-    with tracking.training_run(json.loads((team.models / "run.json").read_text())):
+    with runs.training_run(json.loads((team.models / "run.json").read_text())):
         pass
     check_warned(capfd, 0)
     assert (team.waiting(), [run.info.status for run in team.runs()]) == ([key], ["FINISHED"])
@@ -517,14 +519,14 @@ def test_a_training_that_was_spooled_goes_on_in_its_own_run(team: Team) -> None:
     team.proxy.down()
 
     def interrupt() -> str | None:
-        with suppress(KeyboardInterrupt), tracking.training_run(about) as run:
+        with suppress(KeyboardInterrupt), runs.training_run(about) as run:
             run.log_epoch(1, {"loss": 0.5})
             raise KeyboardInterrupt
         return run.key
 
     key = interrupt()
     team.proxy.up()
-    with tracking.training_run(about, key) as again:
+    with runs.training_run(about, key) as again:
         again.log_epoch(2, {"loss": 0.4})
     assert team.waiting() == []
     (found,) = team.runs()

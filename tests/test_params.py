@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 
 from postergenre import params
+from postergenre.data.packing import ResizeParams
+from postergenre.data.splits import DatasetParams
 from postergenre.errors import InputError
-from postergenre.packing import ResizeParams
-from postergenre.splits import DatasetParams
 from scraper.plan import ScrapeParams
 from tests.support import ROOT
 

@@ -14,9 +14,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from postergenre import architecture, cli, files, genres, images, onnx_model, predictor
-from postergenre.backend import keras
+from postergenre import cli, files
+from postergenre.data import genres, images
 from postergenre.errors import InputError
+from postergenre.networks import architecture, model_folder, onnx_model
+from postergenre.networks.backend import keras
+from postergenre.prediction import predictor
 from tests import support
 from tests.support import encoded, picture
 
@@ -290,7 +293,7 @@ def test_a_folder_of_two_trainings_is_refused(models: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("name", "load"), [("model.onnx", predictor.load), ("weights.weights.h5", predictor.load_keras)]
+    ("name", "load"), [("model.onnx", predictor.load), ("weights.weights.h5", model_folder.load_keras)]
 )
 def test_weights_that_are_not_the_runs_are_refused(models: Path, tmp_path: Path, name: str, load: Any) -> None:
     copy = shutil.copytree(models, tmp_path / "models")
@@ -314,14 +317,14 @@ def test_a_pipe_is_not_waited_for_and_a_file_is_no_model(
 
 def test_onnx_answers_as_keras_does(models: Path) -> None:
     posters = np.random.default_rng(1).integers(0, 256, (5, 24, 16, 3), dtype=np.uint8)
-    expected = predictor.load_keras(models).predict_on_batch(posters)
+    expected = model_folder.load_keras(models).predict_on_batch(posters)
     np.testing.assert_allclose(predictor.load(models).predict(posters), expected, atol=1e-4)
 
 
 def test_an_onnx_file_that_differs_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, models: Path) -> None:
     monkeypatch.setattr(onnx_model.OnnxModel, "__call__", lambda self, posters: np.zeros((len(posters), 3)))
     with pytest.raises(InputError, match="answers differently as ONNX"):
-        onnx_model.export(predictor.load_keras(models), tmp_path / "model.onnx")
+        onnx_model.export(model_folder.load_keras(models), tmp_path / "model.onnx")
 
 
 def test_a_network_that_is_rewritten_wrongly_for_onnx_is_refused(
@@ -336,4 +339,4 @@ def test_a_network_that_is_rewritten_wrongly_for_onnx_is_refused(
 
     monkeypatch.setattr(architecture, "for_prediction", without_its_last_activation)
     with pytest.raises(InputError, match="answers differently as ONNX"):
-        onnx_model.export(predictor.load_keras(models), tmp_path / "model.onnx")
+        onnx_model.export(model_folder.load_keras(models), tmp_path / "model.onnx")

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
-from postergenre import architecture, onnx_model, params, pretrained, training
-from postergenre.architecture import Architecture
-from postergenre.backend import keras
+from postergenre import params
 from postergenre.errors import InputError
-from postergenre.recipe import Network, TrainParams
-from postergenre.training import Checkpoint
+from postergenre.networks import architecture, onnx_model, pretrained, training
+from postergenre.networks.architecture import Architecture
+from postergenre.networks.backend import keras
+from postergenre.networks.checkpoints import Checkpoint
+from postergenre.networks.config import Network, TrainParams
 from tests.data.efficientnet_lite0 import FIXTURE, pictures
 from tests.support import ROOT
 from tests.test_architecture import SMALL

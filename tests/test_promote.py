@@ -14,9 +14,12 @@ import mlflow
 import numpy as np
 import pytest
 
-from postergenre import files, metrics, predictor, spool, tracking, tracking_store, transcript
+from postergenre import files
+from postergenre.data.split_tables import Split
 from postergenre.errors import InputError
-from postergenre.splits import Split
+from postergenre.evaluation import metrics, test_predictions
+from postergenre.prediction import predictor
+from postergenre.tracking import mlflow_store, runs, spool
 from tests import support
 from tests.support import ROOT, command, encoded, picture
 
@@ -43,7 +46,7 @@ def reports(folder: Path, strength: float, test: Split, seed: int = 2) -> Path:
     """What the evaluate stage leaves of a network that is the better the larger `strength`."""
     noise = np.random.default_rng(seed).random(test.labels.shape)
     probabilities = ((noise + strength * test.labels) / (1 + strength)).astype(np.float32)
-    transcript.write(folder / "reports" / transcript.FILE, test, probabilities)
+    test_predictions.write(folder / "reports" / test_predictions.FILE, test, probabilities)
     files.write_json(folder / "reports/metrics.json", {"map": strength / 10})
     files.write_json(folder / "reports/scrape.json", {"status": {"ok": 3}})
     return folder / "reports"
@@ -51,7 +54,7 @@ def reports(folder: Path, strength: float, test: Split, seed: int = 2) -> Path:
 
 def run(project: Path, strength: float, test: Split | None = None, seed: int = 2) -> str:
     """A run as the train and evaluate stages log it."""
-    with tracking.training_run(json.loads((project / "models/run.json").read_text())) as made:
+    with runs.training_run(json.loads((project / "models/run.json").read_text())) as made:
         made.log_training(project / "models")
         made.log_evaluation(reports(project, strength, test or asked(), seed))
     assert made.id
@@ -115,7 +118,7 @@ def test_a_comparison_says_what_a_promotion_would_do_and_changes_nothing(
     assert command("compare") == 0
     assert "the model here cannot be compared: the champion, version 1 " in capsys.readouterr().out
     assert (len(versions()), champion()) == (1, versions()["1"])
-    (project / "reports" / transcript.FILE).unlink()
+    (project / "reports" / test_predictions.FILE).unlink()
     assert "reports/test_answers.csv.gz is missing; `dvc pull " in str(command("compare"))
 
 
@@ -220,9 +223,9 @@ def test_a_champion_that_another_promotion_makes_meanwhile_stays(
 
 def test_a_run_that_cannot_be_champion_is_refused_in_a_sentence_and_not_registered(project: Path) -> None:
     about = json.loads((project / "models/run.json").read_text())
-    with tracking.training_run(about) as trained:
+    with runs.training_run(about) as trained:
         trained.log_training(project / "models")
-    with pytest.raises(ValueError, match="the training"), tracking.training_run(about) as failed:
+    with pytest.raises(ValueError, match="the training"), runs.training_run(about) as failed:
         raise ValueError("the training")
     with mlflow.start_run() as foreign:
         pass
@@ -264,7 +267,7 @@ def test_without_a_store_a_server_or_a_run_it_says_so(project: Path, monkeypatch
         command("promote", "0" * 32)
     )
     assert not Path("mlflow.db").exists()
-    tracking_store.connect()
+    mlflow_store.connect()
     assert "has no finished training of the model in models; `postergenre track` logs it" in str(command("promote"))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://films:secret@127.0.0.1:9")
     assert command("promote") == (
@@ -331,8 +334,8 @@ def test_a_transcript_is_read_as_it_was_written_and_written_alike(tmp_path: Path
     test = asked()
     probabilities = np.random.default_rng(5).random((POSTERS, 3)).astype(np.float32)
     for name in ("one.csv.gz", "two.csv.gz"):
-        transcript.write(tmp_path / name, test, probabilities)
-    found = transcript.read(tmp_path / "one.csv.gz")
+        test_predictions.write(tmp_path / name, test, probabilities)
+    found = test_predictions.read(tmp_path / "one.csv.gz")
     assert (found.imdb_ids, found.genres) == (test.imdb_ids, GENRES)
     np.testing.assert_array_equal(found.labels, test.labels)
     np.testing.assert_array_equal(found.probabilities, probabilities)
@@ -341,12 +344,12 @@ def test_a_transcript_is_read_as_it_was_written_and_written_alike(tmp_path: Path
 
 def test_what_is_no_transcript_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "answers.csv.gz"
-    transcript.write(file, asked(), np.zeros((POSTERS, 3)))
+    test_predictions.write(file, asked(), np.zeros((POSTERS, 3)))
     whole = file.read_bytes()
     for broken in (b"", b"imdb_id,genres,A\n", whole[: len(whole) // 2], whole[:40] + b"???" + whole[43:]):
         file.write_bytes(broken)
         with pytest.raises(InputError, match=r"^answers\.csv\.gz cannot be read: "):
-            transcript.read(file)
+            test_predictions.read(file)
     file.write_bytes(gzip.compress(b"imdb_id,row,A\ntt1,1,0.5\n"))
     with pytest.raises(InputError, match=r"has the columns imdb_id, row, A; it should have imdb_id, genres"):
-        transcript.read(file)
+        test_predictions.read(file)

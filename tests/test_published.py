@@ -9,11 +9,13 @@ import pytest
 from sklearn.model_selection import train_test_split
 
 from benchmarks import published
-from postergenre import baselines, catalogue, dataset, metrics, params, splits, transcript
+from postergenre import params
+from postergenre.data import catalogue, dataset, split_tables, splits
+from postergenre.data.splits import DatasetParams
+from postergenre.data.store import Store
 from postergenre.errors import InputError
-from postergenre.metrics import Answer
-from postergenre.splits import DatasetParams
-from postergenre.store import Store
+from postergenre.evaluation import baselines, metrics, test_predictions
+from postergenre.evaluation.metrics import Answer
 from tests.support import ROOT, run
 from tests.test_report import write_store
 
@@ -85,17 +87,17 @@ def evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
 
 def judge(file: Path) -> None:
     """Writes what an evaluation writes of a network that says no genre, and of the baselines."""
-    train, val, test = (splits.read_split(Path("data", f"{name}.csv")) for name in splits.NAMES)
+    train, val, test = (split_tables.read_split(Path("data", f"{name}.csv")) for name in split_tables.NAMES)
     answers = {"model": Answer(np.zeros(len(test.genres)), np.ones(len(test.genres)), 1.0)}
     answers |= baselines.answers(train, val, 2)
     metrics.compare(test.labels, answers, metrics.resamples(len(test.rows), 10, 1)).to_csv(file, index=False)
-    transcript.write(file.parent / transcript.FILE, test, np.zeros(test.labels.shape))
+    test_predictions.write(file.parent / test_predictions.FILE, test, np.zeros(test.labels.shape))
 
 
 def test_figures_of_all_posters_stand_beside_the_published_ones(evaluated: Callable[..., list[str]]) -> None:
     lines = evaluated()
     assert lines[0] == "| metric | published | ours | {Drama, Comedy} |"
-    test = splits.read_split(Path("data/test.csv"))
+    test = split_tables.read_split(Path("data/test.csv"))
     guess = np.isin(test.genres, ["Drama", "Comedy"])
     assert f"| hamming_at_half | 0.084 | {test.labels.mean():.3f} | {(test.labels != guess).mean():.3f} |" in lines
     assert any(line.startswith("| f1_weighted | 0.309 | 0.000 | 0.") for line in lines)
@@ -150,8 +152,8 @@ def test_an_evaluation_without_the_figures_is_refused(
 
 def test_an_evaluation_of_other_test_posters_is_refused(evaluated: Callable[..., list[str]]) -> None:
     evaluated()
-    other = splits.read_split(Path("data/val.csv"))
-    transcript.write(Path(transcript.FILE), other, np.zeros(other.labels.shape))
+    other = split_tables.read_split(Path("data/val.csv"))
+    test_predictions.write(Path(test_predictions.FILE), other, np.zeros(other.labels.shape))
     with pytest.raises(InputError, match=r"comparison\.csv is of other test posters than data/test\.csv names"):
         published.figures("80-10-10", Path("comparison.csv"), Path("data/summary.json"))
 

@@ -6,11 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from postergenre import calibration, card, files, genres, manifest, page, params, plots, report, splits, transcript
-from postergenre.calibration import Calibration
+from postergenre import files, params
+from postergenre.data import genres, manifest, split_tables
 from postergenre.errors import InputError
-from postergenre.metrics import METRICS, Answer
-from postergenre.report import Data, EvaluateParams, Report
+from postergenre.evaluation import html_report, model_card, plot_tables, report, test_predictions
+from postergenre.evaluation.metrics import METRICS, Answer
+from postergenre.evaluation.report import Data, EvaluateParams, Report
+from postergenre.networks import calibration
+from postergenre.networks.calibration import Calibration
 
 PARAMS = EvaluateParams(bootstrap=100, seed=1, pictures=4)
 GENRES = ["Comedy", "Drama", "Film-Noir & <em>"]
@@ -71,7 +74,7 @@ def write_model(root: Path) -> None:
             "train": {"network": "tiny", "threshold_shrinkage": 20},
             "network": {"trunk": None, "architecture": {"backbone": None}},
         },
-        "data": {"store": "a" * 64, "dataset": splits.digest(root / "dataset")},
+        "data": {"store": "a" * 64, "dataset": split_tables.digest(root / "dataset")},
         "backend": {"name": "tensorflow", "keras": "3"},
     }
     files.write_json(root / "models/run.json", run)
@@ -104,7 +107,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Report:
 @pytest.fixture(scope="module")
 def html(judged: Report, tmp_path_factory: pytest.TempPathFactory) -> str:
     file = tmp_path_factory.mktemp("html") / "report.html"
-    page.write(file, judged, PARAMS.pictures, heatmaps)
+    html_report.write(file, judged, PARAMS.pictures, heatmaps)
     return file.read_text(encoding="utf-8")
 
 
@@ -135,7 +138,7 @@ def test_the_folder_holds_every_figure_for_every_answer(judged: Report, tmp_path
     assert comparison["answer"].unique().tolist() == list(judged.answers)
     assert len(comparison) == len(judged.answers) * len(METRICS)
     assert found["map"] == pytest.approx(comparison["value"][0])
-    said = transcript.read(tmp_path / "test_answers.csv.gz")
+    said = test_predictions.read(tmp_path / "test_answers.csv.gz")
     assert said.imdb_ids == judged.data.splits["test"].imdb_ids
     np.testing.assert_array_equal(said.labels, labels("test"))
     np.testing.assert_array_equal(said.probabilities, judged.answers["model"].probabilities)
@@ -155,8 +158,8 @@ def test_the_same_posters_give_the_same_bytes(judged: Report, tmp_path: Path) ->
     for name in ("one", "two"):
         again = report.judge(judged.data, answer(judged.data), PARAMS)
         report.write(tmp_path / name, again)
-        page.write(tmp_path / name / "report.html", again, PARAMS.pictures, heatmaps)
-        card.write(tmp_path / name / "model_card.md", again)
+        html_report.write(tmp_path / name / "report.html", again, PARAMS.pictures, heatmaps)
+        model_card.write(tmp_path / name / "model_card.md", again)
     written = sorted(file.relative_to(tmp_path / "one") for file in (tmp_path / "one").rglob("*") if file.is_file())
     assert len(written) == 11
     for file in written:
@@ -166,7 +169,7 @@ def test_the_same_posters_give_the_same_bytes(judged: Report, tmp_path: Path) ->
 def test_the_page_asks_for_nothing_outside_itself(html: str, judged: Report) -> None:
     assert "://" not in html
     sources = re.findall(r'(?:src|href)\s*=\s*"([^"]*)"', html)
-    shown = sum(map(len, page.films(judged, PARAMS.pictures)))
+    shown = sum(map(len, html_report.films(judged, PARAMS.pictures)))
     assert len(sources) == shown + 2 * len(GENRES)
     assert shown > PARAMS.pictures
     assert all(source.startswith("data:image/jpeg;base64,") for source in sources)
@@ -187,26 +190,26 @@ def test_the_page_shows_text_from_outside_as_text(html: str) -> None:
 
 
 def test_hits_are_right_misses_are_wrong_and_the_farthest_from_the_prior_come_first(judged: Report) -> None:
-    hits, misses = page.films(judged, 30)
+    hits, misses = html_report.films(judged, 30)
     assert len(hits) + len(misses) == 30
     assert all(film.genres[0][2] for film in hits)
     assert not any(film.genres[0][2] for film in misses)
     best, worst = ([float(film.times) * (1 if film.better else -1) for film in group] for group in (hits, misses))
     assert best == sorted(best, reverse=True)
     assert worst == sorted(worst)
-    assert page.films(judged, 3) == (hits[:3], misses[:3])
-    assert page.films(judged, 0) == ([], [])
+    assert html_report.films(judged, 3) == (hits[:3], misses[:3])
+    assert html_report.films(judged, 0) == ([], [])
 
 
 def test_a_genre_without_test_posters_is_shown_as_such(judged: Report, tmp_path: Path) -> None:
     test = judged.data.splits["test"]
-    bare = splits.Split(test.imdb_ids, test.rows, test.genres, test.labels * np.array([1, 1, 0], dtype=np.uint8))
+    bare = split_tables.Split(test.imdb_ids, test.rows, test.genres, test.labels * np.array([1, 1, 0], dtype=np.uint8))
     data = Data(**{**vars(judged.data), "splits": {**judged.data.splits, "test": bare}})
     found = report.judge(data, answer(data), PARAMS)
-    page.write(tmp_path / "report.html", found, 2, heatmaps)
+    html_report.write(tmp_path / "report.html", found, 2, heatmaps)
     assert (tmp_path / "report.html").read_text().count("no test poster") == 1
     assert report.figures(found)["genres_judged"] == 2
-    assert set(plots.precision_recall(bare, answer(data))["genre"]) == {"Comedy", "Drama"}
+    assert set(plot_tables.precision_recall(bare, answer(data))["genre"]) == {"Comedy", "Drama"}
 
 
 def test_figures_before_calibration_are_those_of_the_probabilities_before_it(judged: Report) -> None:
@@ -229,9 +232,9 @@ def test_a_calibration_of_other_genres_is_refused(tmp_path: Path) -> None:
 
 def test_posters_are_lit_where_the_genre_comes_from() -> None:
     white = np.full((12, 8, 3), 255, np.uint8)
-    lit = page._lit(white, heatmaps(white[None], np.array([0]))[0])
+    lit = html_report._lit(white, heatmaps(white[None], np.array([0]))[0])
     assert lit[0].min() == 255
-    assert lit[-1].max() == round(255 * page.DIM)
+    assert lit[-1].max() == round(255 * html_report.DIM)
 
 
 def answered(judged: Report, probabilities: np.ndarray) -> Report:
@@ -241,7 +244,7 @@ def answered(judged: Report, probabilities: np.ndarray) -> Report:
 
 def test_each_genre_is_shown_where_it_is_rightly_said_and_where_it_is_wrongly_said(judged: Report) -> None:
     p, truth = judged.answers["model"].probabilities, labels("test")
-    looks = page._looks(answered(judged, p), heatmaps)
+    looks = html_report._looks(answered(judged, p), heatmaps)
     assert list(looks) == GENRES
     for genre, (right, wrong) in enumerate(looks.values()):
         assert (right.verdict, right.right) == ("Rightly said", True)
@@ -259,7 +262,7 @@ def test_a_missed_genre_is_shown_where_a_right_or_a_wrong_answer_is_lacking(judg
     # Of one genre some are missed, of one all, and one is always right.
     perfect[truth[:, 0].argmax(), 0], perfect[truth[:, 1] == 1, 1] = 0.2, 0.49
     perfect[truth[:, 1].argmax(), 1] = 0.1
-    looks = page._looks(answered(judged, perfect), heatmaps)
+    looks = html_report._looks(answered(judged, perfect), heatmaps)
     shown = {genre: [(look.verdict, round(look.probability, 2)) for look in looks[genre]] for genre in GENRES}
     assert shown == {
         GENRES[0]: [("Rightly said", 0.95), ("Missed", 0.2)],
@@ -270,7 +273,7 @@ def test_a_missed_genre_is_shown_where_a_right_or_a_wrong_answer_is_lacking(judg
 
 def test_a_poster_at_the_threshold_has_the_genre_said_as_everywhere_else(judged: Report) -> None:
     truth = labels("test")
-    looks = page._looks(answered(judged, np.where(truth, [0.2, 0.5, 0.6], 0.1)), heatmaps)
+    looks = html_report._looks(answered(judged, np.where(truth, [0.2, 0.5, 0.6], 0.1)), heatmaps)
     assert [looks[genre][0].verdict for genre in GENRES] == ["Missed", "Rightly said", "Missed"]
 
 
@@ -278,7 +281,7 @@ def test_the_page_says_in_words_what_is_shown_of_a_genre_and_what_the_light_leav
     judged: Report, tmp_path: Path
 ) -> None:
     changed = answered(judged, np.where(labels("test"), [0.2, 0.8, 0.9], [0.1, 0.6, 0.1]))
-    page.write(tmp_path / "report.html", changed, 1, heatmaps)
+    html_report.write(tmp_path / "report.html", changed, 1, heatmaps)
     text = " ".join((tmp_path / "report.html").read_text().split())
     assert '<b class="miss">Missed</b>: probability 0.20, threshold 0.30' in text
     assert '<b class="hit">Rightly said</b>: probability 0.80, threshold 0.50' in text
@@ -304,16 +307,16 @@ def test_card_and_page_say_how_many_titles_name_no_year(judged: Report, tmp_path
     titles = dict(list(judged.data.titles.items())[:-12])
     data = Data(**{**vars(judged.data), "titles": titles})
     found = report.judge(data, answer(data), PARAMS)
-    card.write(tmp_path / "model_card.md", found)
+    model_card.write(tmp_path / "model_card.md", found)
     assert "| 1980s | 18 |" in (tmp_path / "model_card.md").read_text()
     assert "| no year in the title | 12 |" in (tmp_path / "model_card.md").read_text()
-    page.write(tmp_path / "report.html", found, 0, heatmaps)
+    html_report.write(tmp_path / "report.html", found, 0, heatmaps)
     assert "<th>no year in the title</th><td>12</td>" in (tmp_path / "report.html").read_text()
 
 
 def test_the_card_names_data_figures_and_what_is_no_better_than_guessing(judged: Report, tmp_path: Path) -> None:
     file = tmp_path / "model_card.md"
-    card.write(file, judged)
+    model_card.write(file, judged)
     text = file.read_text()
     assert "40 train, 20 val, 30 test posters" in text
     assert f"| mAP | {report.figures(judged)['map']:.3f} |" in text
@@ -324,13 +327,13 @@ def test_the_card_names_data_figures_and_what_is_no_better_than_guessing(judged:
     for backbone, said in ((None, "EfficientNet-Lite0"), ("ResNet50V2", "ResNet50V2 of Keras Applications")):
         made = {"network": {"trunk": trunk, "architecture": {"backbone": backbone}}}
         run = judged.data.run | {"params": judged.data.run["params"] | made}
-        card.write(file, replace(judged, data=replace(judged.data, run=run)))
+        model_card.write(file, replace(judged, data=replace(judged.data, run=run)))
         assert f"Its trunk is {said}" in file.read_text()
     assert "near-duplicates never stand on two sides" in text
-    card.write(file, replace(judged, data=replace(judged.data, apart=4)))
+    model_card.write(file, replace(judged, data=replace(judged.data, apart=4)))
     assert "4 groups of near-duplicates stand on two sides" in file.read_text()
     certain = judged.genres.assign(low=[0.9, 0.0, 0.9])
-    card.write(file, Report(**{**vars(judged), "genres": certain}))
+    model_card.write(file, Report(**{**vars(judged), "genres": certain}))
     assert "No better than guessing, as far as the test posters can tell: Drama." in file.read_text()
 
 
@@ -380,15 +383,15 @@ def test_the_terminal_table_fits_and_marks_what_is_no_better_than_guessing(judge
 def test_curves_are_thinned_to_what_can_be_seen_and_end_at_full_recall() -> None:
     random = np.random.default_rng(2)
     truth = (random.random((5000, 1)) < 0.3).astype(np.uint8)
-    test = splits.Split([""] * 5000, np.arange(5000), ["Drama"], truth)
-    curve = plots.precision_recall(test, Answer(random.random((5000, 1)) + truth, np.array([0.5]), 0.5))
-    assert len(curve) == plots.POINTS
+    test = split_tables.Split([""] * 5000, np.arange(5000), ["Drama"], truth)
+    curve = plot_tables.precision_recall(test, Answer(random.random((5000, 1)) + truth, np.array([0.5]), 0.5))
+    assert len(curve) == plot_tables.POINTS
     assert curve["recall"].is_monotonic_increasing
     assert curve["recall"].iloc[-1] == 1
 
 
 def test_cooccurrence_counts_posters_of_all_splits_that_have_both(judged: Report) -> None:
-    table = plots.cooccurrence(judged.data.splits).set_index(["genre", "other"])["posters"]
+    table = plot_tables.cooccurrence(judged.data.splits).set_index(["genre", "other"])["posters"]
     both = sum(int((labels(name)[:, 0] & labels(name)[:, 1]).sum()) for name in POSTERS)
     assert table["Comedy", "Drama"] == table["Drama", "Comedy"] == both
     assert table["Drama", "Drama"] == sum(labels(name)[:, 1].sum() for name in POSTERS)

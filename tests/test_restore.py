@@ -16,7 +16,7 @@ from dvc.cli import main as dvc
 from dvc.exceptions import CheckoutError
 from dvc.repo import Repo
 
-from postergenre import restore, tracking_store
+from postergenre.tracking import mlflow_store, restore
 from tests import support
 from tests.support import ROOT, command, encoded, picture
 
@@ -60,7 +60,8 @@ files.write_json(Path("reports/scrape.json"), {"status": {"ok": params["prepare"
 """,
     "train": """
 import mlflow
-from postergenre import lockfile, origin, tracking_store
+from postergenre.dvc_project import lockfile
+from postergenre.tracking import mlflow_store, provenance
 cut = params["train"]["cut"]
 shutil.copytree("trained", "models")
 parts = [Path("models/weights.weights.h5"), Path("models/architecture.json")]
@@ -69,22 +70,22 @@ model = files.sha256(*parts)
 files.write_json(Path("models/run.json"), files.read_json(Path("models/run.json"), "") | {"model": model})
 cuts = files.read_json(Path("models/thresholds.json"), "")
 files.write_json(Path("models/thresholds.json"), cuts | {"genres": dict.fromkeys("ABC", cut)})
-experiment = tracking_store.connect()
-tags = {"git.commit": origin._said("git", "rev-parse", "HEAD"), "git.dirty": "false"}
+experiment = mlflow_store.connect()
+tags = {"git.commit": provenance._said("git", "rev-parse", "HEAD"), "git.dirty": "false"}
 with mlflow.start_run(experiment_id=experiment, tags=tags):
     mlflow.log_artifact("models/run.json", "models")
     mlflow.log_artifact("params.yaml")
     mlflow.log_text(lockfile.now(), "dvc.lock")
-    mlflow.set_tag(tracking_store.MODEL, model)
+    mlflow.set_tag(mlflow_store.MODEL, model)
 """,
     "evaluate": """
-from postergenre import tracking
+from postergenre.tracking import runs
 value = files.read_json(Path("models/thresholds.json"), "")["genres"]["A"] * params["evaluate"]["factor"]
 Path("reports/plots").mkdir(parents=True, exist_ok=True)
 files.write_json(Path("reports/metrics.json"), {"map": value})
 Path("reports/plots/reliability.csv").write_text(f"probability,share\\n{value},1\\n")
 Path("reports/report.html").write_text(f"<html>{value}</html>")
-with tracking.evaluation_run(Path("models")) as run:
+with runs.evaluation_run(Path("models")) as run:
     run.log_evaluation(Path("reports"))
 """,
 }
@@ -202,7 +203,7 @@ def refused(folder: Path, run_id: str, *sentences: str) -> None:
 
 def test_a_run_keeps_the_dvc_lock_that_dvc_writes_after_it(project: Runs, tmp_path: Path) -> None:
     folder, *ids = project
-    tracking_store.connect()
+    mlflow_store.connect()
     for run_id, revision in zip(ids, ("HEAD~2", "HEAD"), strict=True):
         for name in ("dvc.lock", "params.yaml"):
             logged = Path(mlflow.MlflowClient().download_artifacts(run_id, name, str(tmp_path))).read_bytes()
@@ -241,7 +242,7 @@ def test_a_run_comes_back_whole_and_one_goes_back_from_it(project: Runs, capsys:
 
 def test_the_champion_comes_back_by_its_alias(project: Runs) -> None:
     folder, first, _ = project
-    tracking_store.connect()
+    mlflow_store.connect()
     client = mlflow.MlflowClient()
     client.create_registered_model("poster-genres")
     client.create_model_version("poster-genres", f"runs:/{first}/model", first)
@@ -380,13 +381,11 @@ def test_what_is_no_run_or_holds_no_lock_of_its_own_is_refused(project: Runs) ->
     for unknown in ("0" * 32, "../etc", "é", "0" * 300):
         refused(folder, unknown, f"has no run {unknown}")
     refused(folder, "models:/poster-genres@nobody", "says (")
-    tracking_store.connect()
-    with mlflow.start_run(tags={tracking_store.MODEL: "cut at 0.5"}) as by_hand:
+    mlflow_store.connect()
+    with mlflow.start_run(tags={mlflow_store.MODEL: "cut at 0.5"}) as by_hand:
         pass
     refused(folder, by_hand.info.run_id, f"run {by_hand.info.run_id} does not know the dvc.lock of its training")
-    with mlflow.start_run(
-        tags={tracking_store.MODEL: "cut at 0.5"}
-    ) as early:  # dvc.lock was that of the training before
+    with mlflow.start_run(tags={mlflow_store.MODEL: "cut at 0.5"}) as early:  # dvc.lock was that of the training before
         for name in ("params.yaml", "dvc.lock"):
             mlflow.log_artifact(name)
         mlflow.log_text("{}", "models/run.json")
@@ -443,7 +442,7 @@ def restored(folder: Path) -> tuple[str, bytes]:
     """The only run, which was made after the fact, and its dvc.lock."""
     (found,) = runs(folder)
     assert found.data.tags["postergenre.restored"] == "true"
-    assert tracking_store.MODEL in found.data.tags  # it is whole
+    assert mlflow_store.MODEL in found.data.tags  # it is whole
     client = mlflow.MlflowClient(f"sqlite:///{folder}/mlflow.db")
     return found.info.run_id, Path(client.download_artifacts(found.info.run_id, "dvc.lock")).read_bytes()
 

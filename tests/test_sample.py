@@ -24,14 +24,14 @@ import pytest
 from PIL import Image, ImageChops
 
 from postergenre.errors import InputError
-from scraper.sample import catalogue, films, lettering, poster, sheet, site
-from scraper.sample.backdrops import BACKDROPS
-from scraper.sample.canvas import HEIGHT, MARGIN, SCALE, WIDTH
-from scraper.sample.films import Film
-from scraper.sample.layouts import LAYOUTS
-from scraper.sample.lettering import FACES
-from scraper.sample.motifs import MOTIFS
-from scraper.sample.palettes import PALETTES, contrast
+from sample import catalogue, films, lettering, poster, sheet, site
+from sample.backdrops import BACKDROPS
+from sample.canvas import HEIGHT, MARGIN, SCALE, WIDTH
+from sample.films import Film
+from sample.layouts import LAYOUTS
+from sample.lettering import FACES
+from sample.motifs import MOTIFS
+from sample.palettes import PALETTES, contrast
 
 ROOT = Path(__file__).resolve().parents[1]
 CATALOGUE = ROOT / films.CATALOGUE
@@ -88,7 +88,7 @@ def test_every_genre_but_one_has_films_enough_to_be_learned() -> None:
 def test_a_poster_is_the_same_bytes_in_every_process() -> None:
     some = SHOWN[::300]
     code = (
-        "import hashlib, random; from pathlib import Path; from scraper.sample import films, poster\n"
+        "import hashlib, random; from pathlib import Path; from sample import films, poster\n"
         f"random.seed(7); known = films.read(Path({str(CATALOGUE)!r}))\n"
         f"for name in {[film.imdb_id for film in some]}: print(hashlib.sha256(poster.jpeg(known[name])).hexdigest())"
     )
@@ -299,7 +299,7 @@ def test_the_port_is_free_again_also_after_an_exception() -> None:
 def test_the_site_ends_when_its_parent_is_killed() -> None:
     port = free_port()
     code = (
-        "import time; from pathlib import Path; from scraper.sample import site\n"
+        "import time; from pathlib import Path; from sample import site\n"
         f"with site.serving(Path({str(CATALOGUE)!r}), {port}): print('up', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE) as parent:
@@ -330,7 +330,7 @@ def test_a_catalogue_that_can_not_be_served_is_named(tmp_path: Path, capfd: pyte
 
 def test_the_site_can_be_served_by_hand() -> None:
     port = free_port()
-    command = [sys.executable, "-m", "scraper.sample.site", "--port", str(port)]
+    command = [sys.executable, "-m", "sample.site", "--port", str(port)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, env=os.environ) as served:
         assert served.stdout
         assert f"http://127.0.0.1:{port}" in served.stdout.readline().decode()

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from postergenre import manifest
+from postergenre.data import manifest
 from tests import support
 from tests.support import Answer, Site, encoded, picture
 

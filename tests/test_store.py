@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from postergenre import images, packing
+from postergenre.data import images, packing
+from postergenre.data.packing import ResizeParams
+from postergenre.data.store import Store
 from postergenre.errors import InputError
-from postergenre.packing import ResizeParams
-from postergenre.store import Store
 from tests.support import encoded, picture
 
 PARAMS = ResizeParams(height=24, width=16, fit="crop")

@@ -14,7 +14,7 @@ from pathlib import Path
 import dvc
 import pytest
 
-from postergenre import account, team
+from postergenre.dvc_project import team, username
 from tests import support
 from tests.support import ROOT, command
 
@@ -467,7 +467,7 @@ def test_a_user_without_a_name_is_told_that_dvc_needs_one(mine: Path, monkeypatc
     for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr(os, "getuid", lambda: 54_321)  # whom the system does not know
-    assert account.name() == "54321"
+    assert username.name() == "54321"
     for given in (["team", "../place", "--cache", "../cache"], ["push"], ["verify"], ["checkout", "0" * 32]):
         assert command(*given) == (
             "error: user 54321 has no name on this machine, and DVC asks for one; `export LOGNAME=NAME` gives it"
@@ -567,7 +567,7 @@ def test_one_folder_that_cannot_be_opened_leaves_the_others_closed(host: Path) -
     for name in ("", "files", "files/md5", "files/md5/00", "files/md5/01"):
         (cache / name).mkdir(mode=0o700)
         os.chown(cache / name, alice.number if name != "files/md5/01" else 0, GROUP)
-    code = f"import pathlib, postergenre.team as team; team._open_to_group([pathlib.Path({str(cache)!r})])"
+    code = f"import pathlib, postergenre.dvc_project.team as team; team._open_to_group([pathlib.Path({str(cache)!r})])"
     said = alice.run(python, "-c", code).stderr
     assert f"{cache}/files/md5/01 cannot be opened to the group (Operation not permitted); its owner can: " in said
     assert all(stat.S_IMODE(folder.stat().st_mode) & 0o777 == 0o700 for folder in (cache, *cache.rglob("*")))

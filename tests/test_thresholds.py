@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from postergenre import thresholds
+from postergenre.networks import thresholds
 
 # Genre 0 is best cut between .6 and .4; genre 1 has no positives; all pairs together are best cut between .6 and .5.
 LABELS = np.array([[1, 0], [1, 0], [0, 0], [0, 0]], dtype=np.uint8)

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from postergenre import torch_pickle
 from postergenre.errors import InputError
+from postergenre.networks import torch_pickle
 
 
 class Storage:

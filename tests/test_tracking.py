@@ -16,8 +16,10 @@ import pytest
 import tensorflow
 import yaml
 
-from postergenre import files, origin, predictor, spool, tracking, tracking_store
+from postergenre import files
 from postergenre.errors import InputError, Terminated
+from postergenre.networks import model_folder
+from postergenre.tracking import mlflow_store, provenance, runs, spool
 from tests import support
 from tests.support import command
 
@@ -43,8 +45,8 @@ def about(models: Path) -> dict[str, Any]:
     return found
 
 
-def runs() -> list[Any]:
-    found: list[Any] = mlflow.search_runs(experiment_names=[tracking_store.EXPERIMENT], output_format="list")
+def logged_runs() -> list[Any]:
+    found: list[Any] = mlflow.search_runs(experiment_names=[mlflow_store.EXPERIMENT], output_format="list")
     return found
 
 
@@ -68,16 +70,16 @@ LOCK = {
 
 
 def test_a_run_has_params_epochs_test_metrics_files_and_the_model(in_project: Path, models: Path, about: Any) -> None:
-    with tracking.training_run(about) as run:
+    with runs.training_run(about) as run:
         run.log_epoch(1, {"loss": 0.5, "val_map": 0.1})
         run.log_training(models)
     Path("dvc.lock").write_text(yaml.safe_dump(LOCK))
-    with tracking.evaluation_run(models) as again:
+    with runs.evaluation_run(models) as again:
         again.log_evaluation(reports(in_project))
     assert again.id == run.id
     assert not again.restored
     assert waiting(in_project) == []
-    (found,) = runs()
+    (found,) = logged_runs()
     assert found.info.status == "FINISHED"
     assert found.data.params["train.network"] == "small"
     assert found.data.params["network.architecture.blocks.0.kind"] == "residual"
@@ -100,7 +102,7 @@ def test_a_run_has_params_epochs_test_metrics_files_and_the_model(in_project: Pa
 def test_the_logged_model_is_the_trained_one(
     in_project: Path, models: Path, about: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with tracking.training_run(about) as run:
+    with runs.training_run(about) as run:
         run.log_training(models)
     (model,) = mlflow.search_logged_models(output_format="list")
     client = mlflow.MlflowClient()
@@ -108,12 +110,12 @@ def test_the_logged_model_is_the_trained_one(
     client.create_model_version("posters", model.model_uri, run.id)
     client.set_registered_model_alias("posters", "champion", "1")
     posters = np.random.default_rng(0).integers(0, 256, (5, 24, 16, 3), dtype=np.uint8)
-    expected = predictor.load_keras(models).predict_on_batch(posters)
+    expected = model_folder.load_keras(models).predict_on_batch(posters)
     loaded = mlflow.keras.load_model(model.model_uri)
     np.testing.assert_array_equal(loaded.predict(posters, verbose=0), expected)
     capfd.readouterr()
     for uri in (model.model_uri, f"runs:/{run.id}/model", "models:/posters/1", "models:/posters@champion"):
-        answers = tracking.load_model(uri, in_project)
+        answers = runs.load_model(uri, in_project)
         np.testing.assert_array_equal(answers.predict(posters), expected)
         assert answers.genres == ["A", "B", "C"]
         assert answers.thresholds.tolist() == [0.4, 0.5, 0.6]
@@ -125,12 +127,12 @@ def test_the_logged_model_is_the_trained_one(
 
 
 def test_logging_twice_adds_nothing(in_project: Path, models: Path, about: Any) -> None:
-    with tracking.training_run(about) as run:
+    with runs.training_run(about) as run:
         run.log_training(models)
         run.log_training(models)
-    tracked = tracking.track(models, reports(in_project))
+    tracked = runs.track(models, reports(in_project))
     assert (tracked.id, tracked.restored) == (run.id, False)
-    assert tracking.track(models, in_project / "reports").id == run.id
+    assert runs.track(models, in_project / "reports").id == run.id
     client = mlflow.MlflowClient()
     assert [metric.step for metric in client.get_metric_history(run.id, "loss")] == [1, 2, 3]
     assert len(client.get_metric_history(run.id, "test.map")) == 1
@@ -140,27 +142,27 @@ def test_logging_twice_adds_nothing(in_project: Path, models: Path, about: Any) 
 def test_a_model_that_the_server_does_not_know_is_logged_as_restored(
     in_project: Path, models: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    run = tracking.track(models, reports(in_project))
+    run = runs.track(models, reports(in_project))
     assert run.restored
     assert capfd.readouterr() == ("", "")  # nor did MLflow say anything while it made its store
-    (found,) = runs()
+    (found,) = logged_runs()
     assert found.data.tags["postergenre.restored"] == "true"
     assert [metric.step for metric in mlflow.MlflowClient().get_metric_history(run.id, "loss")] == [1, 2, 3]
     assert found.data.metrics["test.roc_auc"] == 0.7
 
 
-def judge(folder: Path, models: Path, seed: int, found: float) -> tracking.Run:
+def judge(folder: Path, models: Path, seed: int, found: float) -> runs.Run:
     """An evaluation with a seed, and the test mAP that it found."""
     chosen = yaml.safe_load(Path("params.yaml").read_text())
     chosen["evaluate"]["seed"] = seed
     Path("params.yaml").write_text(yaml.safe_dump(chosen))
     files.write_json(reports(folder) / "metrics.json", {"map": found})
-    with tracking.evaluation_run(models) as run:
+    with runs.evaluation_run(models) as run:
         run.log_evaluation(folder / "reports")
     return run
 
 
-def holds(run: tracking.Run) -> tuple[Any, Any, Any]:
+def holds(run: runs.Run) -> tuple[Any, Any, Any]:
     """What a run says of itself, the metric as it was told last, and the report's figure."""
     assert run.id
     told = mlflow.MlflowClient().get_metric_history(run.id, "test.map")
@@ -169,14 +171,14 @@ def holds(run: tracking.Run) -> tuple[Any, Any, Any]:
 
 
 def test_another_evaluation_of_a_judged_model_has_a_run_of_its_own(in_project: Path, models: Path, about: Any) -> None:
-    with tracking.training_run(about) as trained:
+    with runs.training_run(about) as trained:
         trained.log_training(models)
     first = judge(in_project, models, seed=1, found=0.25)
     assert (first.id, first.restored) == (trained.id, False)
     before = holds(first)
     others = [judge(in_project, models, seed=9, found=0.25), judge(in_project, models, seed=9, found=0.5)]
     assert [run.restored for run in others] == [True, True]
-    assert len({first.id, *(run.id for run in others)}) == len(runs()) == 3
+    assert len({first.id, *(run.id for run in others)}) == len(logged_runs()) == 3
     assert holds(first) == before
     described, told, reported = holds(others[1])
     assert (described["data"]["params"]["evaluate.seed"], told, reported) == ("9", [0.5], 0.5)
@@ -184,7 +186,7 @@ def test_another_evaluation_of_a_judged_model_has_a_run_of_its_own(in_project: P
     kept = [holds(run) for run in [first, *others]]
     assert judge(in_project, models, seed=1, found=0.25).id == first.id
     assert judge(in_project, models, seed=9, found=0.5).id == others[1].id
-    assert tracking.track(models, in_project / "reports").id == others[1].id
+    assert runs.track(models, in_project / "reports").id == others[1].id
     assert [holds(run) for run in [first, *others]] == kept
 
 
@@ -194,7 +196,7 @@ def test_what_was_judged_before_params_were_changed_is_tracked_with_those_it_had
     judged = yaml.safe_load(Path("params.yaml").read_text())["evaluate"]
     lock = {"stages": {"evaluate": {"params": {"params.yaml": {"evaluate": judged | {"seed": 9}}}}}}
     Path("dvc.lock").write_text(yaml.safe_dump(lock))
-    first = tracking.track(models, reports(in_project))
+    first = runs.track(models, reports(in_project))
     assert mlflow.get_run(str(first.id)).data.params["evaluate.seed"] == "9"
 
 
@@ -202,9 +204,9 @@ def test_what_was_judged_before_params_were_changed_is_tracked_with_those_it_had
     ("error", "status"), [(ValueError(), "FAILED"), (KeyboardInterrupt(), "KILLED"), (Terminated(143), "KILLED")]
 )
 def test_a_run_ends_as_the_training_did(in_project: Path, about: Any, error: BaseException, status: str) -> None:
-    with pytest.raises(type(error)), tracking.training_run(about):
+    with pytest.raises(type(error)), runs.training_run(about):
         raise error
-    assert [run.info.status for run in runs()] == [status]
+    assert [run.info.status for run in logged_runs()] == [status]
 
 
 def git(*words: str) -> str:
@@ -215,7 +217,7 @@ def git(*words: str) -> str:
 
 def test_a_run_is_dirty_where_what_git_keeps_was_changed_by_somebody_and_not_by_the_pipeline(in_project: Path) -> None:
     def told() -> tuple[str | None, str, str | None]:
-        found = origin.facts()
+        found = provenance.facts()
         return found["git.commit"], found["git.dirty"], found.get("git.branch")
 
     git("init", "-q", "-b", "films")
@@ -238,9 +240,10 @@ def test_a_run_is_dirty_where_what_git_keeps_was_changed_by_somebody_and_not_by_
 CHILD = """
 import json, sys, time
 from pathlib import Path
-from postergenre import errors, tracking
+from postergenre import errors
+from postergenre.tracking import runs
 def main():
-    with tracking.training_run(json.loads(Path(sys.argv[1]).read_text())) as run:
+    with runs.training_run(json.loads(Path(sys.argv[1]).read_text())) as run:
         while run.id is None:
             time.sleep(0.05)
         Path(sys.argv[2]).write_text(run.id)
@@ -266,43 +269,43 @@ def test_killed_processes_leave_no_running_run(in_project: Path, models: Path, a
             child.send_signal(signals[name])
             said[name] = child.communicate(timeout=60)[1]
     assert said == {"terminated": b"", "killed": b""}
-    tracking_store.connect()
-    statuses = {run.info.run_id: run.info.status for run in runs()}
+    mlflow_store.connect()
+    statuses = {run.info.run_id: run.info.status for run in logged_runs()}
     assert statuses == {Path("terminated").read_text(): "KILLED", Path("killed").read_text(): "RUNNING"}
-    with tracking.training_run(about):
+    with runs.training_run(about):
         pass
-    assert sorted(run.info.status for run in runs()) == ["FINISHED", "KILLED", "KILLED"]
+    assert sorted(run.info.status for run in logged_runs()) == ["FINISHED", "KILLED", "KILLED"]
 
 
 def test_a_run_of_another_machine_with_the_same_name_is_left_alone(in_project: Path, about: Any) -> None:
     own = {"postergenre.host": socket.gethostname(), "postergenre.pid": "4194305", "postergenre.spool": "elsewhere"}
-    experiment = tracking_store.connect()
+    experiment = mlflow_store.connect()
     theirs = mlflow.MlflowClient().create_run(experiment, tags=own)
-    with tracking.training_run(about):
+    with runs.training_run(about):
         pass
     assert mlflow.get_run(theirs.info.run_id).info.status == "RUNNING"
 
 
 def test_an_interrupted_training_goes_on_in_its_own_run(in_project: Path, models: Path, about: Any) -> None:
-    def one_epoch(run: tracking.Run) -> None:
+    def one_epoch(run: runs.Run) -> None:
         run.log_epoch(1, {"val_map": 0.123456789})
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), tracking.training_run(about) as run:
+    with pytest.raises(KeyboardInterrupt), runs.training_run(about) as run:
         one_epoch(run)
     changed = yaml.safe_load(Path("params.yaml").read_text())
     changed["evaluate"]["bootstrap"] = 123  # decides nothing about the training, and MLflow lets no param change
     Path("params.yaml").write_text(yaml.safe_dump(changed))
-    with tracking.training_run(about, run.key) as again:
+    with runs.training_run(about, run.key) as again:
         again.log_training(models)
     assert (again.key, again.id) == (run.key, run.id)
     history = mlflow.MlflowClient().get_metric_history(str(run.id), "val_map")
     assert [metric.step for metric in history] == [1, 2, 3]  # the first not once more
     assert history[0].value == 0.123456789
-    with tracking.training_run(about, "a key that this server has no run of") as other:
+    with runs.training_run(about, "a key that this server has no run of") as other:
         pass
     assert other.id not in (None, run.id)
-    assert [run.info.status for run in runs()] == ["FINISHED", "FINISHED"]
+    assert [run.info.status for run in logged_runs()] == ["FINISHED", "FINISHED"]
 
 
 @contextmanager
@@ -317,7 +320,7 @@ def check_outage(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     started = time.monotonic()
-    with tracking.training_run(about) as run:
+    with runs.training_run(about) as run:
         run.log_epoch(1, {"loss": 0.5})
         run.log_training(models)
     assert run.id is None
@@ -334,7 +337,7 @@ def test_a_server_that_is_down_costs_a_warning(
 ) -> None:
     check_outage("http://127.0.0.1:9", models, about, monkeypatch, capfd)
     with pytest.raises(InputError, match="nothing was tracked"):
-        tracking.track(models, models)
+        runs.track(models, models)
 
 
 def test_a_server_that_hangs_costs_a_warning(
@@ -348,19 +351,19 @@ def test_a_warning_does_not_tell_the_servers_password(
     in_project: Path, about: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://films:secret@127.0.0.1:9")
-    with tracking.training_run(about):
+    with runs.training_run(about):
         pass
     assert "warning: MLflow at http://127.0.0.1:9 failed (Connection refused)" in capfd.readouterr().err
     with pytest.raises(
         InputError, match=r"^MLflow at http://127.0.0.1:9 failed \(Connection refused\); runs that wait"
     ):
-        list(tracking.replay())
+        list(runs.replay())
 
 
 def test_a_store_that_breaks_in_the_middle_costs_a_warning(
     in_project: Path, models: Path, about: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with tracking.training_run(about) as run:
+    with runs.training_run(about) as run:
         while run.id is None:
             time.sleep(0.05)
         Path("mlflow.db").write_bytes(b"this is no database" * 1000)
@@ -374,13 +377,13 @@ def test_what_cannot_be_written_down_costs_a_warning_and_the_run_ends_as_the_tra
     in_project: Path, about: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def fail() -> None:
-        with tracking.training_run(about) as run:
+        with runs.training_run(about) as run:
             run.log_training(tmp_path / "no such folder")
             raise ValueError("the training")
 
     with pytest.raises(ValueError, match="the training"):
         fail()
-    assert [run.info.status for run in runs()] == ["FAILED"]
+    assert [run.info.status for run in logged_runs()] == ["FAILED"]
     assert capfd.readouterr().err.startswith("warning: mlflow-spool could not be written (")
     assert waiting(in_project) == []
 
@@ -389,7 +392,7 @@ def test_a_project_that_cannot_be_written_costs_a_warning(
     in_project: Path, models: Path, about: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
     Path("mlflow-spool").write_text("a file where the folder should be")
-    with tracking.training_run(about) as run:
+    with runs.training_run(about) as run:
         run.log_epoch(1, {"loss": 0.5})
         run.log_training(models)
     said = capfd.readouterr().err
@@ -404,7 +407,7 @@ def test_a_project_that_cannot_be_written_costs_a_warning(
 def test_a_run_json_that_is_not_the_train_stages_is_refused(in_project: Path, models: Path, said: str) -> None:
     folder = Path(shutil.copytree(models, in_project / "models"))
     (folder / "run.json").write_text(said)
-    with tracking.training_run(tracking_store.about_of(models)):
+    with runs.training_run(model_folder.read_run(models)):
         pass  # so that there is a store for `promote` to ask
     for name in ("track", "promote"):
         refused = str(command(name))
@@ -414,10 +417,10 @@ def test_a_run_json_that_is_not_the_train_stages_is_refused(in_project: Path, mo
 def test_a_lock_that_git_could_not_merge_is_refused(in_project: Path, models: Path) -> None:
     Path("dvc.lock").write_text("<<<<<<< HEAD\nschema: '2.0'\n=======\nstages: {}\n>>>>>>> theirs\n")
     with pytest.raises(InputError, match=r"^dvc\.lock is not as DVC writes it \(.*\); settle what git could not merge"):
-        tracking.track(models, reports(in_project))
+        runs.track(models, reports(in_project))
     assert waiting(in_project) == []
     Path("dvc.lock").write_text("schema: '2.0'\n")
-    assert tracking.track(models, reports(in_project)).restored
+    assert runs.track(models, reports(in_project)).restored
 
 
 def test_a_replay_is_refused_where_no_run_can_wait(in_project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -435,16 +438,16 @@ def test_a_replay_is_refused_where_no_run_can_wait(in_project: Path, capsys: pyt
 
 @pytest.mark.parametrize("workspace", ["tmpx1", "standalone/tmpx1"])  # of `dvc exp run --queue` and `--temp`
 def test_a_temporary_experiment_is_tracked_in_the_project_itself(workspace: str) -> None:
-    assert tracking_store.project_root(Path("/p/films/.dvc/tmp/exps", workspace)) == Path("/p/films")
-    assert tracking_store.project_root(Path("/p/films")) == Path("/p/films")
+    assert mlflow_store.project_root(Path("/p/films/.dvc/tmp/exps", workspace)) == Path("/p/films")
+    assert mlflow_store.project_root(Path("/p/films")) == Path("/p/films")
 
 
 def test_a_model_that_is_not_there_is_refused(in_project: Path, about: Any) -> None:
     (in_project / "mlflow.db").unlink()
     with pytest.raises(InputError, match=r"models:/nothing/1 cannot be loaded: .* has no mlflow\.db"):
-        tracking.load_model("models:/nothing/1", in_project)
+        runs.load_model("models:/nothing/1", in_project)
     assert not Path("mlflow.db").exists()
-    with tracking.training_run(about):
+    with runs.training_run(about):
         pass
     with pytest.raises(InputError, match=r"models:/nothing/1 cannot be loaded from sqlite.*not found"):
-        tracking.load_model("models:/nothing/1", in_project)
+        runs.load_model("models:/nothing/1", in_project)

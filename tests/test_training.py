@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, log_loss
 
-from postergenre import params, training
-from postergenre.backend import keras
+from postergenre import params
+from postergenre.data.split_tables import Split
 from postergenre.errors import InputError
-from postergenre.recipe import Network, Recipe, TrainParams
-from postergenre.splits import Split
-from postergenre.training import Checkpoint
+from postergenre.networks import checkpoints, training
+from postergenre.networks.backend import keras
+from postergenre.networks.checkpoints import Checkpoint
+from postergenre.networks.config import Network, Recipe, TrainParams
 from tests.support import ROOT
 from tests.test_architecture import BLOCK, SMALL
 
@@ -161,7 +162,7 @@ def test_a_finished_training_is_not_trained_on(tmp_path: Path) -> None:
 
 def test_a_checkpoint_is_one_trainings_and_stays_until_that_has_ended(tmp_path: Path) -> None:
     def train(seed: int, run_id: str | None, inside: Callable[[], None]) -> None:
-        with training.checkpointed(tmp_path, {"seed": seed}) as checkpoint:
+        with checkpoints.checkpointed(tmp_path, {"seed": seed}) as checkpoint:
             assert checkpoint.run_id == run_id
             checkpoint.save_run("a")
             inside()

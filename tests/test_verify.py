@@ -31,7 +31,9 @@ DVC = {
 }
 SCRAPE = f"""
 from pathlib import Path
-from postergenre import downloads, files, manifest
+from postergenre import files
+from postergenre.data import manifest
+from scraper import downloads, shards
 from tests.support import encoded, picture
 
 with downloads.opened(Path("downloads")) as held, files.replaced_folder(Path("data/posters")) as folder:
@@ -41,7 +43,7 @@ with downloads.opened(Path("downloads")) as held, files.replaced_folder(Path("da
         held.put(url, downloads.Poster(url, 200, 1, "jpg", 60, 90, "", "", downloads.sha256(body), body))
         rows.append(manifest.Row(n, f"tt000000{{n}}", "", "Drama", "ok", asked=url, **held.about(url)))
     rows.append(manifest.Row({POSTERS} + 1, "tt0000099", "", "Drama", "gone", "404"))
-    manifest.write(folder, rows, held, 2)
+    shards.write(folder, rows, held, 2)
 """
 TRAIN = """
 from pathlib import Path

@@ -33,14 +33,14 @@ import json
 from pathlib import Path
 import numpy as np
 import yaml
-from postergenre import transcript
-from postergenre.splits import Split
+from postergenre.evaluation import test_predictions
+from postergenre.data.split_tables import Split
 noise = yaml.safe_load(Path("params.yaml").read_text())["noise"]
 rng = np.random.default_rng(1)
 labels = (rng.random((150, 3)) < 0.4).astype(np.uint8)
 answers = (labels + noise * rng.random(labels.shape)) / (1 + noise)
 films = [f"tt{k:07d}" for k in range(150)]
-transcript.write(Path("reports/test_answers.csv.gz"), Split(films, np.arange(150), [*"ABC"], labels), answers)
+test_predictions.write(Path("reports/test_answers.csv.gz"), Split(films, np.arange(150), [*"ABC"], labels), answers)
 Path("reports/metrics.json").write_text(json.dumps({"map": 1 / noise}))
 """
 GH = """#!/bin/sh

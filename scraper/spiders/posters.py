@@ -12,8 +12,8 @@ from scrapy.http import Response, TextResponse
 from scrapy.spidermiddlewares.httperror import HttpError
 from twisted.python.failure import Failure
 
-from postergenre import images
-from postergenre.downloads import Downloads, Miss, Poster, sha256
+from postergenre.data import images
+from scraper.downloads import Downloads, Miss, Poster, sha256
 from scraper.hosts import Hosts
 from scraper.items import PosterItem, Task
 from scraper.middlewares import Refused, reason_of

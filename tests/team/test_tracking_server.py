@@ -12,7 +12,8 @@ import mlflow
 import numpy as np
 import pytest
 
-from postergenre import predictor, spool, tracking, tracking_store
+from postergenre.prediction import predictor
+from postergenre.tracking import mlflow_store, runs, spool
 from tests import support
 from tests.support import ROOT, command, encoded, picture
 from tests.team import tracking_server
@@ -49,14 +50,14 @@ def project(in_project: Path, models: Path) -> Path:
     return in_project
 
 
-def trained(strength: float = 0.5) -> tracking.Run:
+def trained(strength: float = 0.5) -> runs.Run:
     """A run as the train and evaluate stages log it, in the present folder."""
-    with tracking.training_run(json.loads(Path("models/run.json").read_text())) as run:
+    with runs.training_run(json.loads(Path("models/run.json").read_text())) as run:
         for epoch in (1, 2, 3):
             run.log_epoch(epoch, {"loss": 1 / epoch, "val_map": epoch / 10})
         run.log_training(Path("models"))
     reports(Path.cwd(), strength, asked())
-    with tracking.evaluation_run(Path("models")) as again:
+    with runs.evaluation_run(Path("models")) as again:
         again.log_evaluation(Path("reports"))
     assert run.key
     return run
@@ -98,7 +99,7 @@ def test_a_wrong_password_costs_a_warning_without_it_and_the_right_one_delivers(
 ) -> None:
     wrong = secrets.token_urlsafe(18)
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", wrong)
-    with tracking.training_run(json.loads(Path("models/run.json").read_text())) as run:
+    with runs.training_run(json.loads(Path("models/run.json").read_text())) as run:
         run.log_epoch(1, {"loss": 0.5})
         run.log_training(Path("models"))
     out, said = capfd.readouterr()
@@ -118,7 +119,7 @@ def test_a_wrong_password_costs_a_warning_without_it_and_the_right_one_delivers(
     assert ": small, FINISHED, epochs: 3, the model\n" in capfd.readouterr().out
     assert spool.keys(project / "mlflow-spool") == []
     (delivered,) = mlflow.search_runs(
-        experiment_names=[tracking_store.EXPERIMENT],
+        experiment_names=[mlflow_store.EXPERIMENT],
         filter_string=f"tags.`postergenre.spool` = '{run.key}'",
         output_format="list",
     )

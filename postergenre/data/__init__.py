@@ -1,0 +1,1 @@
+"""Films, genres, posters and splits: what goes into a network."""

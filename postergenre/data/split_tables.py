@@ -1,0 +1,48 @@
+"""`train.csv`, `val.csv` and `test.csv` as the dataset stage leaves them and the others read them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from postergenre import files
+from postergenre.errors import InputError
+
+NAMES = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """One table of `data/dataset`. rows: int64 `(n,)` into the store; labels: uint8 `(n, genres)`, multi-hot."""
+
+    imdb_ids: list[str]
+    rows: npt.NDArray[np.int64]
+    genres: list[str]
+    labels: npt.NDArray[np.uint8]
+
+
+def read_split(file: Path) -> Split:
+    """One of `train.csv`, `val.csv`, `test.csv`.
+
+    Raises:
+        InputError: the file is missing or no such table.
+    """
+    try:
+        table = pd.read_csv(file, dtype={"imdb_id": str})
+    except FileNotFoundError:
+        raise InputError(f"{file} is missing; `dvc repro dataset` writes it") from None
+    if list(table.columns[:2]) != ["imdb_id", "row"] or len(table.columns) < 3:
+        raise InputError(
+            f"{file} has the columns {', '.join(table.columns[:4])}...; a split has imdb_id, row and its genres"
+        )
+    genres = [str(name) for name in table.columns[2:]]
+    return Split(
+        table["imdb_id"].tolist(), table["row"].to_numpy(dtype=np.int64), genres, table[genres].to_numpy(dtype=np.uint8)
+    )
+
+
+def digest(folder: Path) -> str:
+    """SHA-256 of what the three splits in `folder` hold."""
+    return files.sha256(folder / "genres.json", *(folder / f"{name}.csv" for name in NAMES))

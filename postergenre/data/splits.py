@@ -1,0 +1,143 @@
+"""Which posters train, which choose and which judge: stratified, or as an outside table says."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from iterstrat.ml_stratifiers import MultilabelStratifiedShuffleSplit
+from pydantic import Field, model_validator
+
+from postergenre.data.split_tables import NAMES
+from postergenre.errors import InputError
+from postergenre.params import Section
+
+
+class DatasetParams(Section):
+    """`dataset` in params.yaml, where each key is explained."""
+
+    val_share: Annotated[float, Field(gt=0, lt=1)]
+    test_share: Annotated[float, Field(gt=0, lt=1)]
+    min_posters: Annotated[int, Field(ge=1)]
+    near_duplicate_bits: Annotated[int, Field(ge=0, le=32)]
+    split_file: str | None
+    limit: Annotated[int, Field(ge=1)] | None
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+
+    @model_validator(mode="after")
+    def _possible(self) -> "DatasetParams":
+        if self.val_share + self.test_share >= 1:
+            raise ValueError(
+                f"val_share and test_share are {self.val_share} and {self.test_share}; nothing is left to train on"
+            )
+        if self.split_file and self.limit:
+            raise ValueError("split_file and limit are both given; a published split is used whole or not at all")
+        return self
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is left of the posters for the splits, and what is not.
+
+    posters: imdb_id, row and one uint8 0/1 column per genre, by imdb_id. set_aside: reason by imdb_id.
+    dropped: posters of each genre that has too few.
+    """
+
+    posters: pd.DataFrame
+    genres: list[str]
+    set_aside: dict[str, str]
+    dropped: dict[str, int]
+
+    @property
+    def labels(self) -> npt.NDArray[np.uint8]:
+        return self.posters[self.genres].to_numpy(dtype=np.uint8)
+
+
+def select(
+    imdb_ids: list[str], genres_of: dict[str, str], given: dict[str, str] | None, params: DatasetParams
+) -> Selection:
+    """The labelled posters of a store whose row k is `imdb_ids[k]`, of those only that an outside split names.
+
+    genres_of: `Comedy|Drama` by IMDb id.
+    """
+    set_aside = {imdb_id: "it has no genre" for imdb_id in imdb_ids if not genres_of[imdb_id]}
+    if given is not None:
+        set_aside |= {imdb_id: "dataset.split_file does not name it" for imdb_id in imdb_ids if imdb_id not in given}
+    labelled = sorted((imdb_id for imdb_id in imdb_ids if imdb_id not in set_aside), key=_shuffler(params.seed))
+    kept = set(labelled[: params.limit])
+    set_aside |= {imdb_id: "it is beyond dataset.limit" for imdb_id in labelled if imdb_id not in kept}
+    posters = pd.DataFrame({"imdb_id": imdb_ids, "row": range(len(imdb_ids))})
+    posters = posters[posters["imdb_id"].isin(kept)].sort_values("imdb_id", ignore_index=True)
+    labels = posters["imdb_id"].map(genres_of).str.get_dummies("|").astype(np.uint8)
+    counts = labels.sum()
+    genres = sorted(counts.index[counts >= params.min_posters])
+    if not genres:
+        raise InputError(
+            f"no genre has {params.min_posters} posters (dataset.min_posters); the most frequent, "
+            f"{counts.idxmax() if len(counts) else 'none'}, has {counts.max() if len(counts) else 0}"
+        )
+    bare = labels[genres].sum(axis=1) == 0
+    set_aside |= dict.fromkeys(posters.loc[bare, "imdb_id"], "its genres are all dropped")
+    posters = pd.concat([posters, labels[genres]], axis=1)[~bare].reset_index(drop=True)
+    dropped = {str(genre): int(n) for genre, n in counts.items() if genre not in genres}
+    return Selection(posters, genres, dict(sorted(set_aside.items())), dropped)
+
+
+def stratify(
+    labels: npt.NDArray[np.uint8], groups: npt.NDArray[np.int64], params: DatasetParams
+) -> npt.NDArray[np.str_]:
+    """`train`, `val` or `test` for each poster; a group, which has the genres of all in it, stays together.
+
+    Iterative stratification (Sechidis, Tsoumakas and Vlahavas 2011, doi:10.1007/978-3-642-23808-6_10) holds each
+    genre's share in every split near the split's own.
+    """
+    _, first, member = np.unique(groups, return_index=True, return_inverse=True)
+    merged = np.zeros((len(first), labels.shape[1]), dtype=np.uint8)
+    np.maximum.at(merged, member, labels)
+    names = np.full(len(first), "train", dtype="<U5")
+    rest = np.arange(len(first))
+    for name, share in (("test", params.test_share), ("val", params.val_share / (1 - params.test_share))):
+        if len(rest) < 2:
+            break
+        splitter = MultilabelStratifiedShuffleSplit(n_splits=1, test_size=share, random_state=params.seed)
+        kept, chosen = next(splitter.split(rest, merged[rest]))
+        names[rest[chosen]] = name
+        rest = rest[kept]
+    return names[member]
+
+
+def outside(file: Path) -> dict[str, str]:
+    """The split by IMDb id that a table `imdb_id,split` gives.
+
+    Raises:
+        InputError: the file is missing or not such a table, or names a film twice.
+    """
+    try:
+        table = pd.read_csv(file, dtype=str, keep_default_na=False)
+    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise InputError(f"{file} (dataset.split_file) cannot be read: {' '.join(str(error).split())}") from None
+    if not {"imdb_id", "split"}.issubset(table.columns):
+        raise InputError(f"{file} has the columns {', '.join(table.columns)}; a split file has imdb_id, split")
+    for row, (imdb_id, name) in enumerate(zip(table["imdb_id"], table["split"], strict=True), 1):
+        if name not in NAMES:
+            raise InputError(f"{file}, row {row}: the split of {imdb_id} is {name!r}; it must be {', '.join(NAMES)}")
+    twice = table["imdb_id"][table["imdb_id"].duplicated()]
+    if len(twice):
+        raise InputError(f"{file} names {twice.iloc[0]} more than once; a film is in one split")
+    return dict(zip(table["imdb_id"], table["split"], strict=True))
+
+
+def check_filled(names: npt.NDArray[np.str_]) -> None:
+    """Refuse a split in which one part got nothing."""
+    for name in NAMES:
+        if not (names == name).any():
+            raise InputError(f"{len(names)} posters leave none for {name}; give more films or another share")
+
+
+def _shuffler(seed: int) -> Callable[[str], bytes]:
+    """An order that a seed and the ids alone decide, whatever else is in the catalogue."""
+    return lambda imdb_id: hashlib.sha256(f"{seed}:{imdb_id}".encode()).digest()

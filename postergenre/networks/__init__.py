@@ -1,0 +1,1 @@
+"""Networks: built from params.yaml, trained, calibrated and kept."""

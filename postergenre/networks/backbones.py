@@ -1,0 +1,60 @@
+"""The backbones of `keras.applications`, by name, with or without what they learned from ImageNet."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from postergenre.errors import InputError
+from postergenre.networks.backend import keras
+
+NAMES = sorted(name for name in dir(keras.applications) if name[0].isupper())
+
+
+def features(name: str, x: keras.KerasTensor, imagenet: bool) -> keras.KerasTensor:
+    """The backbone's last feature map `(n, h, w, k)` of pictures `(n, height, width, 3)` in [0, 1].
+
+    imagenet: whether it has the weights that it learned there, which Keras downloads once, or fresh ones.
+
+    Raises:
+        InputError: the pictures are too small for it, or its weights cannot be downloaded.
+    """
+    scale, offset, is_reversed = _preprocessing(name)
+    height, width = x.shape[1:3]
+    x = keras.layers.Rescaling((255 * scale).tolist(), offset.tolist(), name="backbone_scale")(x)
+    try:
+        model = _application(name)(include_top=False, weights="imagenet" if imagenet else None, input_tensor=x)
+    except ValueError as error:
+        raise InputError(f"{name} takes no posters of {height} x {width}: {_first_line(error)}") from None
+    except Exception as error:  # Keras raises no kind of its own where a download fails
+        raise InputError(
+            f"the ImageNet weights of {name} cannot be had ({_first_line(error)}); Keras downloads them once, into "
+            "~/.keras or $KERAS_HOME; trunk.weights none starts without them"
+        ) from None
+    if imagenet and is_reversed:
+        # It learned from blue, green and red, in this order; posters are red, green and blue.
+        first = next(layer for layer in model.layers if layer.weights)
+        first.set_weights([first.get_weights()[0][:, :, ::-1], *first.get_weights()[1:]])
+    return model.output
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]
+
+
+def _application(name: str) -> Callable[..., keras.Model]:
+    return getattr(keras.applications, name)  # type: ignore[no-any-return]
+
+
+def _preprocessing(name: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], bool]:
+    """By which scale and offset of red, green and blue a picture becomes what the backbone learned from, and whether
+    that has the colours in the reverse order. Its `preprocess_input` is asked, which does no more than that.
+    """
+    preprocess: Any = sys.modules[_application(name).__module__].preprocess_input
+    black, white = (np.asarray(preprocess(np.full((1, 1, 3), value, np.float32)))[0, 0] for value in (0, 255))
+    red = np.asarray(preprocess(np.array([[[255, 0, 0]]], np.float32)))[0, 0]
+    is_reversed = bool(np.argmax(np.abs(red - black)) == 2)
+    order = slice(None, None, -1) if is_reversed else slice(None)
+    return ((white - black) / 255).astype(np.float64)[order], black.astype(np.float64)[order], is_reversed

@@ -1,0 +1,79 @@
+"""What a training keeps after each epoch, so that it goes on from there after any interruption."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import filelock
+import numpy as np
+
+from postergenre import files
+from postergenre.errors import InputError
+from postergenre.networks.backend import keras
+
+
+class Checkpoint:
+    """The state after each finished epoch, in a folder named by what decides the training's result.
+
+    state.json: the history so far and the id of the tracked run; epoch-N.weights.h5: weights and optimizer of the last
+    and of the best epoch. A kill leaves the state of one finished epoch or the next.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        state = files.read_json(folder / "state.json", "train") if (folder / "state.json").exists() else {}
+        self.history: list[dict[str, float]] = state.get("history", [])
+        self.run_id: str | None = state.get("run_id")
+
+    @property
+    def epochs(self) -> int:
+        """How many are finished."""
+        return len(self.history)
+
+    @property
+    def best_epoch(self) -> int:
+        """The first with the highest validation mAP, counted from 1."""
+        return 1 + int(np.argmax([row["val_map"] for row in self.history]))
+
+    def weights(self, epoch: int) -> Path:
+        return self.folder / f"epoch-{epoch:04d}.weights.h5"
+
+    def save_run(self, run_id: str | None) -> None:
+        self.run_id = run_id
+        files.write_json(self.folder / "state.json", {"run_id": run_id, "history": self.history})
+
+    def save_epoch(self, model: keras.Model, row: dict[str, float]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.history.append(row)
+        model.save_weights(self.weights(self.epochs), overwrite=True)
+        self.save_run(self.run_id)
+        for file in self.folder.glob("epoch-*.weights.h5"):
+            if file not in (self.weights(self.epochs), self.weights(self.best_epoch)):
+                file.unlink()
+
+
+@contextmanager
+def checkpointed(folder: Path, about: dict[str, Any]) -> Iterator[Checkpoint]:
+    """The place in `folder` for a training that `about` describes: another one never resumes from it.
+
+    It is this process's alone, and gone when the block ends without an exception.
+
+    Raises:
+        InputError: another process has it.
+    """
+    place = folder / files.sha256_text(json.dumps(about, sort_keys=True))[:16]
+    place.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(place / "lock", timeout=0)  # ends with this process however that ends
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        raise InputError(
+            f"another process trains the same, in {place}; once it has ended, `dvc repro` takes its result"
+        ) from None
+    try:
+        yield Checkpoint(place)
+        files.remove(place)
+    finally:
+        lock.release()

@@ -1,0 +1,172 @@
+"""`models/`: what the train stage leaves. This module writes the folder and reads it; no other knows its files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from postergenre import files
+from postergenre.data.genres import vocabulary
+from postergenre.errors import InputError
+from postergenre.networks import calibration, onnx_model
+from postergenre.networks.calibration import Calibration
+from postergenre.networks.onnx_model import OnnxModel
+
+if TYPE_CHECKING:
+    import keras
+
+TRAIN = "`dvc repro train`"
+WEIGHTS, ARCHITECTURE, ONNX = "weights.weights.h5", "architecture.json", "model.onnx"
+GENRES, CALIBRATION, THRESHOLDS = "genres.json", "calibration.json", "thresholds.json"
+SUMMARY, HISTORY, RUN = "summary.txt", "history.csv", "run.json"
+# All but the weights, in Keras's form and in ONNX's.
+SMALL = (GENRES, CALIBRATION, THRESHOLDS, RUN, ARCHITECTURE, SUMMARY, HISTORY)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A training that has ended.
+
+    model: the best epoch's, with the calibration worked in.
+    history: a row for each epoch, from the first on.
+    best_epoch: counted from 1.
+    calibration: the one that is worked in.
+    thresholds: float64 `(genres,)`, of calibrated probabilities.
+    global_threshold: the one threshold for all genres.
+    genres: in the order of the model's outputs.
+    about: what decided the result, see `training.about`.
+    """
+
+    model: "keras.Model"
+    history: list[dict[str, float]]
+    best_epoch: int
+    calibration: Calibration
+    thresholds: npt.NDArray[np.float64]
+    global_threshold: float
+    genres: list[str]
+    about: dict[str, Any]
+
+
+def write(folder: Path, trained: Trained) -> None:
+    """Write a training into an empty folder."""
+    model, genres = trained.model, trained.genres
+    model.save_weights(folder / WEIGHTS)
+    (folder / ARCHITECTURE).write_text(model.to_json(indent=1) + "\n", encoding="utf-8")
+    files.write_json(folder / GENRES, vocabulary(genres))
+    cuts = {genre: round(float(cut), 6) for genre, cut in zip(genres, trained.thresholds, strict=True)}
+    files.write_json(folder / THRESHOLDS, {"common": round(trained.global_threshold, 6), "genres": cuts})
+    files.write_json(folder / CALIBRATION, calibration.described(trained.calibration, genres))
+    (folder / SUMMARY).write_text(_summary(model), encoding="utf-8")
+    pd.DataFrame(trained.history).to_csv(folder / HISTORY, index=False, float_format="%.6g")
+    onnx_model.export(model, folder / ONNX)
+    facts = {
+        "model": files.sha256(folder / WEIGHTS, folder / ARCHITECTURE),
+        "onnx": files.sha256(folder / ONNX),
+        "weights": int(model.count_params()),
+        "best_epoch": trained.best_epoch,
+    }
+    files.write_json(folder / RUN, facts | trained.about)
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """What run.json tells of the model: its hashes, and what decided the training's result.
+
+    Raises:
+        InputError: the folder holds no model, or the file is not as the train stage writes it.
+    """
+    file = folder / RUN
+    run = files.read_json(file, TRAIN)
+    if not isinstance(run, dict) or not {"model", "weights", "params", "data"} <= run.keys():
+        raise InputError(f"{file} is not as the train stage writes it; {TRAIN} writes it anew")
+    return run
+
+
+def read_metadata(folder: Path) -> dict[str, Any]:
+    """What predictions need beside the network: genres, thresholds, global threshold, size and fit of posters.
+
+    Raises:
+        InputError: it is no folder, a file is missing, or not as the train stage writes it.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; the folder is wanted that {TRAIN} wrote")
+    ids, thresholds, run = (files.read_json(folder / name, TRAIN) for name in (GENRES, THRESHOLDS, RUN))
+    try:
+        genres = sorted(ids["genre2id"], key=ids["genre2id"].__getitem__)
+        cuts = {genre: float(thresholds["genres"][genre]) for genre in genres}
+        common = float(thresholds["common"])
+        resize = {key: run["params"]["resize"][key] for key in ("height", "width", "fit")}
+        if ids != vocabulary(sorted(genres)):
+            raise ValueError("genres.json does not number them in alphabetical order")
+        if not all(0 <= cut <= 1 for cut in (common, *cuts.values())):
+            raise ValueError("a threshold is not between 0 and 1")
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"genres.json, thresholds.json and run.json in {folder} are not of one training ({error!r}); run {TRAIN}"
+        ) from None
+    return {"genres": genres, "thresholds": cuts, "common": common, "resize": resize}
+
+
+def read_calibration(folder: Path, genres: list[str]) -> Calibration:
+    """The calibration that is worked into the model, in the order of `genres`.
+
+    Raises:
+        InputError: the file is missing, or of other genres.
+    """
+    try:
+        return calibration.read(files.read_json(folder / CALIBRATION, TRAIN), genres)
+    except ValueError as error:
+        raise InputError(f"{folder / CALIBRATION} is {error}; run {TRAIN}") from None
+
+
+def read_history(folder: Path) -> pd.DataFrame:
+    """A row for each epoch: epoch, loss, val_loss, val_map, learning_rate."""
+    return pd.read_csv(folder / HISTORY)
+
+
+def read_summary(folder: Path) -> str:
+    """The network's layers as a table for people."""
+    return (folder / SUMMARY).read_text(encoding="utf-8")
+
+
+def load_onnx(folder: Path) -> OnnxModel:
+    """The network as ONNX.
+
+    Raises:
+        InputError: a file is missing, or they are not of one training.
+    """
+    _check(folder, "onnx", folder / ONNX)
+    return OnnxModel(folder / ONNX)
+
+
+def load_keras(folder: Path) -> "keras.Model":
+    """The network as Keras has it.
+
+    Raises:
+        InputError: a file is missing, or they are not of one training.
+    """
+    from postergenre.networks import architecture
+
+    weights, description = folder / WEIGHTS, folder / ARCHITECTURE
+    _check(folder, "model", weights, description)
+    model = architecture.from_json(description.read_text(encoding="utf-8"))
+    model.load_weights(weights)
+    return model
+
+
+def _summary(model: "keras.Model") -> str:
+    lines: list[str] = []
+    model.summary(line_length=110, print_fn=lambda line: lines.append(line))
+    return "\n".join(lines) + "\n"
+
+
+def _check(folder: Path, key: str, *parts: Path) -> None:
+    """The parts are there, and are those that run.json knows by their hash."""
+    missing = next((file for file in parts if not file.is_file()), None)
+    if missing:
+        raise InputError(f"{missing} is missing; {TRAIN} writes it")
+    if files.sha256(*parts) != files.read_json(folder / RUN, TRAIN).get(key):
+        names = " and ".join(file.name for file in parts)
+        raise InputError(f"{folder} is not one model: {names} does not match its hash in {RUN}; run {TRAIN}")

@@ -1,0 +1,1 @@
+"""Genres for posters, and what a network looks at."""

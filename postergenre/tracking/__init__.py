@@ -1,0 +1,1 @@
+"""Runs in MLflow. MLflow is imported in this package alone."""
