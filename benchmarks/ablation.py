@@ -24,7 +24,7 @@ HISTORY = Path("models/history.csv")
 CHANGES: dict[str, dict[str, list[str]]] = {
     "pretrained": {
         "as it is": [],
-        "one head": ["@trunk.heads=1"],
+        "one head": ["@backbone.heads=1"],
         "not normalised": ["@architecture.head.norm=none"],
         "no hidden layer": ["@architecture.head.dense=[]"],
         "dropout 0.5 of the features": ["@architecture.head.dropout=0.5"],

@@ -28,14 +28,14 @@ from postergenre.evaluation.metrics import METRICS
 from postergenre.evaluation.report import MODEL
 from postergenre.prediction.predictor import BATCH
 from postergenre.tracking import runs
-from postergenre.tracking.runs import Judged
+from postergenre.tracking.runs import EvaluatedRun
 
-SHOWN = ("map", "roc_auc", "f1_macro", "f1_micro_at_common", "lrap", "top1_hit", "ece")
+SHOWN = ("map", "roc_auc", "f1_macro", "f1_micro_at_global_threshold", "lrap", "top1_hit", "ece")
 OUTPUT = Path("reports/leaderboard.md")
 POSTERS = 512
 
 
-def table(networks: Mapping[str, Judged], speeds: Mapping[str, float]) -> str:
+def table(networks: Mapping[str, EvaluatedRun], speeds: Mapping[str, float]) -> str:
     """The networks, the best by mAP first, then those that guess; speeds: posters a second."""
     heads = [METRICS[key].label + ("" if METRICS[key].higher_is_better else " (low is good)") for key in SHOWN]
     lines = [
@@ -55,7 +55,7 @@ def table(networks: Mapping[str, Judged], speeds: Mapping[str, float]) -> str:
     return "\n".join(lines)
 
 
-def speed(network: Judged, posters: npt.NDArray[np.uint8]) -> float:
+def speed(network: EvaluatedRun, posters: npt.NDArray[np.uint8]) -> float:
     """Posters a second as ONNX: the best of a few rounds."""
     answer = _as_onnx(network.run_id)
     answer(posters[:BATCH])
@@ -95,7 +95,7 @@ def main() -> None:
     text = table(networks, {name: speed(judged, posters) for name, judged in networks.items()})
     counts = files.read_json(Path("data/dataset/summary.json"), "`dvc repro dataset`")["posters"]
     about = f"{counts['train']:,} posters to train on, {counts['val']:,} to choose by, {counts['test']:,} to judge by"
-    with files.replaced_file(OUTPUT) as new:
+    with files.atomic_write(OUTPUT) as new:
         new.write_text(f"# Leaderboard\n\n{about}; {len(test.genres)} genres.\n\n{text}\n", encoding="utf-8")
     print(text)
 

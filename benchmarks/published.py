@@ -74,7 +74,7 @@ def write(table: Path) -> None:
         rows = pd.DataFrame({"imdb_id": [film.imdb_id for film in films], "split": splits})
         # After the split, in which every row has its place: without one, all others would move.
         rows = rows[rows["imdb_id"] != ""].drop_duplicates("imdb_id")
-        with files.replaced_file(split_file(name)) as new:
+        with files.atomic_write(split_file(name)) as new:
             rows.to_csv(new, index=False)
         print(f"{split_file(name)}: {len(rows):,} films")
 

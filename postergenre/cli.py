@@ -84,7 +84,9 @@ def track(arguments: argparse.Namespace) -> None:
             print(line, flush=True)
         return
     run = runs.track(Path("models"), Path("reports"))
-    print(f"tracked as run {run.id}" if run.restored else f"run {run.id} has this model; what it lacked is there now")
+    print(
+        f"tracked as run {run.id}" if run.logged_late else f"run {run.id} has this model; what it lacked is there now"
+    )
 
 
 def promote(arguments: argparse.Namespace) -> None:
@@ -377,7 +379,7 @@ def _table(file: Path | None, genres: list[str]) -> Iterator[Callable[[Path, "np
         return
     try:
         with (
-            files.replaced_file(file.resolve()) as new,
+            files.atomic_write(file.resolve()) as new,
             new.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream,
         ):
             rows = csv.writer(stream, lineterminator="\n")

@@ -14,7 +14,7 @@ from postergenre.errors import InputError
 
 
 @contextmanager
-def replaced_folder(folder: Path) -> Iterator[Path]:
+def atomic_folder(folder: Path) -> Iterator[Path]:
     """An empty folder to write into, which takes the place of `folder` when the block ends without an exception.
 
     If the block raises, `folder` is as it was and the half-written one is gone.
@@ -31,7 +31,7 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def replaced_file(file: Path) -> Iterator[Path]:
+def atomic_write(file: Path) -> Iterator[Path]:
     """A path to write to, which takes the place of `file` when the block ends without an exception."""
     file.parent.mkdir(parents=True, exist_ok=True)
     new = file.with_name(f".{file.name[:50]}-{os.getpid()}")  # a name may have 255 bytes
@@ -44,7 +44,7 @@ def replaced_file(file: Path) -> Iterator[Path]:
 
 def write_json(file: Path, value: Any) -> None:
     """Write `value` as indented JSON with a final newline, so that the file reads and diffs well."""
-    with replaced_file(file) as new:
+    with atomic_write(file) as new:
         new.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

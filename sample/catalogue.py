@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from postergenre.errors import run
-from postergenre.files import replaced_file
+from postergenre.files import atomic_write
 from sample import films
 from sample.titles import title
 
@@ -60,7 +60,7 @@ def rows() -> list[Row]:
 
 def write(file: Path) -> None:
     """Write the catalogue in the published format: ISO-8859-1, as pandas would."""
-    with replaced_file(file) as new, new.open("w", encoding="iso-8859-1", newline="") as stream:
+    with atomic_write(file) as new, new.open("w", encoding="iso-8859-1", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(films.COLUMNS)
         writer.writerows(rows())

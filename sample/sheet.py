@@ -7,7 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 from postergenre.errors import InputError, run
-from postergenre.files import replaced_file
+from postergenre.files import atomic_write
 from sample import films, poster
 from sample.films import Film
 
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("file", type=Path, metavar="FILE.png")
     parser.add_argument("--films", type=int, default=4 * COLUMNS)
     options = parser.parse_args()
-    with replaced_file(options.file) as new:
+    with atomic_write(options.file) as new:
         sheet(choose(films.CATALOGUE, options.films)).save(new, "PNG", optimize=True)
 
 

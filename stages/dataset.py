@@ -22,7 +22,7 @@ def main() -> None:
     posters = store.Store(RESIZED)
     outside = dataset.split_file(section.split_file, SPLITS)
     made = dataset.make(films, posters, section, outside)
-    with files.replaced_folder(OUTPUT) as folder:
+    with files.atomic_folder(OUTPUT) as folder:
         dataset.write(folder, made)
     print(dataset.describe(made))
 

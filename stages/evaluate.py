@@ -27,7 +27,9 @@ def main() -> None:
     data = report.read_data(MANIFEST, RESIZED, DATASET, MODELS)
     network = predictor.load(MODELS)
     probabilities = network.predict_store(data.store, data.splits["test"].rows)
-    judged = report.judge(data, metrics.Answer(probabilities, network.thresholds, network.common), evaluate)
+    judged = report.judge(
+        data, metrics.Predictions(probabilities, network.thresholds, network.global_threshold), evaluate
+    )
     report.write(OUTPUT, judged)
     model_card.write(OUTPUT / "model_card.md", judged)
     heatmaps = partial(gradcam.heatmaps, model_folder.load_keras(MODELS))

@@ -16,7 +16,7 @@ OUTPUT = Path("data/resized")
 
 def main() -> None:
     resize = params.load("resize", packing.ResizeParams)
-    with files.replaced_folder(OUTPUT) as folder:
+    with files.atomic_folder(OUTPUT) as folder:
         kept, refused = packing.write(POSTERS, folder, resize)
         if not kept:
             raise errors.InputError(f"{POSTERS} holds no poster that can be decoded; run `dvc repro scrape`")

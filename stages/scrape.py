@@ -43,7 +43,7 @@ def main() -> None:
         summary = manifest.summary(rows)
         print(summary)
         plan.check(summary, scrape.min_success, blocked)
-        with files.replaced_folder(OUTPUT) as folder:
+        with files.atomic_folder(OUTPUT) as folder:
             shards.write(folder, rows, held, scrape.shard_rows)
             films.check_unchanged()
     files.write_json(REPORT, summary.as_json())

@@ -40,10 +40,10 @@ def main() -> None:
         calibration.work_in(model, calibrated)
         answers = calibrated.after(raw)
         chosen = thresholds.fit(data.val.labels, answers, train.threshold_shrinkage)
-        common = thresholds.common(data.val.labels, answers)
-        with files.replaced_folder(OUTPUT) as folder:
+        shared = thresholds.global_threshold(data.val.labels, answers)
+        with files.atomic_folder(OUTPUT) as folder:
             trained = Trained(
-                model, checkpoint.history, checkpoint.best_epoch, calibrated, chosen, common, data.train.genres, about
+                model, checkpoint.history, checkpoint.best_epoch, calibrated, chosen, shared, data.train.genres, about
             )
             model_folder.write(folder, trained)
         run.log_training(OUTPUT)

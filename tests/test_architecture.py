@@ -47,7 +47,7 @@ def posters(count: int, height: int = 24, width: int = 16) -> np.ndarray[Any, np
 
 
 def test_the_seed_network_is_the_original_one() -> None:
-    network = built(shipped("seed"), 150, 100, genres=29)
+    network = built(shipped("student_cnn"), 150, 100, genres=29)
     assert network.count_params() == 7_647_037
     kinds = [type(layer).__name__ for layer in network.layers]
     block = ["Conv2D", "Activation", "Conv2D", "Activation", "MaxPooling2D", "Dropout"]
@@ -60,12 +60,12 @@ def test_networks_from_scratch_are_of_the_size_they_are_said_to_be(name: str, mi
 
 
 def test_posters_of_another_size_are_resized_inside() -> None:
-    network = built(shipped("seed"), 268, 182, genres=3)
+    network = built(shipped("student_cnn"), 268, 182, genres=3)
     assert network.predict_on_batch(posters(2, 268, 182)).shape == (2, 3)
-    assert network.count_params() == built(shipped("seed"), 150, 100, genres=3).count_params()
+    assert network.count_params() == built(shipped("student_cnn"), 150, 100, genres=3).count_params()
 
 
-@pytest.mark.parametrize("name", ["seed", "resnet", "resnet34", "pretrained"])
+@pytest.mark.parametrize("name", ["student_cnn", "resnet", "resnet34", "pretrained"])
 def test_every_layer_has_a_name_of_its_own_place(name: str) -> None:
     names = [layer.name for layer in built(shipped(name), 150, 100).layers]
     assert not [n for n in names if n.rsplit("_", 1)[-1].isdigit()]

@@ -55,7 +55,7 @@ def test_it_sees_what_its_own_preprocessing_shows_it(name: str, monkeypatch: pyt
     original = learned(name, monkeypatch)
     prepare = sys.modules[getattr(keras.applications, name).__module__].preprocess_input
     expected = original.predict_on_batch(prepare(pictures().astype(np.float32))).mean(axis=(1, 2))
-    found = pretrained.trunk(built(name, imagenet=True)).predict_on_batch(pictures())
+    found = pretrained.backbone(built(name, imagenet=True)).predict_on_batch(pictures())
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
 
 
@@ -68,15 +68,15 @@ def test_it_is_kept_as_json_and_as_onnx(tmp_path: Path) -> None:
 
 
 def prepared(name: str, trainable: str, monkeypatch: pytest.MonkeyPatch) -> keras.Model:
-    trunk = TRUNK | {"trainable": trainable, "weights": "imagenet"}
-    section = {"architecture": described(name), "training": RECIPE, "trunk": trunk}
+    backbone = TRUNK | {"trainable": trainable, "weights": "imagenet"}
+    section = {"architecture": described(name), "training": RECIPE, "backbone": backbone}
     learned(name, monkeypatch)
     pretrained.prepare(model := built(name, imagenet=True), params.parse("networks.n", Network, section))
     return model
 
 
 def test_norms_that_have_learned_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    layers = pretrained.trunk(prepared("MobileNet", "all", monkeypatch)).layers
+    layers = pretrained.backbone(prepared("MobileNet", "all", monkeypatch)).layers
     norms = [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
     assert norms
     assert not any(norm.trainable for norm in norms)
@@ -87,10 +87,10 @@ def test_norms_that_have_learned_stay_as_they_are(monkeypatch: pytest.MonkeyPatc
 def test_all_of_it_is_trained_or_nothing(trainable: str, moves: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     # Without norms, for through norms that have learned nothing no gradient comes.
     model = prepared("VGG16", trainable, monkeypatch)
-    before = pretrained.trunk(model).get_weights()
+    before = pretrained.backbone(model).get_weights()
     model.compile(keras.optimizers.SGD(1.0), "binary_crossentropy")
     model.train_on_batch(pictures(), np.eye(4, dtype=np.float32)[:3])
-    after = pretrained.trunk(model).get_weights()
+    after = pretrained.backbone(model).get_weights()
     assert any(not np.array_equal(old, new) for old, new in zip(before, after, strict=True)) is moves
 
 
@@ -101,7 +101,7 @@ def test_it_is_trained_and_kept_as_any_network(trainable: str, tmp_path: Path, m
     section = {
         "architecture": described("MobileNetV3Small", augmentation=still),
         "training": RECIPE | {"epochs": 1, "warmup_epochs": 0},
-        "trunk": TRUNK | {"trainable": trainable, "weights": "imagenet"},
+        "backbone": TRUNK | {"trainable": trainable, "weights": "imagenet"},
     }
     train = params.parse("train", TrainParams, TRAIN)
     training.prepare(train)
@@ -110,7 +110,7 @@ def test_it_is_trained_and_kept_as_any_network(trainable: str, tmp_path: Path, m
     model = training.fit(made, train, data(), Checkpoint(tmp_path), lambda _, metrics: known.append(metrics))
     answers = training.answers(model, data().store, data().val)
     assert log_loss_of(answers) == pytest.approx(known[0]["val_loss"], abs=1e-5)
-    kept, before = pretrained.trunk(model).get_weights(), original.get_weights()
+    kept, before = pretrained.backbone(model).get_weights(), original.get_weights()
     assert all(np.array_equal(one, other) for one, other in zip(kept, before, strict=True)) is (trainable == "head")
 
 
@@ -123,7 +123,7 @@ def test_weights_that_cannot_be_downloaded_are_named_in_a_sentence(tmp_path: Pat
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("error: the ImageNet weights of MobileNet cannot be had (URL fetch failure")
-    assert last.endswith("; trunk.weights none starts without them")
+    assert last.endswith("; backbone.weights none starts without them")
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_a_backbone_has_no_last_blocks() -> None:
     section = {
         "architecture": described("VGG16"),
         "training": RECIPE,
-        "trunk": TRUNK | {"weights": "imagenet", "trainable": "last-2-blocks"},
+        "backbone": TRUNK | {"weights": "imagenet", "trainable": "last-2-blocks"},
     }
     with pytest.raises(InputError, match="of a backbone it is all or head"):
         params.parse("networks.n", Network, section)

@@ -48,7 +48,7 @@ def test_results_are_a_table_and_where_to_look_next(
     assert "comparison.csv is missing; `dvc repro` writes it" in str(command("results"))
     labels = np.eye(4, dtype=np.uint8)
     answers = {
-        name: metrics.Answer(labels.astype(np.float32), np.full(4, 0.5), 0.5) for name in (report.MODEL, "prior")
+        name: metrics.Predictions(labels.astype(np.float32), np.full(4, 0.5), 0.5) for name in (report.MODEL, "prior")
     }
     Path("reports").mkdir()
     metrics.compare(labels, answers, metrics.resamples(4, 100, 1)).to_csv("reports/comparison.csv", index=False)

@@ -11,7 +11,7 @@ from tests import support
 def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
     target = tmp_path / "out"
     for text in ("one", "two"):
-        with files.replaced_folder(target) as folder:
+        with files.atomic_folder(target) as folder:
             (folder / f"{text}.txt").write_text(text)
     assert [file.name for file in target.iterdir()] == ["two.txt"]
     assert list(tmp_path.iterdir()) == [target]
@@ -19,7 +19,7 @@ def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
 
 def test_a_file_may_have_the_longest_name_that_there_is(tmp_path: Path) -> None:
     for name in ("a" * 255, "é" * 127):
-        with files.replaced_file(tmp_path / name) as new:
+        with files.atomic_write(tmp_path / name) as new:
             new.write_text("whole")
         assert (tmp_path / name).read_text() == "whole"
 
@@ -30,12 +30,12 @@ def test_what_fails_leaves_everything_as_it_was(tmp_path: Path) -> None:
     (tmp_path / "file.txt").write_text("old")
 
     def fail_in_a_folder() -> None:
-        with files.replaced_folder(tmp_path / "out") as folder:
+        with files.atomic_folder(tmp_path / "out") as folder:
             (folder / "new.txt").write_text("new")
             raise RuntimeError
 
     def fail_in_a_file() -> None:
-        with files.replaced_file(tmp_path / "file.txt") as file:
+        with files.atomic_write(tmp_path / "file.txt") as file:
             file.write_text("new")
             raise RuntimeError
 

@@ -4,7 +4,7 @@ import pytest
 
 from postergenre.data.split_tables import Split
 from postergenre.evaluation import metrics, subgroups
-from postergenre.evaluation.metrics import Answer
+from postergenre.evaluation.metrics import Predictions
 
 POSTERS = 400
 
@@ -17,10 +17,13 @@ def films() -> Split:
     return Split(imdb_ids, np.arange(POSTERS), ["A", "B", "C", "D", "E"], labels)
 
 
-def answers(films: Split) -> dict[str, Answer]:
+def answers(films: Split) -> dict[str, Predictions]:
     half = np.full(5, 0.5)
     network = np.random.default_rng(2).random(films.labels.shape) + 0.5 * films.labels
-    return {"model": Answer(network / 1.5, half, 0.5), "genre prior": Answer(films.labels.mean(axis=0), half, 0.5)}
+    return {
+        "model": Predictions(network / 1.5, half, 0.5),
+        "genre prior": Predictions(films.labels.mean(axis=0), half, 0.5),
+    }
 
 
 def compare(films: Split, titles: list[str]) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from benchmarks import leaderboard
 from postergenre import files
 from postergenre.evaluation.metrics import METRICS
 from postergenre.tracking import runs
-from postergenre.tracking.runs import Judged
+from postergenre.tracking.runs import EvaluatedRun
 from tests.support import ROOT
 
 
@@ -62,7 +62,7 @@ def test_the_newest_run_of_each_network_on_this_dataset_is_found_and_can_be_time
 
 
 def test_the_best_network_comes_first_and_those_that_guess_last() -> None:
-    networks = {name: Judged("id", 1234567, 61.4, comparison(value)) for name, value in (("a", 0.4), ("b", 0.5))}
+    networks = {name: EvaluatedRun("id", 1234567, 61.4, comparison(value)) for name, value in (("a", 0.4), ("b", 0.5))}
     lines = leaderboard.table(networks, {"a": 100.4, "b": 20.0}).splitlines()
     assert len({line.count("|") for line in lines}) == 1
     assert lines[2].startswith("| `b` | 0.500 (0.400-0.600) |")
@@ -71,7 +71,7 @@ def test_the_best_network_comes_first_and_those_that_guess_last() -> None:
 
 
 def test_the_written_leaderboard_has_the_columns_that_would_be_written_now() -> None:
-    heading = leaderboard.table({"a": Judged("id", 1, 1.0, comparison(0.4))}, {"a": 1.0}).splitlines()[:2]
+    heading = leaderboard.table({"a": EvaluatedRun("id", 1, 1.0, comparison(0.4))}, {"a": 1.0}).splitlines()[:2]
     written = (ROOT / leaderboard.OUTPUT).read_text(encoding="utf-8").splitlines()
     found = [line for line in written if line.startswith(("| |", "|--"))]
     assert found == heading, "`python -m benchmarks.leaderboard` writes it anew"

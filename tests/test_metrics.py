@@ -8,7 +8,7 @@ from sklearn import metrics as sklearn_metrics
 
 from postergenre.data.split_tables import Split
 from postergenre.evaluation import baselines, metrics
-from postergenre.evaluation.metrics import METRICS, Answer, Judge
+from postergenre.evaluation.metrics import METRICS, Evaluator, Predictions
 from postergenre.networks import thresholds
 
 Labels = npt.NDArray[np.uint8]
@@ -26,9 +26,9 @@ def posters(n: int = 80) -> tuple[Labels, Floats]:
     return labels, np.clip(random.random((n, 6)) * 0.7 + 0.3 * labels, 0, 1).round(1)
 
 
-def figures(labels: Labels, answer: Answer) -> dict[str, float]:
+def figures(labels: Labels, answer: Predictions) -> dict[str, float]:
     ones = np.ones((1, len(labels)), dtype=int)
-    return {key: float(values[0]) for key, values in Judge(labels, answer).figures(ones).items()}
+    return {key: float(values[0]) for key, values in Evaluator(labels, answer).figures(ones).items()}
 
 
 def calibration_error(labels: Labels, scores: Floats) -> float:
@@ -60,8 +60,8 @@ def reference(labels: Labels, scores: Floats) -> dict[str, float]:
         "brier": sklearn_metrics.brier_score_loss(labels.ravel(), scores.ravel()),
         "ece": calibration_error(labels, scores),
     }
-    at_common = (scores >= COMMON).astype(int)
-    found["f1_micro_at_common"] = sklearn_metrics.f1_score(labels, at_common, average="micro")
+    at_global_threshold = (scores >= COMMON).astype(int)
+    found["f1_micro_at_global_threshold"] = sklearn_metrics.f1_score(labels, at_global_threshold, average="micro")
     for suffix, answered in (("", said), ("_at_half", at_half)):
         for average in ("micro", "macro", "weighted", "samples"):
             kept = with_positives if average == "macro" else slice(None)
@@ -76,7 +76,7 @@ def reference(labels: Labels, scores: Floats) -> dict[str, float]:
 def test_every_figure_is_what_scikit_learn_says_with_ties_and_without_positives(count: int) -> None:
     labels, scores = posters()
     labels, scores = labels[:, :count], scores[:, :count]
-    found = figures(labels, Answer(scores, CUTS[:count], COMMON))
+    found = figures(labels, Predictions(scores, CUTS[:count], COMMON))
     expected = reference(labels, scores)
     assert set(found) == set(METRICS) == set(expected) | {"top1_hit", "top3_hit"}
     for key, value in expected.items():
@@ -86,7 +86,7 @@ def test_every_figure_is_what_scikit_learn_says_with_ties_and_without_positives(
 def test_a_resample_counts_as_the_posters_repeated() -> None:
     labels, scores = posters()
     drawn = metrics.resamples(len(labels), 5, seed=2)
-    samples = Judge(labels, Answer(scores, CUTS, COMMON)).figures(drawn)
+    samples = Evaluator(labels, Predictions(scores, CUTS, COMMON)).figures(drawn)
     for number, counts in enumerate(drawn):
         repeated = reference(np.repeat(labels, counts, axis=0), np.repeat(scores, counts, axis=0))
         for key, value in repeated.items():
@@ -95,7 +95,7 @@ def test_a_resample_counts_as_the_posters_repeated() -> None:
 
 def test_blocks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     labels, scores = posters()
-    judge, drawn = Judge(labels, Answer(scores, CUTS, COMMON)), metrics.resamples(len(labels), 7, seed=2)
+    judge, drawn = Evaluator(labels, Predictions(scores, CUTS, COMMON)), metrics.resamples(len(labels), 7, seed=2)
     whole = judge.figures(drawn)
     monkeypatch.setattr(metrics, "BLOCK", 2 * len(labels))
     for key, values in judge.figures(drawn).items():
@@ -105,7 +105,7 @@ def test_blocks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_constant_drama_comedy_by_hand() -> None:
     #                 Comedy, Drama, Horror
     labels = np.array([[0, 1, 0], [1, 1, 0], [0, 0, 1]], dtype=np.uint8)
-    found = figures(labels, Answer(np.array([1.0, 1.0, 0.0]), np.full(3, 0.5), 0.5))
+    found = figures(labels, Predictions(np.array([1.0, 1.0, 0.0]), np.full(3, 0.5), 0.5))
     assert found == pytest.approx(
         {
             "map": (1 / 3 + 2 / 3 + 1 / 3) / 3,
@@ -115,7 +115,7 @@ def test_the_constant_drama_comedy_by_hand() -> None:
             "f1_macro": (2 / 4 + 4 / 5 + 0) / 3,
             "f1_weighted": (1 * 2 / 4 + 2 * 4 / 5 + 0) / 4,
             "f1_samples": (2 / 3 + 1 + 0) / 3,
-            "f1_micro_at_common": 2 * 3 / (6 + 4),
+            "f1_micro_at_global_threshold": 2 * 3 / (6 + 4),
             "f1_micro_at_half": 2 * 3 / (6 + 4),
             "f1_macro_at_half": (2 / 4 + 4 / 5 + 0) / 3,
             "f1_weighted_at_half": (1 * 2 / 4 + 2 * 4 / 5 + 0) / 4,
@@ -144,25 +144,25 @@ def test_ties_for_the_likeliest_genres_are_drawn_among(key: str, k: int) -> None
         for row in range(30)
         for order in orders
     ]
-    assert figures(labels, Answer(scores, CUTS[:5], COMMON))[key] == pytest.approx(np.mean(hits))
+    assert figures(labels, Predictions(scores, CUTS[:5], COMMON))[key] == pytest.approx(np.mean(hits))
 
 
 def test_a_genre_without_positives_does_not_count() -> None:
     labels, scores = posters()
     without = [0, 1, 2, 3, 5]
-    found = figures(labels, Answer(scores, CUTS, COMMON))
-    kept = figures(labels[:, without], Answer(scores[:, without], CUTS[without], COMMON))
+    found = figures(labels, Predictions(scores, CUTS, COMMON))
+    kept = figures(labels[:, without], Predictions(scores[:, without], CUTS[without], COMMON))
     assert [found[key] for key in ("map", "roc_auc", "f1_macro")] == [
         kept[key] for key in ("map", "roc_auc", "f1_macro")
     ]
-    table = metrics.per_genre(labels, Answer(scores, CUTS, COMMON), metrics.resamples(80, 100, seed=1))
+    table = metrics.per_genre(labels, Predictions(scores, CUTS, COMMON), metrics.resamples(80, 100, seed=1))
     assert table["average_precision"].isna().tolist() == [False] * 4 + [True, False]
     assert table["roc_auc"].isna().tolist() == [False] * 4 + [True, True]
 
 
 def test_the_table_of_genres_is_what_scikit_learn_says() -> None:
     labels, scores = posters()
-    table = metrics.per_genre(labels, Answer(scores, CUTS, COMMON), metrics.resamples(80, 200, seed=1))
+    table = metrics.per_genre(labels, Predictions(scores, CUTS, COMMON), metrics.resamples(80, 200, seed=1))
     for genre in range(4):
         said = scores[:, genre] >= CUTS[genre]
         precision, recall, f1, _ = sklearn_metrics.precision_recall_fscore_support(
@@ -188,7 +188,7 @@ def test_all_answers_are_judged_on_the_same_resamples() -> None:
     assert (drawn.sum(axis=1) == len(labels)).all()
     assert (drawn == metrics.resamples(len(labels), 100, seed=3)).all()
     assert not (drawn == metrics.resamples(len(labels), 100, seed=4)).all()
-    answer = Answer(scores, CUTS, COMMON)
+    answer = Predictions(scores, CUTS, COMMON)
     table = metrics.compare(labels, {"model": answer, "again": answer}, drawn)
     one, other = (table[table["answer"] == name].drop(columns="answer") for name in ("model", "again"))
     assert (one.to_numpy() == other.to_numpy()).all()
@@ -205,12 +205,12 @@ def test_the_interval_of_map_holds_the_true_value_where_plain_percentiles_do_not
 
     cuts = np.full(15, 0.5)
     labels, scores = draw(60_000)
-    true = figures(labels, Answer(scores, cuts, COMMON))["map"]
+    true = figures(labels, Predictions(scores, cuts, COMMON))["map"]
     mirrored, plain = [], []
     for seed in range(40):
         labels, scores = draw(300)
-        answer, drawn = Answer(scores, cuts, COMMON), metrics.resamples(300, 200, seed)
-        samples = Judge(labels, answer).figures(drawn)["map"]
+        answer, drawn = Predictions(scores, cuts, COMMON), metrics.resamples(300, 200, seed)
+        samples = Evaluator(labels, answer).figures(drawn)["map"]
         low, high = metrics.interval(figures(labels, answer)["map"], samples)
         mirrored.append(low <= true <= high)
         plain.append(np.percentile(samples, 2.5) <= true <= np.percentile(samples, 97.5))
@@ -230,7 +230,7 @@ def test_the_interval_of_a_difference_holds_the_true_one_and_is_narrower_than_tw
         found = metrics.difference(labels, one, other, drawn)
         held.append(found.low <= 0 <= found.high)  # both are as good as each other
         better.append(found.low > 0)
-        table = metrics.compare(labels, {"a": Answer(one, np.full(15, 0.5), 0.5)}, drawn).set_index("metric")
+        table = metrics.compare(labels, {"a": Predictions(one, np.full(15, 0.5), 0.5)}, drawn).set_index("metric")
         widths.append((found.high - found.low) / (table["high"] - table["low"])["map"])
     assert sum(held) >= 34
     assert sum(better) <= 4
@@ -242,7 +242,7 @@ def test_a_difference_is_that_of_the_two_figures_and_turns_its_sign() -> None:
     drawn = metrics.resamples(len(labels), 200, seed=3)
     worse = np.random.default_rng(5).random(scores.shape)
     up, down = metrics.difference(labels, scores, worse, drawn), metrics.difference(labels, worse, scores, drawn)
-    assert up.one == figures(labels, Answer(scores, CUTS, COMMON))["map"] == down.other
+    assert up.one == figures(labels, Predictions(scores, CUTS, COMMON))["map"] == down.other
     assert up.value == up.one - up.other
     assert 0 < up.low < up.value < up.high
     assert (down.low, down.value, down.high) == pytest.approx((-up.high, -up.value, -up.low))
@@ -274,7 +274,9 @@ def test_baselines_are_named_by_what_they_say_and_learn_from_the_training_poster
     }
     fitted = thresholds.fit(val.labels, np.array([[0.5, 0.75, 0.25]] * 3), 2)
     assert answers["genre prior"].thresholds.tolist() == fitted.tolist()
-    assert answers["genre prior"].common == thresholds.common(val.labels, np.array([[0.5, 0.75, 0.25]] * 3))
+    assert answers["genre prior"].global_threshold == thresholds.global_threshold(
+        val.labels, np.array([[0.5, 0.75, 0.25]] * 3)
+    )
 
 
 def test_a_single_genre_has_no_constant_of_two() -> None:

@@ -42,24 +42,24 @@ def test_the_rest_is_adamws(name: str, shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize(
     "optimizer", [AdamW(RATE, weight_decay=DECAY), Muon(RATE, DECAY, [])], ids=lambda made: made.name
 )
-def test_the_trunk_decays_at_its_own_rate(optimizer: keras.optimizers.Optimizer) -> None:
-    optimizer.trunk_share = 0.25
+def test_the_backbone_decays_at_its_own_rate(optimizer: keras.optimizers.Optimizer) -> None:
+    optimizer.backbone_share = 0.25
     inputs = keras.Input((6,))
     outputs = keras.layers.Dense(4, name="genres")(keras.layers.Dense(6, name="block1_conv")(inputs))
     model = keras.Model(inputs, outputs)
-    trunk, head = (layer.kernel.numpy() for layer in model.layers[1:])
+    backbone, head = (layer.kernel.numpy() for layer in model.layers[1:])
     for _ in range(2):
         gradients = [keras.ops.zeros_like(variable) for variable in model.trainable_variables]
         optimizer.apply(gradients, model.trainable_variables)
-    for kernel, before, share in ((model.layers[1].kernel, trunk, 0.25), (model.layers[2].kernel, head, 1.0)):
+    for kernel, before, share in ((model.layers[1].kernel, backbone, 0.25), (model.layers[2].kernel, head, 1.0)):
         np.testing.assert_allclose(kernel.numpy(), before * (1 - share * RATE * DECAY) ** 2, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
     "optimizer", [Adam(RATE), AdamW(RATE, weight_decay=0.0), Muon(RATE, 0.0, ["genres"])], ids=lambda made: made.name
 )
-def test_the_trunk_learns_at_its_own_rate(optimizer: keras.optimizers.Optimizer) -> None:
-    optimizer.trunk_share = 0.25
+def test_the_backbone_learns_at_its_own_rate(optimizer: keras.optimizers.Optimizer) -> None:
+    optimizer.backbone_share = 0.25
     inputs = keras.Input((6,))
     outputs = keras.layers.Dense(4, name="genres")(keras.layers.Dense(6, name="block1_conv")(inputs))
     model = keras.Model(inputs, outputs)
@@ -69,6 +69,6 @@ def test_the_trunk_learns_at_its_own_rate(optimizer: keras.optimizers.Optimizer)
     optimizer.apply([keras.ops.convert_to_tensor(gradient) for gradient in gradients], model.trainable_variables)
     steps = [np.abs(new - old).mean() for new, old in zip(model.get_weights(), before, strict=True)]
     # A first step of Adam is as long as its rate, one of Muon about a fifth of that times the root of the side.
-    trunk_kernel = 0.25 * RATE * (1 if not isinstance(optimizer, Muon) else 0.2 * 6**0.5 * 0.33)
-    assert steps[0] == pytest.approx(trunk_kernel, rel=0.25)
+    backbone_kernel = 0.25 * RATE * (1 if not isinstance(optimizer, Muon) else 0.2 * 6**0.5 * 0.33)
+    assert steps[0] == pytest.approx(backbone_kernel, rel=0.25)
     assert steps[1:] == pytest.approx([0.25 * RATE, RATE, RATE], rel=1e-3)

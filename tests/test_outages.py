@@ -370,7 +370,7 @@ def test_another_evaluation_of_a_run_that_waits_for_its_end_alone_leaves_it_as_i
     first, second = sorted(team.all(), key=lambda run: run["metrics"]["test.map"])
     assert first == undisturbed
     assert second["metrics"]["test.map"] == [(0, 0.5)]
-    assert second["tags"]["postergenre.restored"] == "true"
+    assert second["tags"]["postergenre.logged_late"] == "true"
 
 
 def test_two_replays_at_once_deliver_once(team: Team, undisturbed: dict[str, Any]) -> None:

@@ -45,7 +45,7 @@ def test_a_wrong_section_is_named_with_what_would_be_right(tmp_path: Path, text:
 
 
 def test_an_unknown_network_is_told_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no section networks\.vgg; there are: seed, resnet"):
+    with pytest.raises(InputError, match=r"no section networks\.vgg; there are: student_cnn, resnet"):
         params.load("networks.vgg", ResizeParams, written(tmp_path, GOOD))
 
 

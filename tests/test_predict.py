@@ -268,9 +268,9 @@ def test_a_terminal_shows_the_marked_genres_in_bold_and_explains_the_mark(
         ("genres.json", '{"genre2id": {"A": 0, "D": 1}}'),
         ("genres.json", '{"genre2id": {"A": 0, "C": 1, "B": 2}, "id2genre": {"0": "A", "1": "C", "2": "B"}}'),
         ("genres.json", '{"genre2id": {"A": 0, "B": 1, "C": 2}, "id2genre": {"0": "B", "1": "A", "2": "C"}}'),
-        ("thresholds.json", '{"common": 0.5, "genres": {"A": 0.5, "B": "high", "C": 0.5}}'),
-        ("thresholds.json", '{"common": 0.5, "genres": {"A": 0.5, "B": NaN, "C": 0.5}}'),
-        ("thresholds.json", '{"common": 0.5, "genres": {"A": 0.5, "B": -5, "C": 0.5}}'),
+        ("thresholds.json", '{"global_threshold": 0.5, "genres": {"A": 0.5, "B": "high", "C": 0.5}}'),
+        ("thresholds.json", '{"global_threshold": 0.5, "genres": {"A": 0.5, "B": NaN, "C": 0.5}}'),
+        ("thresholds.json", '{"global_threshold": 0.5, "genres": {"A": 0.5, "B": -5, "C": 0.5}}'),
     ],
 )
 def test_a_folder_that_no_training_wrote_is_refused(models: Path, tmp_path: Path, name: str, text: str) -> None:
@@ -287,7 +287,7 @@ def test_a_folder_that_no_training_wrote_is_refused(models: Path, tmp_path: Path
 def test_a_folder_of_two_trainings_is_refused(models: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(models, tmp_path / "models")
     files.write_json(copy / "genres.json", genres.vocabulary([*"ABCD"]))
-    files.write_json(copy / "thresholds.json", {"common": 0.5, "genres": dict.fromkeys("ABCD", 0.5)})
+    files.write_json(copy / "thresholds.json", {"global_threshold": 0.5, "genres": dict.fromkeys("ABCD", 0.5)})
     with pytest.raises(InputError, match=r"answers for 3 genres, but \(24, 16, 3\) and 4 genres were trained on"):
         predictor.load(copy)
 

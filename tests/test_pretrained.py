@@ -22,9 +22,9 @@ from tests.test_training import TRAIN, data
 SHIPPED: dict[str, Any] = params.read(ROOT / "params.yaml")["networks"]
 
 
-def network(name: str = "pretrained", **trunk: Any) -> Network:
+def network(name: str = "pretrained", **backbone: Any) -> Network:
     section = SHIPPED[name]
-    return params.parse("networks.n", Network, section | {"trunk": section["trunk"] | trunk})
+    return params.parse("networks.n", Network, section | {"backbone": section["backbone"] | backbone})
 
 
 def built(made: Network, side: int = 64) -> keras.Model:
@@ -37,7 +37,7 @@ def built(made: Network, side: int = 64) -> keras.Model:
 def test_the_features_are_those_of_the_original_network() -> None:
     model = built(network(), 224)
     pretrained.load_imagenet(model)
-    features = pretrained.trunk(model).predict_on_batch(pictures())[:, -1280:]  # the last block's
+    features = pretrained.backbone(model).predict_on_batch(pictures())[:, -1280:]  # the last block's
     np.testing.assert_allclose(features, np.load(FIXTURE)["features"], atol=1e-4)
 
 
@@ -48,11 +48,11 @@ def test_two_exports_are_the_same_bytes(tmp_path: Path) -> None:
     assert len({file.read_bytes() for file in files}) == 1
 
 
-def test_trunk_and_head_make_the_whole() -> None:
+def test_backbone_and_head_make_the_whole() -> None:
     model = built(network())
     pretrained.load_imagenet(model)
     posters = pictures()[:3, :64, :64]
-    parts = pretrained.head(model).predict_on_batch(pretrained.trunk(model).predict_on_batch(posters))
+    parts = pretrained.head(model).predict_on_batch(pretrained.backbone(model).predict_on_batch(posters))
     np.testing.assert_allclose(parts, model.predict_on_batch(posters), atol=1e-6)
 
 
@@ -79,7 +79,7 @@ def test_what_is_frozen_is_not_trained(name: str, trainable: str, trained: set[s
     assert any(name.startswith("genres") for name in moved)
 
 
-def test_weights_for_another_trunk_are_refused() -> None:
+def test_weights_for_another_backbone_are_refused() -> None:
     blocks = [dict(block) for block in SHIPPED["pretrained"]["architecture"]["blocks"]]
     blocks[3]["filters"] = 48
     shipped = SHIPPED["pretrained"]["architecture"]
@@ -91,26 +91,30 @@ def test_weights_for_another_trunk_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "trunk", "said"),
+    ("name", "backbone", "said"),
     [
-        ("pretrained", {"weights": "none"}, "a trunk that is not trained as a whole needs weights: imagenet"),
-        ("finetuned", {"weights": "none"}, "a trunk that is not trained as a whole needs weights: imagenet"),
-        ("finetuned", {"head_first": None}, "trunk.heads belongs to trunk.trainable head or to trunk.head_first"),
-        ("pretrained", {"head_first": {"epochs": 1, "learning_rate": 0.1}}, "belongs to a trunk that is trained"),
-        ("finetuned", {"trainable": "head", "head_first": None}, "a frozen trunk sees each poster once"),
+        ("pretrained", {"weights": "none"}, "a backbone that is not trained as a whole needs weights: imagenet"),
+        ("finetuned", {"weights": "none"}, "a backbone that is not trained as a whole needs weights: imagenet"),
+        (
+            "finetuned",
+            {"head_first": None},
+            "backbone.heads belongs to backbone.trainable head or to backbone.head_first",
+        ),
+        ("pretrained", {"head_first": {"epochs": 1, "learning_rate": 0.1}}, "belongs to a backbone that is trained"),
+        ("finetuned", {"trainable": "head", "head_first": None}, "a frozen backbone sees each poster once"),
         ("finetuned", {"trainable": "last-blocks"}, "all, head or last-N-blocks"),
         ("finetuned", {"trainable": "last-12-blocks"}, "the network has 9 blocks"),
     ],
 )
-def test_a_trunk_that_cannot_be_trained_so_is_refused(name: str, trunk: dict[str, Any], said: str) -> None:
+def test_a_backbone_that_cannot_be_trained_so_is_refused(name: str, backbone: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError) as error:
-        network(name, **trunk)
+        network(name, **backbone)
     assert said in str(error.value)
 
 
 def test_heads_that_would_never_reach_their_rate_are_refused() -> None:
     section = SHIPPED["finetuned"] | {"training": SHIPPED["finetuned"]["training"] | {"warmup_epochs": 7}}
-    with pytest.raises(InputError, match=r"warmup_epochs is 7, more than the 6 epochs of trunk\.head_first"):
+    with pytest.raises(InputError, match=r"warmup_epochs is 7, more than the 6 epochs of backbone\.head_first"):
         params.parse("networks.n", Network, section)
 
 
@@ -138,7 +142,7 @@ def test_merged_heads_answer_the_mean_of_their_log_odds(dense: list[dict[str, An
             if not layer.name.startswith(architecture.HEAD):
                 layer.set_weights(models[0].get_layer(layer.name).get_weights())
     posters = np.random.default_rng(0).integers(0, 256, (4, 24, 16, 3), dtype=np.uint8)
-    features = np.asarray(pretrained.trunk(models[0]).predict_on_batch(posters))
+    features = np.asarray(pretrained.backbone(models[0]).predict_on_batch(posters))
     apart = pretrained.heads(models, features).predict_on_batch(features)
     assert apart.shape == (4, 3, 5)
     wide = architecture.build(one.model_copy(update={"head": one.head.widened(3)}), 24, 16, [0.3] * 5, 9, "net")
@@ -161,12 +165,12 @@ def quick(name: str, epochs: int) -> Network:
     section = SHIPPED[name]
     small = section["architecture"] | {"input": {"height": 32, "width": 32, "scale": "symmetric"}}
     recipe = section["training"] | {"epochs": epochs, "batch_size": 8}
-    trunk = section["trunk"] | {"heads": 2}
-    trunk |= {"head_first": {"epochs": 2, "learning_rate": 0.001}} if "head_first" in trunk else {}
-    return params.parse("networks.n", Network, {"architecture": small, "trunk": trunk, "training": recipe})
+    backbone = section["backbone"] | {"heads": 2}
+    backbone |= {"head_first": {"epochs": 2, "learning_rate": 0.001}} if "head_first" in backbone else {}
+    return params.parse("networks.n", Network, {"architecture": small, "backbone": backbone, "training": recipe})
 
 
-def test_heads_that_learned_alone_are_trained_further_with_the_trunk(
+def test_heads_that_learned_alone_are_trained_further_with_the_backbone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made, train = quick("finetuned", epochs=2), params.parse("train", TrainParams, TRAIN)
@@ -200,12 +204,12 @@ def test_heads_that_learned_alone_are_trained_further_with_the_trunk(
 
 @pytest.fixture
 def looked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many posters trunks are shown, each time."""
+    """How many posters backbones are shown, each time."""
     shown: list[int] = []
     look = keras.Model.predict_on_batch
 
     def spied(self: keras.Model, inputs: Any) -> Any:
-        if self.name == "trunk":
+        if self.name == "backbone":
             shown.append(len(inputs))
         return look(self, inputs)
 
@@ -216,7 +220,7 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 ALL, CHECK = [32, 28], [32]  # of the sixty posters
 
 
-def test_a_frozen_trunk_is_looked_through_once_and_kept(tmp_path: Path, looked: list[int]) -> None:
+def test_a_frozen_backbone_is_looked_through_once_and_kept(tmp_path: Path, looked: list[int]) -> None:
     made = quick("pretrained", epochs=3)
     train = params.parse("train", TrainParams, TRAIN)
     training.prepare(train)
@@ -235,7 +239,7 @@ def test_a_frozen_trunk_is_looked_through_once_and_kept(tmp_path: Path, looked: 
         np.testing.assert_array_equal(one.numpy(), other.numpy(), err_msg=one.path)
     untouched = architecture.build(made.architecture, 24, 16, [0.5] * 3, 1, "net")
     pretrained.load_imagenet(untouched)
-    for one, other in zip(pretrained.trunk(whole).weights, pretrained.trunk(untouched).weights, strict=True):
+    for one, other in zip(pretrained.backbone(whole).weights, pretrained.backbone(untouched).weights, strict=True):
         np.testing.assert_array_equal(one.numpy(), other.numpy(), err_msg=one.path)
 
 

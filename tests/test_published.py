@@ -15,7 +15,7 @@ from postergenre.data.splits import DatasetParams
 from postergenre.data.store import Store
 from postergenre.errors import InputError
 from postergenre.evaluation import baselines, metrics, test_predictions
-from postergenre.evaluation.metrics import Answer
+from postergenre.evaluation.metrics import Predictions
 from tests.support import ROOT, run
 from tests.test_report import write_store
 
@@ -88,7 +88,7 @@ def evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
 def judge(file: Path) -> None:
     """Writes what an evaluation writes of a network that says no genre, and of the baselines."""
     train, val, test = (split_tables.read_split(Path("data", f"{name}.csv")) for name in split_tables.NAMES)
-    answers = {"model": Answer(np.zeros(len(test.genres)), np.ones(len(test.genres)), 1.0)}
+    answers = {"model": Predictions(np.zeros(len(test.genres)), np.ones(len(test.genres)), 1.0)}
     answers |= baselines.answers(train, val, 2)
     metrics.compare(test.labels, answers, metrics.resamples(len(test.rows), 10, 1)).to_csv(file, index=False)
     test_predictions.write(file.parent / test_predictions.FILE, test, np.zeros(test.labels.shape))

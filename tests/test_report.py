@@ -10,7 +10,7 @@ from postergenre import files, params
 from postergenre.data import genres, manifest, split_tables
 from postergenre.errors import InputError
 from postergenre.evaluation import html_report, model_card, plot_tables, report, test_predictions
-from postergenre.evaluation.metrics import METRICS, Answer
+from postergenre.evaluation.metrics import METRICS, Predictions
 from postergenre.evaluation.report import Data, EvaluateParams, Report
 from postergenre.networks import calibration
 from postergenre.networks.calibration import Calibration
@@ -72,7 +72,7 @@ def write_model(root: Path) -> None:
         "best_epoch": 2,
         "params": {
             "train": {"network": "tiny", "threshold_shrinkage": 20},
-            "network": {"trunk": None, "architecture": {"backbone": None}},
+            "network": {"backbone": None, "architecture": {"backbone": None}},
         },
         "data": {"store": "a" * 64, "dataset": split_tables.digest(root / "dataset")},
         "backend": {"name": "tensorflow", "keras": "3"},
@@ -91,11 +91,11 @@ def heatmaps(posters: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     return heat
 
 
-def answer(data: Data) -> Answer:
+def answer(data: Data) -> Predictions:
     """Right more often than not."""
     truth = data.splits["test"].labels
     scores = np.random.default_rng(9).random(truth.shape) * 0.8 + 0.2 * truth
-    return Answer(scores.astype(np.float32), np.full(3, 0.5), 0.5)
+    return Predictions(scores.astype(np.float32), np.full(3, 0.5), 0.5)
 
 
 @pytest.fixture(scope="module")
@@ -238,7 +238,7 @@ def test_posters_are_lit_where_the_genre_comes_from() -> None:
 
 
 def answered(judged: Report, probabilities: np.ndarray) -> Report:
-    model = Answer(probabilities.astype(np.float32), np.array([0.3, 0.5, 0.7]), 0.5)
+    model = Predictions(probabilities.astype(np.float32), np.array([0.3, 0.5, 0.7]), 0.5)
     return Report(**{**vars(judged), "answers": {**judged.answers, "model": model}})
 
 
@@ -323,12 +323,12 @@ def test_the_card_names_data_figures_and_what_is_no_better_than_guessing(judged:
     assert "| 1980s | 30 |" in text
     assert "agree on the whole genre set for 85 %" in text
     assert "EfficientNet" not in text
-    trunk = {"weights": "imagenet", "trainable": "head"}
-    for backbone, said in ((None, "EfficientNet-Lite0"), ("ResNet50V2", "ResNet50V2 of Keras Applications")):
-        made = {"network": {"trunk": trunk, "architecture": {"backbone": backbone}}}
+    trained = {"weights": "imagenet", "trainable": "head"}
+    for named, said in ((None, "EfficientNet-Lite0"), ("ResNet50V2", "ResNet50V2 of Keras Applications")):
+        made = {"network": {"backbone": trained, "architecture": {"backbone": named}}}
         run = judged.data.run | {"params": judged.data.run["params"] | made}
         model_card.write(file, replace(judged, data=replace(judged.data, run=run)))
-        assert f"Its trunk is {said}" in file.read_text()
+        assert f"Its backbone is {said}" in file.read_text()
     assert "near-duplicates never stand on two sides" in text
     model_card.write(file, replace(judged, data=replace(judged.data, apart=4)))
     assert "4 groups of near-duplicates stand on two sides" in file.read_text()
@@ -384,7 +384,7 @@ def test_curves_are_thinned_to_what_can_be_seen_and_end_at_full_recall() -> None
     random = np.random.default_rng(2)
     truth = (random.random((5000, 1)) < 0.3).astype(np.uint8)
     test = split_tables.Split([""] * 5000, np.arange(5000), ["Drama"], truth)
-    curve = plot_tables.precision_recall(test, Answer(random.random((5000, 1)) + truth, np.array([0.5]), 0.5))
+    curve = plot_tables.precision_recall(test, Predictions(random.random((5000, 1)) + truth, np.array([0.5]), 0.5))
     assert len(curve) == plot_tables.POINTS
     assert curve["recall"].is_monotonic_increasing
     assert curve["recall"].iloc[-1] == 1

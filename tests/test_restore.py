@@ -441,7 +441,7 @@ def elsewhere(folder: Path) -> None:
 def restored(folder: Path) -> tuple[str, bytes]:
     """The only run, which was made after the fact, and its dvc.lock."""
     (found,) = runs(folder)
-    assert found.data.tags["postergenre.restored"] == "true"
+    assert found.data.tags["postergenre.logged_late"] == "true"
     assert mlflow_store.MODEL in found.data.tags  # it is whole
     client = mlflow.MlflowClient(f"sqlite:///{folder}/mlflow.db")
     return found.info.run_id, Path(client.download_artifacts(found.info.run_id, "dvc.lock")).read_bytes()
@@ -490,7 +490,7 @@ def test_another_evaluation_does_not_replace_what_a_run_holds(project: Runs) -> 
     assert held() == before
     newest = runs(folder)[0]
     assert (newest.data.metrics["test.map"], newest.data.params["evaluate.factor"]) == (9.0, "9.0")
-    assert newest.data.tags["postergenre.restored"] == "true"
+    assert newest.data.tags["postergenre.logged_late"] == "true"
     lock = client.download_artifacts(newest.info.run_id, "dvc.lock")
     assert Path(lock).read_bytes() == (folder / "dvc.lock").read_bytes()
 

@@ -24,7 +24,7 @@ def test_no_thresholds_of_a_genre_each_have_a_better_micro_f1_than_the_common_on
     random = np.random.default_rng(0)
     scores = random.beta(1, [2, 5, 20], (20_000, 3))
     labels = (random.random(scores.shape) < scores).astype(np.uint8)
-    shared = thresholds.common(labels[:10_000], scores[:10_000])
+    shared = thresholds.global_threshold(labels[:10_000], scores[:10_000])
     own = thresholds.fit(labels[:10_000], scores[:10_000], shrinkage=0)
     micro, macro = (
         [f1_score(labels[10_000:], scores[10_000:] >= cut, average=average) for cut in (shared, own)]

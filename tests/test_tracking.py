@@ -77,7 +77,7 @@ def test_a_run_has_params_epochs_test_metrics_files_and_the_model(in_project: Pa
     with runs.evaluation_run(models) as again:
         again.log_evaluation(reports(in_project))
     assert again.id == run.id
-    assert not again.restored
+    assert not again.logged_late
     assert waiting(in_project) == []
     (found,) = logged_runs()
     assert found.info.status == "FINISHED"
@@ -131,7 +131,7 @@ def test_logging_twice_adds_nothing(in_project: Path, models: Path, about: Any) 
         run.log_training(models)
         run.log_training(models)
     tracked = runs.track(models, reports(in_project))
-    assert (tracked.id, tracked.restored) == (run.id, False)
+    assert (tracked.id, tracked.logged_late) == (run.id, False)
     assert runs.track(models, in_project / "reports").id == run.id
     client = mlflow.MlflowClient()
     assert [metric.step for metric in client.get_metric_history(run.id, "loss")] == [1, 2, 3]
@@ -143,10 +143,10 @@ def test_a_model_that_the_server_does_not_know_is_logged_as_restored(
     in_project: Path, models: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     run = runs.track(models, reports(in_project))
-    assert run.restored
+    assert run.logged_late
     assert capfd.readouterr() == ("", "")  # nor did MLflow say anything while it made its store
     (found,) = logged_runs()
-    assert found.data.tags["postergenre.restored"] == "true"
+    assert found.data.tags["postergenre.logged_late"] == "true"
     assert [metric.step for metric in mlflow.MlflowClient().get_metric_history(run.id, "loss")] == [1, 2, 3]
     assert found.data.metrics["test.roc_auc"] == 0.7
 
@@ -174,15 +174,15 @@ def test_another_evaluation_of_a_judged_model_has_a_run_of_its_own(in_project: P
     with runs.training_run(about) as trained:
         trained.log_training(models)
     first = judge(in_project, models, seed=1, found=0.25)
-    assert (first.id, first.restored) == (trained.id, False)
+    assert (first.id, first.logged_late) == (trained.id, False)
     before = holds(first)
     others = [judge(in_project, models, seed=9, found=0.25), judge(in_project, models, seed=9, found=0.5)]
-    assert [run.restored for run in others] == [True, True]
+    assert [run.logged_late for run in others] == [True, True]
     assert len({first.id, *(run.id for run in others)}) == len(logged_runs()) == 3
     assert holds(first) == before
     described, told, reported = holds(others[1])
     assert (described["data"]["params"]["evaluate.seed"], told, reported) == ("9", [0.5], 0.5)
-    assert described["data"]["tags"]["postergenre.restored"] == "true"
+    assert described["data"]["tags"]["postergenre.logged_late"] == "true"
     kept = [holds(run) for run in [first, *others]]
     assert judge(in_project, models, seed=1, found=0.25).id == first.id
     assert judge(in_project, models, seed=9, found=0.5).id == others[1].id
@@ -420,7 +420,7 @@ def test_a_lock_that_git_could_not_merge_is_refused(in_project: Path, models: Pa
         runs.track(models, reports(in_project))
     assert waiting(in_project) == []
     Path("dvc.lock").write_text("schema: '2.0'\n")
-    assert runs.track(models, reports(in_project)).restored
+    assert runs.track(models, reports(in_project)).logged_late
 
 
 def test_a_replay_is_refused_where_no_run_can_wait(in_project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -36,7 +36,7 @@ from postergenre.data import manifest
 from scraper import downloads, shards
 from tests.support import encoded, picture
 
-with downloads.opened(Path("downloads")) as held, files.replaced_folder(Path("data/posters")) as folder:
+with downloads.opened(Path("downloads")) as held, files.atomic_folder(Path("data/posters")) as folder:
     rows = []
     for n in range(1, {POSTERS} + 1):
         url, body = f"http://127.0.0.1:9/{{n}}.jpg", encoded(picture(n))

@@ -26,7 +26,7 @@ QUESTIONS = {
     "Does it rank the right genres high?": ("map", "map_micro", "roc_auc", "lrap", "coverage", "top1_hit", "top3_hit"),
     "Does it name the right genres, at the fitted thresholds?": (
         "f1_micro",
-        "f1_micro_at_common",
+        "f1_micro_at_global_threshold",
         "f1_macro",
         "f1_weighted",
         "f1_samples",
@@ -152,7 +152,7 @@ def write(file: Path, report: Report, pictures: int, heatmaps: Heatmaps) -> None
         looks=_looks(report, heatmaps) if pictures else {},
         params=yaml.safe_dump(report.data.run["params"], sort_keys=False, allow_unicode=True, width=100),
     )
-    with files.replaced_file(file) as new:
+    with files.atomic_write(file) as new:
         new.write_text(html, encoding="utf-8")
 
 

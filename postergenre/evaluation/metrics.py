@@ -43,7 +43,7 @@ METRICS = {
     "f1_macro": Metric("F1, macro", True, "F1 averaged over the genres"),
     "f1_weighted": Metric("F1, weighted", True, "The same, each genre with the weight of its posters"),
     "f1_samples": Metric("F1, samples", True, "F1 of each poster's genres, averaged over the posters"),
-    "f1_micro_at_common": Metric(
+    "f1_micro_at_global_threshold": Metric(
         "F1, micro, one threshold", True, "F1 over all pairs, all genres at the same threshold"
     ),
     "f1_micro_at_half": Metric("F1, micro, at 0.5", True, "F1 over all pairs"),
@@ -64,16 +64,16 @@ METRICS = {
 
 
 @dataclass(frozen=True)
-class Answer:
+class Predictions:
     """What an answerer says of some posters, or of every poster alike.
 
     probabilities: in [0, 1], `(posters, genres)` or `(genres,)`; thresholds: `(genres,)`, from which a genre is said;
-    common: the one threshold for all genres that is best for micro F1.
+    global_threshold: the one threshold for all genres that is best for micro F1.
     """
 
     probabilities: npt.NDArray[np.floating]
     thresholds: npt.NDArray[np.floating]
-    common: float
+    global_threshold: float
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Difference:
         return self.one - self.other
 
 
-class Judge:
+class Evaluator:
     """Judges one answer on labelled posters, as they are and as resampled; what needs sorting is sorted once.
 
     What counts wrong answers is judged at 0.5, with which calibrated probabilities have the fewest (Dembczynski et al.
@@ -108,10 +108,14 @@ class Judge:
         answer: to these posters.
     """
 
-    def __init__(self, labels: npt.NDArray[np.uint8], answer: Answer):
+    def __init__(self, labels: npt.NDArray[np.uint8], answer: Predictions):
         truth = labels.astype(bool)
         scores = np.broadcast_to(answer.probabilities, labels.shape).astype(np.float64)
-        predicted = {"": scores >= answer.thresholds, "_at_common": scores >= answer.common, "_at_half": scores >= 0.5}
+        predicted = {
+            "": scores >= answer.thresholds,
+            "_at_global_threshold": scores >= answer.global_threshold,
+            "_at_half": scores >= 0.5,
+        }
         self._posters = len(labels)
         per_poster = _per_poster(truth, scores, predicted)
         self._averages = list(per_poster)
@@ -280,7 +284,7 @@ def difference(
     one, other: probabilities, `(posters, genres)`. drawn: from `resamples`.
     """
     half = np.full(labels.shape[1], 0.5)  # mAP knows no threshold
-    judges = [Judge(labels, Answer(probabilities, half, 0.5)) for probabilities in (one, other)]
+    judges = [Evaluator(labels, Predictions(probabilities, half, 0.5)) for probabilities in (one, other)]
     values, samples = ([judge.figures(counts)["map"] for judge in judges] for counts in (_once(labels), drawn))
     ours, theirs = float(values[0][0]), float(values[1][0])
     return Difference(ours, theirs, *_mirrored(ours - theirs, samples[0] - samples[1]))
@@ -301,7 +305,7 @@ def _percentiles(samples: Floats) -> Floats:
 
 
 def compare(
-    labels: npt.NDArray[np.uint8], answers: Mapping[str, Answer], drawn: npt.NDArray[np.integer]
+    labels: npt.NDArray[np.uint8], answers: Mapping[str, Predictions], drawn: npt.NDArray[np.integer]
 ) -> pd.DataFrame:
     """Every figure of every answer with its 95 % interval: answer, metric, value, low, high.
 
@@ -309,7 +313,7 @@ def compare(
     """
     table = []
     for name, answer in answers.items():
-        judge = Judge(labels, answer)
+        judge = Evaluator(labels, answer)
         values, samples = judge.figures(_once(labels)), judge.figures(drawn)
         table += [
             (name, key, values[key][0], *interval(values[key][0], samples[key], metric.most))
@@ -318,14 +322,14 @@ def compare(
     return pd.DataFrame(table, columns=["answer", "metric", "value", "low", "high"])
 
 
-def per_genre(labels: npt.NDArray[np.uint8], answer: Answer, drawn: npt.NDArray[np.integer]) -> pd.DataFrame:
+def per_genre(labels: npt.NDArray[np.uint8], answer: Predictions, drawn: npt.NDArray[np.integer]) -> pd.DataFrame:
     """A row per genre: prevalence, average_precision, low, high, roc_auc, threshold, precision, recall, f1.
 
     prevalence is the genre's share of the posters, and thereby the average precision of scoring every poster the same.
     low and high: the 95 % percentile interval of average_precision (Efron 1979), which one genre spreads so widely that
     what `interval` mends does not show. Precision is 0 where nothing was said, recall where nothing was to be said.
     """
-    judge = Judge(labels, answer)
+    judge = Evaluator(labels, answer)
     areas = judge.genres(_once(labels))
     low, high = _percentiles(judge.genres(drawn)["average_precision"])
     predicted = answer.probabilities >= answer.thresholds
@@ -345,7 +349,7 @@ def per_genre(labels: npt.NDArray[np.uint8], answer: Answer, drawn: npt.NDArray[
     )
 
 
-def poster_ranking(labels: npt.NDArray[np.uint8], answer: Answer) -> Floats:
+def poster_ranking(labels: npt.NDArray[np.uint8], answer: Predictions) -> Floats:
     """LRAP of each poster, `(posters,)`."""
     scores = np.broadcast_to(answer.probabilities, labels.shape).astype(np.float64)
     return _ranks(labels.astype(bool), scores)["lrap"]

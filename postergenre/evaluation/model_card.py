@@ -32,7 +32,7 @@ def write(file: Path, report: Report) -> None:
         guessed=judged.loc[judged["low"] <= judged["prevalence"], "genre"].tolist(),
         groups=report.groups.to_dict("records"),
     )
-    with files.replaced_file(file) as new:
+    with files.atomic_write(file) as new:
         new.write_text(card, encoding="utf-8")
 
 

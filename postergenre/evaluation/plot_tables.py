@@ -8,13 +8,13 @@ from sklearn.metrics import precision_recall_curve
 
 from postergenre.data.split_tables import Split
 from postergenre.evaluation import metrics
-from postergenre.evaluation.metrics import Answer
+from postergenre.evaluation.metrics import Predictions
 
 # Points of one curve: more cannot be seen, and the table is in git.
 POINTS = 50
 
 
-def tables(splits: Mapping[str, Split], model: Answer, uncalibrated: Answer) -> dict[str, pd.DataFrame]:
+def tables(splits: Mapping[str, Split], model: Predictions, uncalibrated: Predictions) -> dict[str, pd.DataFrame]:
     """Each table by the name of its file. model, uncalibrated: answers to the test posters, also before calibration."""
     return {
         "precision_recall.csv": precision_recall(splits["test"], model),
@@ -24,7 +24,7 @@ def tables(splits: Mapping[str, Split], model: Answer, uncalibrated: Answer) -> 
     }
 
 
-def precision_recall(test: Split, model: Answer) -> pd.DataFrame:
+def precision_recall(test: Split, model: Predictions) -> pd.DataFrame:
     """genre, recall, precision: up to 50 corners of the curve of each genre with positives, from the surest on."""
     curves: list[pd.DataFrame] = []
     for k, genre in enumerate(test.genres):
@@ -39,7 +39,7 @@ def precision_recall(test: Split, model: Answer) -> pd.DataFrame:
     return pd.concat(curves, ignore_index=True).reindex(columns=["genre", "recall", "precision"])
 
 
-def reliability(test: Split, answers: Mapping[str, Answer]) -> pd.DataFrame:
+def reliability(test: Split, answers: Mapping[str, Predictions]) -> pd.DataFrame:
     """calibration, bin, pairs, probability, share: see `metrics.reliability`, of each answer by its name."""
     tables = [metrics.reliability(test.labels, answer.probabilities) for answer in answers.values()]
     named = [table.assign(calibration=name) for name, table in zip(answers, tables, strict=True)]

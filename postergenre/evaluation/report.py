@@ -15,7 +15,7 @@ from postergenre.data.split_tables import Split
 from postergenre.data.store import Store
 from postergenre.errors import InputError
 from postergenre.evaluation import baselines, metrics, plot_tables, subgroups, test_predictions
-from postergenre.evaluation.metrics import METRICS, Answer
+from postergenre.evaluation.metrics import METRICS, Predictions
 from postergenre.networks import model_folder
 from postergenre.networks.calibration import Calibration
 from postergenre.params import Section
@@ -28,7 +28,7 @@ MAIN = (
     "map",
     "roc_auc",
     "f1_macro",
-    "f1_micro_at_common",
+    "f1_micro_at_global_threshold",
     "lrap",
     "top1_hit",
     "top3_hit",
@@ -85,8 +85,8 @@ class Report:
     """
 
     data: Data
-    answers: dict[str, Answer]
-    uncalibrated: Answer
+    answers: dict[str, Predictions]
+    uncalibrated: Predictions
     comparison: pd.DataFrame
     trust: pd.DataFrame
     genres: pd.DataFrame
@@ -121,13 +121,13 @@ def read_data(films: Path, resized: Path, dataset: Path, models: Path) -> Data:
     )
 
 
-def judge(data: Data, model: Answer, params: EvaluateParams) -> Report:
-    """Judge the network's answer to the test posters, and the baselines' on the same resamples of them."""
+def judge(data: Data, model: Predictions, params: EvaluateParams) -> Report:
+    """Evaluator the network's answer to the test posters, and the baselines' on the same resamples of them."""
     train, val, test = (data.splits[name] for name in split_tables.NAMES)
     shrinkage = data.run["params"]["train"]["threshold_shrinkage"]
     answers = {MODEL: model} | baselines.answers(train, val, shrinkage)
     drawn = metrics.resamples(len(test.rows), params.bootstrap, params.seed)
-    uncalibrated = Answer(data.calibration.before(model.probabilities), model.thresholds, model.common)
+    uncalibrated = Predictions(data.calibration.before(model.probabilities), model.thresholds, model.global_threshold)
     comparison = metrics.compare(test.labels, answers, drawn)
     before = metrics.compare(test.labels, {"before": uncalibrated}, drawn)
     after = comparison[comparison["answer"] == MODEL].assign(answer="after")
@@ -153,9 +153,9 @@ def write(folder: Path, report: Report) -> None:
     said = report.answers[MODEL].probabilities
     test_predictions.write(folder / test_predictions.FILE, report.data.splits["test"], said)
     for name, table in (("comparison", report.comparison), ("per_genre", report.genres), ("groups", report.groups)):
-        with files.replaced_file(folder / f"{name}.csv") as file:
+        with files.atomic_write(folder / f"{name}.csv") as file:
             _write_table(file, table)
-    with files.replaced_folder(folder / "plots") as plots_folder:
+    with files.atomic_folder(folder / "plots") as plots_folder:
         for name, table in plot_tables.tables(report.data.splits, report.answers[MODEL], report.uncalibrated).items():
             _write_table(plots_folder / name, table)
 

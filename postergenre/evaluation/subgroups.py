@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from postergenre.data.split_tables import Split
-from postergenre.evaluation.metrics import Answer, poster_ranking
+from postergenre.evaluation.metrics import Predictions, poster_ranking
 
 # As in "Alien (1979)", "Crash (1996/II)", "Roots (TV Mini Series 1977)" and "Duel (1971) (TV)"; of years from one to
 # another, whatever dash is between them, the first.
@@ -21,7 +21,7 @@ MOST_GENRES = 3
 
 
 def compare(
-    test: Split, titles: Mapping[str, str], answers: Mapping[str, Answer], drawn: npt.NDArray[np.integer]
+    test: Split, titles: Mapping[str, str], answers: Mapping[str, Predictions], drawn: npt.NDArray[np.integer]
 ) -> pd.DataFrame:
     """A row for each group of test posters: kind, group, posters, and LRAP of the network and of the genre prior.
 

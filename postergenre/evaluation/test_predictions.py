@@ -45,7 +45,7 @@ def write(file: Path, test: Split, probabilities: npt.NDArray[np.floating]) -> N
     table.insert(0, "genres", ["|".join(genres[row]) for row in test.labels.astype(bool)])
     table.insert(0, "imdb_id", test.imdb_ids)
     text = table.to_csv(index=False, lineterminator="\n")
-    with files.replaced_file(file) as new:
+    with files.atomic_write(file) as new:
         new.write_bytes(zlib.compress(text.encode(), wbits=GZIP))
 
 

@@ -19,7 +19,7 @@ from postergenre.params import Section
 layers = keras.layers
 # The names of the layers that augment.
 AUGMENTATION = {"shift", "brightness", "contrast", "flip"}
-# The layer that gives the vector in which the trunk ends and the head begins.
+# The layer that gives the vector in which the backbone ends and the head begins.
 POOLED = "head_pooled"
 # Begins the names of the layers that pool several maps, with the number of the block.
 MAP = "head_map"
@@ -138,7 +138,7 @@ class Architecture(Section):
         return name
 
     @model_validator(mode="after")
-    def _one_trunk(self) -> "Architecture":
+    def _one_backbone(self) -> "Architecture":
         if bool(self.blocks) == bool(self.backbone):
             raise ValueError("a network has either blocks or a backbone")
         if (self.input.scale == "own") != bool(self.backbone):

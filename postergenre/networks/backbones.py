@@ -31,7 +31,7 @@ def features(name: str, x: keras.KerasTensor, imagenet: bool) -> keras.KerasTens
     except Exception as error:  # Keras raises no kind of its own where a download fails
         raise InputError(
             f"the ImageNet weights of {name} cannot be had ({_first_line(error)}); Keras downloads them once, into "
-            "~/.keras or $KERAS_HOME; trunk.weights none starts without them"
+            "~/.keras or $KERAS_HOME; backbone.weights none starts without them"
         ) from None
     if imagenet and is_reversed:
         # It learned from blue, green and red, in this order; posters are red, green and blue.

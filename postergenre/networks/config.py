@@ -57,19 +57,19 @@ class Recipe(Section):
 
 
 class HeadFirst(Section):
-    """`networks.NAME.trunk.head_first`: how the head is trained alone before; the rest is as in `training`."""
+    """`networks.NAME.backbone.head_first`: how the head is trained alone before; the rest is as in `training`."""
 
     epochs: Annotated[int, Field(ge=1)]
     learning_rate: Annotated[float, Field(gt=0)]
 
 
-class Trunk(Section):
-    """`networks.NAME.trunk`: where the trunk, all but the head, comes from and how it is trained.
+class Backbone(Section):
+    """`networks.NAME.backbone`: where the backbone, all but the head, comes from and how it is trained.
 
-    weights: `imagenet` are those of EfficientNet-Lite0, or the backbone's. trainable: `all`, `head` (the trunk stays as
-    it is), or of a trunk of blocks `last-N-blocks`. learning_rate: the trunk's; the head has `training.learning_rate`.
-    heads: above a trunk that stays as it is, so many heads learn apart, and their log-odds are averaged. head_first:
-    the trunk stays as it is until the heads have learned, which then are trained further with it as one (Kumar et al.
+    weights: `imagenet` are those of EfficientNet-Lite0, or the backbone's. trainable: `all`, `head` (the backbone stays as
+    it is), or of a backbone of blocks `last-N-blocks`. learning_rate: the backbone's; the head has `training.learning_rate`.
+    heads: above a backbone that stays as it is, so many heads learn apart, and their log-odds are averaged. head_first:
+    the backbone stays as it is until the heads have learned, which then are trained further with it as one (Kumar et al.
     2022, arXiv:2202.10054).
     """
 
@@ -87,27 +87,27 @@ class Trunk(Section):
         return trainable
 
     def trained_blocks(self, blocks: int) -> int:
-        """How many of the trunk's `blocks`, the last ones, are trained."""
+        """How many of the backbone's `blocks`, the last ones, are trained."""
         named = {"all": blocks, "head": 0}
         return named[self.trainable] if self.trainable in named else int(self.trainable.split("-")[1])
 
 
 class Network(Section):
-    """`networks.NAME`: an architecture, its training, and its trunk where that is not simply trained with the rest."""
+    """`networks.NAME`: an architecture, its training, and its backbone where that is not simply trained with the rest."""
 
     architecture: Architecture
     training: Recipe
-    trunk: Trunk | None = None
+    backbone: Backbone | None = None
 
     @property
     def frozen(self) -> bool:
         """Whether only the head is trained."""
-        return self.trunk is not None and self.trunk.trainable == "head"
+        return self.backbone is not None and self.backbone.trainable == "head"
 
     @property
     def heads(self) -> int:
         """How many learn apart."""
-        return (self.trunk and self.trunk.heads) or 1
+        return (self.backbone and self.backbone.heads) or 1
 
     @property
     def wide(self) -> "Network":
@@ -122,27 +122,35 @@ class Network(Section):
 
     @model_validator(mode="after")
     def _agrees(self) -> "Network":
-        if self.trunk and self.trunk.weights == "none" and (self.trunk.trainable != "all" or self.trunk.head_first):
-            raise ValueError("a trunk that is not trained as a whole needs weights: imagenet, for it sees nothing else")
-        if self.trunk and self.trunk.weights == "imagenet" and self.architecture.input.scale == "unit":
-            raise ValueError("trunk.weights imagenet learned from input.scale symmetric, or a backbone's own")
-        if self.trunk and self.trunk.head_first and self.frozen:
-            raise ValueError("trunk.head_first belongs to a trunk that is trained; trunk.trainable is head")
-        if self.trunk and self.trunk.head_first and self.training.warmup_epochs > self.trunk.head_first.epochs:
+        if (
+            self.backbone
+            and self.backbone.weights == "none"
+            and (self.backbone.trainable != "all" or self.backbone.head_first)
+        ):
+            raise ValueError(
+                "a backbone that is not trained as a whole needs weights: imagenet, for it sees nothing else"
+            )
+        if self.backbone and self.backbone.weights == "imagenet" and self.architecture.input.scale == "unit":
+            raise ValueError("backbone.weights imagenet learned from input.scale symmetric, or a backbone's own")
+        if self.backbone and self.backbone.head_first and self.frozen:
+            raise ValueError("backbone.head_first belongs to a backbone that is trained; backbone.trainable is head")
+        if self.backbone and self.backbone.head_first and self.training.warmup_epochs > self.backbone.head_first.epochs:
             raise ValueError(
                 f"training.warmup_epochs is {self.training.warmup_epochs}, more than the "
-                f"{self.trunk.head_first.epochs} epochs of trunk.head_first"
+                f"{self.backbone.head_first.epochs} epochs of backbone.head_first"
             )
-        if self.trunk and self.trunk.heads and not (self.frozen or self.trunk.head_first):
-            raise ValueError("trunk.heads belongs to trunk.trainable head or to trunk.head_first")
+        if self.backbone and self.backbone.heads and not (self.frozen or self.backbone.head_first):
+            raise ValueError("backbone.heads belongs to backbone.trainable head or to backbone.head_first")
         if self.frozen and any(self.architecture.augmentation.model_dump().values()):
-            raise ValueError("a frozen trunk sees each poster once: set all of architecture.augmentation to 0 or false")
-        if self.trunk and self.architecture.backbone and self.trunk.trainable not in ("all", "head"):
-            raise ValueError(f"trunk.trainable is {self.trunk.trainable}; of a backbone it is all or head")
+            raise ValueError(
+                "a frozen backbone sees each poster once: set all of architecture.augmentation to 0 or false"
+            )
+        if self.backbone and self.architecture.backbone and self.backbone.trainable not in ("all", "head"):
+            raise ValueError(f"backbone.trainable is {self.backbone.trainable}; of a backbone it is all or head")
         if (
-            self.trunk
+            self.backbone
             and not self.architecture.backbone
-            and self.trunk.trained_blocks(blocks := len(self.architecture.blocks)) > blocks
+            and self.backbone.trained_blocks(blocks := len(self.architecture.blocks)) > blocks
         ):
-            raise ValueError(f"trunk.trainable is {self.trunk.trainable} and the network has {blocks} blocks")
+            raise ValueError(f"backbone.trainable is {self.backbone.trainable} and the network has {blocks} blocks")
         return self

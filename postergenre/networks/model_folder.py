@@ -57,7 +57,7 @@ def write(folder: Path, trained: Trained) -> None:
     (folder / ARCHITECTURE).write_text(model.to_json(indent=1) + "\n", encoding="utf-8")
     files.write_json(folder / GENRES, vocabulary(genres))
     cuts = {genre: round(float(cut), 6) for genre, cut in zip(genres, trained.thresholds, strict=True)}
-    files.write_json(folder / THRESHOLDS, {"common": round(trained.global_threshold, 6), "genres": cuts})
+    files.write_json(folder / THRESHOLDS, {"global_threshold": round(trained.global_threshold, 6), "genres": cuts})
     files.write_json(folder / CALIBRATION, calibration.described(trained.calibration, genres))
     (folder / SUMMARY).write_text(_summary(model), encoding="utf-8")
     pd.DataFrame(trained.history).to_csv(folder / HISTORY, index=False, float_format="%.6g")
@@ -96,17 +96,17 @@ def read_metadata(folder: Path) -> dict[str, Any]:
     try:
         genres = sorted(ids["genre2id"], key=ids["genre2id"].__getitem__)
         cuts = {genre: float(thresholds["genres"][genre]) for genre in genres}
-        common = float(thresholds["common"])
+        shared = float(thresholds["global_threshold"])
         resize = {key: run["params"]["resize"][key] for key in ("height", "width", "fit")}
         if ids != vocabulary(sorted(genres)):
             raise ValueError("genres.json does not number them in alphabetical order")
-        if not all(0 <= cut <= 1 for cut in (common, *cuts.values())):
+        if not all(0 <= cut <= 1 for cut in (shared, *cuts.values())):
             raise ValueError("a threshold is not between 0 and 1")
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"genres.json, thresholds.json and run.json in {folder} are not of one training ({error!r}); run {TRAIN}"
         ) from None
-    return {"genres": genres, "thresholds": cuts, "common": common, "resize": resize}
+    return {"genres": genres, "thresholds": cuts, "global_threshold": shared, "resize": resize}
 
 
 def read_calibration(folder: Path, genres: list[str]) -> Calibration:

@@ -10,41 +10,41 @@ from postergenre.networks.backend import keras
 RMS = 0.2
 
 
-class TrunkRate:
-    """Lets an optimizer train the trunk with `trunk_share` of the rate, and so of the decay, that the head has."""
+class BackboneRate:
+    """Lets an optimizer train the backbone with `backbone_share` of the rate, and so of the decay, that the head has."""
 
-    trunk_share = 1.0
+    backbone_share = 1.0
 
     def build(self, variables: list[keras.Variable]) -> None:
         super().build(variables)  # type: ignore[misc]
         # Each step gets a variable of the backend, which knows its place but not its name.
-        self._of_trunk = [not variable.path.startswith(HEAD) for variable in variables]
+        self._of_backbone = [not variable.path.startswith(HEAD) for variable in variables]
 
     def _apply_weight_decay(self, variables: list[keras.Variable]) -> None:
         decays = {name: getattr(self, name, None) for name in ("weight_decay", "adam_weight_decay")}
-        for share, of_trunk in ((self.trunk_share, True), (1.0, False)):  # the head last, for its values stay
+        for share, of_backbone in ((self.backbone_share, True), (1.0, False)):  # the head last, for its values stay
             for name, decay in decays.items():
                 if decay:
                     setattr(self, name, decay * share)
             super()._apply_weight_decay(  # type: ignore[misc]
-                [variable for variable in variables if variable.path.startswith(HEAD) != of_trunk]
+                [variable for variable in variables if variable.path.startswith(HEAD) != of_backbone]
             )
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        if self._of_trunk[self._get_variable_index(variable)]:  # type: ignore[attr-defined]
-            learning_rate = learning_rate * self.trunk_share
+        if self._of_backbone[self._get_variable_index(variable)]:  # type: ignore[attr-defined]
+            learning_rate = learning_rate * self.backbone_share
         super().update_step(gradient, variable, learning_rate)  # type: ignore[misc]
 
 
-class Adam(TrunkRate, keras.optimizers.Adam):
+class Adam(BackboneRate, keras.optimizers.Adam):
     """Keras's."""
 
 
-class AdamW(TrunkRate, keras.optimizers.AdamW):
+class AdamW(BackboneRate, keras.optimizers.AdamW):
     """Keras's."""
 
 
-class Muon(TrunkRate, keras.optimizers.Muon):
+class Muon(BackboneRate, keras.optimizers.Muon):
     """Muon for convolutions too (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/; arXiv:2502.16982).
 
     It makes each update orthogonal, so that rare directions of a kernel learn as fast as frequent ones. Keras's own

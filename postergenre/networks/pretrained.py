@@ -1,6 +1,6 @@
-"""Trunks that were trained on ImageNet: their weights, how much of them is trained further, and their features.
+"""Backbones that were trained on ImageNet: their weights, how much of them is trained further, and their features.
 
-A network's trunk is all of it up to the head's pooling; what follows is its head.
+A network's backbone is all of it up to the head's pooling; what follows is its head.
 """
 
 from collections.abc import Iterator
@@ -24,39 +24,39 @@ BATCH_NORM = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", 
 
 
 def prepare(model: keras.Model, network: Network) -> None:
-    """Do as `networks.NAME.trunk` says, before any training. Backbones have their weights already.
+    """Do as `networks.NAME.backbone` says, before any training. Backbones have their weights already.
 
     Raises:
-        InputError: the trunk is not the one that the weights are for, or has not so many blocks.
+        InputError: the backbone is not the one that the weights are for, or has not so many blocks.
     """
-    if not network.trunk:
+    if not network.backbone:
         return
-    imagenet, blocks = network.trunk.weights == "imagenet", len(network.architecture.blocks)
+    imagenet, blocks = network.backbone.weights == "imagenet", len(network.architecture.blocks)
     if network.architecture.backbone:
-        trunk(model).trainable = network.trunk.trainable == "all"
+        backbone(model).trainable = network.backbone.trainable == "all"
     else:
         if imagenet:
             load_imagenet(model)
-        freeze(model, blocks - network.trunk.trained_blocks(blocks))
+        freeze(model, blocks - network.backbone.trained_blocks(blocks))
     if imagenet:
-        # A batch's means are not those by which the trunk has learned to see, and would blind it at first.
-        for layer in trunk(model).layers:
+        # A batch's means are not those by which the backbone has learned to see, and would blind it at first.
+        for layer in backbone(model).layers:
             if isinstance(layer, LAYERS.BatchNormalization):
                 layer.trainable = False
 
 
 def load_imagenet(model: keras.Model) -> None:
-    """Put the weights of EfficientNet-Lite0 into the model's trunk, which has to be of its blocks.
+    """Put the weights of EfficientNet-Lite0 into the model's backbone, which has to be of its blocks.
 
     Raises:
-        InputError: the trunk is another one.
+        InputError: the backbone is another one.
     """
     file = Path(str(resources(PACKAGE) / FILE))
     tensors = torch_pickle.load(file)
     names = list(dict.fromkeys(name.rpartition(".")[0] for name in tensors if not name.startswith("_fc.")))
-    found = [layer for layer in trunk(model).layers if layer.weights]
+    found = [layer for layer in backbone(model).layers if layer.weights]
     if len(found) != len(names):
-        raise InputError(_differs(f"it has {len(names)} layers with weights where this trunk has {len(found)}"))
+        raise InputError(_differs(f"it has {len(names)} layers with weights where this backbone has {len(found)}"))
     for layer, name in zip(found, names, strict=True):
         weights = list(_weights(layer, name, tensors))
         if [array.shape for array in weights] != [tuple(weight.shape) for weight in layer.weights]:
@@ -65,15 +65,15 @@ def load_imagenet(model: keras.Model) -> None:
 
 
 def freeze(model: keras.Model, frozen: int) -> None:
-    """Leave the first `frozen` blocks of the trunk as they are; their norms keep their means too."""
-    for layer in trunk(model).layers:
+    """Leave the first `frozen` blocks of the backbone as they are; their norms keep their means too."""
+    for layer in backbone(model).layers:
         number = layer.name.partition("_")[0].removeprefix("block")
         layer.trainable = number.isdigit() and int(number) > frozen
 
 
-def trunk(model: keras.Model) -> keras.Model:
+def backbone(model: keras.Model) -> keras.Model:
     """The part of a model that turns posters into features: uint8 `(n, height, width, 3)` to float32 `(n, k)`."""
-    return keras.Model(model.input, model.get_layer(POOLED).output, name="trunk")
+    return keras.Model(model.input, model.get_layer(POOLED).output, name="backbone")
 
 
 def head(model: keras.Model, name: str = "head") -> keras.Model:
@@ -110,7 +110,7 @@ def keep_norm(model: keras.Model) -> None:
 def merge(models: list[keras.Model], wide: keras.Model) -> None:
     """Make `wide` answer the average of the models' log-odds: its dense layers have as many times their units.
 
-    The trunks are the same, and the first model's is taken: layer by layer, for backbones give theirs other names each
+    The backbones are the same, and the first model's is taken: layer by layer, for backbones give theirs other names each
     time.
     """
     wide_dense = [layer for layer in wide.layers if isinstance(layer, LAYERS.Dense) and _in_head(layer)]
@@ -145,4 +145,4 @@ def _weights(
 
 
 def _differs(how: str) -> str:
-    return f"trunk.weights imagenet are those of EfficientNet-Lite0, whose blocks this network has not: {how}"
+    return f"backbone.weights imagenet are those of EfficientNet-Lite0, whose blocks this network has not: {how}"

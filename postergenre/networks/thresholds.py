@@ -15,15 +15,15 @@ def fit(
     A genre's own threshold is the one of best F1 on the posters given, which are the validation split's (Lipton, Elkan
     and Narayanaswamy 2014, arXiv:1402.1892). With few positives that is mostly chance, as they show too, so it leans on
     the one threshold of best micro F1 over all genres, which has every positive behind it: of a genre with n positives
-    the answer is `(n * own + shrinkage * common) / (n + shrinkage)`.
+    the answer is `(n * own + shrinkage * global threshold) / (n + shrinkage)`.
 
     Args:
         labels: multi-hot, `(posters, genres)`.
         probabilities: same shape, in [0, 1].
-        shrinkage: how many positives the common threshold weighs as much as; 0 leaves every genre its own.
+        shrinkage: how many positives the global threshold weighs as much as; 0 leaves every genre its own.
     """
     scores = probabilities.astype(np.float64)
-    shared = common(labels, probabilities)
+    shared = global_threshold(labels, probabilities)
     chosen = np.full(labels.shape[1], shared)
     positives = labels.sum(axis=0, dtype=np.int64)
     for genre in np.flatnonzero(positives):
@@ -32,7 +32,7 @@ def fit(
     return chosen.clip(SMALLEST, 1 - SMALLEST)
 
 
-def common(labels: npt.NDArray[np.uint8], probabilities: npt.NDArray[np.floating]) -> float:
+def global_threshold(labels: npt.NDArray[np.uint8], probabilities: npt.NDArray[np.floating]) -> float:
     """The one threshold, in (0, 1), of best micro F1 where all genres share it; both `(posters, genres)`.
 
     Of probabilities that are calibrated no thresholds have a better one, for what micro F1 gains by a pair does not

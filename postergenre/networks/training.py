@@ -210,7 +210,7 @@ def fit(
     """Train from the checkpoint's last finished epoch to the end; the model of the best epoch, in float32."""
     models = [_built(network, params, data, number) for number in range(network.heads)]
     pretrained.prepare(models[0], network)
-    first, kept = network.trunk and network.trunk.head_first, checkpoint.folder.parent
+    first, kept = network.backbone and network.backbone.head_first, checkpoint.folder.parent
     if network.frozen:
         _train_heads(models, network, params, data, checkpoint, kept, log_epoch)
     elif first:
@@ -237,7 +237,7 @@ def _train_heads(
     kept: Path,
     log_epoch: LogEpoch,
 ) -> None:
-    """The models' heads apart from each other, on what the first one's trunk sees."""
+    """The models' heads apart from each other, on what the first one's backbone sees."""
     features = _features(models[0], network, data, kept)
     learner = pretrained.heads(models, features[data.train.rows])
     _train(learner, features, network, params, data, checkpoint, log_epoch)
@@ -300,8 +300,8 @@ def optimizer(network: Network, steps: int) -> keras.optimizers.Optimizer:
         chosen = AdamW(rate, weight_decay=recipe.weight_decay)
     if recipe.optimizer != "adam":
         chosen.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    if network.trunk:
-        chosen.trunk_share = network.trunk.learning_rate / recipe.learning_rate
+    if network.backbone:
+        chosen.backbone_share = network.backbone.learning_rate / recipe.learning_rate
     chosen.use_ema, chosen.ema_momentum = recipe.ema > 0, recipe.ema
     return chosen
 
@@ -327,7 +327,7 @@ def _backend() -> dict[str, str]:
 def _built(network: Network, params: TrainParams, data: Data, number: int = 0) -> keras.Model:
     """The network with its weights as training finds them; number: of the head, where it has several."""
     share = data.train.labels.mean(axis=0) if network.training.frequency_bias else np.full(len(data.train.genres), 0.5)
-    imagenet = network.trunk is not None and network.trunk.weights == "imagenet"
+    imagenet = network.backbone is not None and network.backbone.weights == "imagenet"
     store, name = data.store, f"postergenre_{params.network}"
     seed = params.seed + number * SEEDS
     return architecture.build(network.architecture, store.height, store.width, share, seed, name, imagenet)
@@ -375,30 +375,30 @@ def _average(model: keras.Model, first: Batches) -> None:
 
 
 def _features(model: keras.Model, network: Network, data: Data, folder: Path) -> npt.NDArray[np.float32]:
-    """What the trunk sees in each poster that is trained or validated on, by its row in the store.
+    """What the backbone sees in each poster that is trained or validated on, by its row in the store.
 
-    Kept in `folder` for other heads on the same trunk and posters, those of the last trunk only. The trunk looks at the
+    Kept in `folder` for other heads on the same backbone and posters, those of the last backbone only. The backbone looks at the
     first of them again, for it may see otherwise than the one that left them: that other code made, or other weights.
     """
     seen = network.architecture.model_dump(exclude={"head": {"norm", "dropout", "dense"}, "augmentation": True})
     precision = keras.config.dtype_policy().name
-    key = [data.store.digest, data.digest, seen, network.trunk and network.trunk.weights, _backend(), precision]
+    key = [data.store.digest, data.digest, seen, network.backbone and network.backbone.weights, _backend(), precision]
     file = folder / f"features-{files.sha256_text(json.dumps(key, sort_keys=True))[:16]}.npy"
-    trunk, rows = pretrained.trunk(model), np.concatenate([data.train.rows, data.val.rows])
+    backbone, rows = pretrained.backbone(model), np.concatenate([data.train.rows, data.val.rows])
 
     def look(piece: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        return np.asarray(trunk.predict_on_batch(data.store[piece]), np.float32)
+        return np.asarray(backbone.predict_on_batch(data.store[piece]), np.float32)
 
     kept, first = _loaded(file), rows[:PIECE]
     if kept is not None and np.allclose(kept[first], look(first), rtol=1e-3, atol=1e-3):
         return kept
-    features = np.zeros((len(data.store), trunk.output_shape[-1]), np.float32)
+    features = np.zeros((len(data.store), backbone.output_shape[-1]), np.float32)
     with tqdm(total=len(rows), unit=" posters", desc="features", disable=None) as bar:
         for piece in pieces(rows, PIECE):
             features[piece] = look(piece)
             bar.update(len(piece))
     folder.mkdir(parents=True, exist_ok=True)
-    with files.replaced_file(file) as new, new.open("wb") as stream:
+    with files.atomic_write(file) as new, new.open("wb") as stream:
         np.save(stream, features)
     for other in set(folder.glob("features-*.npy")) - {file}:
         other.unlink(missing_ok=True)

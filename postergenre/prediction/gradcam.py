@@ -26,14 +26,14 @@ def heatmaps(
         posters: `(n, height, width, 3)`.
         genres: `(n,)`, the number of the genre that is asked about for each.
     """
-    trunk, head = _parts(model)
+    backbone, head = _parts(model)
     # Of the log-odds, which the last layer's sigmoid does not flatten.
     directions = model.layers[-1].get_weights()[0].T[genres]
     height, width = model.input_shape[1:3]
     heats = np.zeros((len(posters), height, width), np.float32)
     for start in range(0, len(posters), BATCH):
         piece = slice(start, start + BATCH)
-        seen = trunk.predict_on_batch(posters[piece])
+        seen = backbone.predict_on_batch(posters[piece])
         maps = seen if isinstance(seen, list) else [seen]
         weights = _gradients(head, maps, directions[piece]).mean(axis=(1, 2), keepdims=True)
         heat = np.maximum((maps[-1] * weights).sum(axis=-1, keepdims=True), 0)
@@ -47,7 +47,7 @@ def heatmaps(
 def _parts(model: keras.Model) -> tuple[keras.Model, keras.Model]:
     """Posters to the maps that the head pools, the last block's at the end; those to what the last layer gets."""
     maps = [layer.input for layer in model.layers if layer.name.startswith(MAP)] or [model.get_layer(POOLED).input]
-    return keras.Model(model.input, maps, name="trunk"), keras.Model(maps, model.layers[-1].input, name="rest")
+    return keras.Model(model.input, maps, name="backbone"), keras.Model(maps, model.layers[-1].input, name="rest")
 
 
 def _gradients(

@@ -27,14 +27,14 @@ class Predictor:
     """Attributes:
 
     answer: uint8 `(n, height, width, 3)` to float32 `(n, genres)` in [0, 1]. thresholds: float64 `(genres,)`, from
-    which probability on a poster is said to have the genre; common: the one for all genres, for micro F1. height,
+    which probability on a poster is said to have the genre; global_threshold: the one for all genres, for micro F1. height,
     width, fit: how posters are brought to their size, as the resize stage did it for training.
     """
 
     answer: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
     genres: list[str]
     thresholds: npt.NDArray[np.float64]
-    common: float
+    global_threshold: float
     height: int
     width: int
     fit: images.Fit
@@ -127,4 +127,4 @@ def _assembled(
             f"{expected[1]} genres were trained on; run {model_folder.TRAIN}"
         )
     cuts = np.array([thresholds[genre] for genre in genres], dtype=np.float64)
-    return Predictor(answer, genres, cuts, about["common"], resize["height"], resize["width"], resize["fit"])
+    return Predictor(answer, genres, cuts, about["global_threshold"], resize["height"], resize["width"], resize["fit"])

@@ -24,7 +24,7 @@ from postergenre.tracking.spool import Entry
 
 # The tag by which an entry of the spool finds its run, also where nobody heard that it was created.
 KEY = "postergenre.spool"
-RESTORED = "postergenre.restored"
+LOGGED_LATE = "postergenre.logged_late"
 # What made a run, which it shows beside the small files of models/; the large ones are in the model that MLflow keeps.
 LINEAGE = (str(params.FILE), lockfile.FILE)
 JUDGING = "evaluate."  # how the params of an evaluation begin
@@ -165,11 +165,11 @@ class Delivery:
         if not runs and record.afterwards and record.model:
             runs = [run for run in mlflow_store.runs_of(record.model) if not self._differs(run)]
         if not runs:
-            made = {RESTORED: "true"} if record.afterwards else {}
+            made = {LOGGED_LATE: "true"} if record.afterwards else {}
             tags = record.tags | made | {KEY: record.key}
             runs = [client.create_run(experiment, record.start, tags, record.name)]
             with self._entry.change():
-                record.restored = record.afterwards
+                record.logged_late = record.afterwards
         run_id = runs[0].info.run_id
         if record.status == spool.RUNNING:
             client.update_run(run_id, spool.RUNNING)

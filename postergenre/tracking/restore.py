@@ -113,7 +113,7 @@ def checkout(given: str, models: Path) -> Restored:
     created = [name for name in changed if not Path(name).exists()]
     with _all_or_nothing(changed, past):
         for name in changed:
-            with files.replaced_file(Path(name)) as new:
+            with files.atomic_write(Path(name)) as new:
                 new.write_bytes(past.texts[name])
         replaced = _check_out(past)
     with _project() as repo:

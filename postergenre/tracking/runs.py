@@ -43,7 +43,7 @@ class Run:
 
     Attributes:
         key: the run's own name, by which a later process goes on with it. id: MLflow's, None until it has given one.
-        restored: the run was made after the fact, because the server had none of this model.
+        logged_late: the run was made after the fact, because the server had none of this model.
     """
 
     def __init__(self, entry: Entry | None, worker: "delivery.Worker | None" = None, own: bool = False):
@@ -61,8 +61,8 @@ class Run:
         return self._entry.record.id if self._entry else None
 
     @property
-    def restored(self) -> bool:
-        return self._entry is not None and self._entry.record.restored
+    def logged_late(self) -> bool:
+        return self._entry is not None and self._entry.record.logged_late
 
     def begin(self) -> None:
         """Let MLflow hear of it, before there is anything to log."""
@@ -112,7 +112,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Judged:
+class EvaluatedRun:
     """A run that was trained and judged.
 
     seconds: from its start to its last epoch, pauses included. comparison: see `metrics.compare`.
@@ -212,17 +212,17 @@ def replay() -> Iterator[str]:
         raise InputError(f"{failures[0]}; runs that wait in {spool.FOLDER}: {len(spool.keys(folder))}")
 
 
-def newest(dataset: str) -> dict[str, Judged]:
+def newest(dataset: str) -> dict[str, EvaluatedRun]:
     """By network, the newest run that was trained here on a dataset and judged. dataset: DVC's md5 of data/dataset."""
     mlflow_store.connect()
     query = f"tags.`dvc.data/dataset` = '{dataset}' AND attributes.status = 'FINISHED' AND metrics.`test.map` > 0"
     runs = mlflow.search_runs(filter_string=query, order_by=["start_time DESC"], output_format="list")
-    found: dict[str, Judged] = {}
+    found: dict[str, EvaluatedRun] = {}
     for run in runs:
         network = run.data.params["train.network"]
         # One that was logged after the fact knows no times.
-        if network not in found and delivery.RESTORED not in run.data.tags:
-            found[network] = _judged(run)
+        if network not in found and delivery.LOGGED_LATE not in run.data.tags:
+            found[network] = _evaluated(run)
     return found
 
 
@@ -245,18 +245,18 @@ def load_model(uri: str, project: Path) -> predictor.Predictor:
         model = _load(uri)
     except Exception as error:
         raise InputError(f"{uri} cannot be loaded from {mlflow_store.named()}: {mlflow_store.reason(error)}") from None
-    if not about or "common" not in about:
+    if not about or "global_threshold" not in about:
         raise InputError(f"{uri} carries no genres and thresholds; it was not logged by this project")
     return predictor.of_keras(model, about)
 
 
-def _judged(run: Any) -> Judged:
+def _evaluated(run: Any) -> EvaluatedRun:
     client, run_id = mlflow.MlflowClient(), run.info.run_id
     last = max(metric.timestamp for metric in client.get_metric_history(run_id, "val_map"))
     with tempfile.TemporaryDirectory() as folder:
         comparison = pd.read_csv(client.download_artifacts(run_id, "reports/comparison.csv", folder))
     weights = int(run.data.tags["postergenre.weights"])
-    return Judged(run_id, weights, (last - run.info.start_time) / 1000, comparison)
+    return EvaluatedRun(run_id, weights, (last - run.info.start_time) / 1000, comparison)
 
 
 def _started(make: Callable[[], Entry], afterwards: Callable[[], None]) -> Run:
@@ -359,7 +359,7 @@ def _add_lineage(entry: Entry) -> None:
         return
     if locked:
         entry.add_file(params.FILE)
-        with files.replaced_file(entry.folder / lockfile.FILE) as new:
+        with files.atomic_write(entry.folder / lockfile.FILE) as new:
             new.write_text(locked, encoding="utf-8")
 
 

@@ -43,7 +43,7 @@ class Record:
     Times are milliseconds since 1970, `end` is None while it runs. id: MLflow's, once it has given one. about: what
     run.json holds, or will hold. epochs: `{"epoch": 1, "time": ..., "metrics": {...}}` in their order. model: its hash,
     once models/ is whole. judged: `{"time": ..., "metrics": {...}, "tags": {...}}`, once reports/ is. afterwards: it
-    was trained before, and MLflow knows it by its model; where it does not, the run is made, and `restored` says so.
+    was trained before, and MLflow knows it by its model; where it does not, the run is made, and `logged_late` says so.
     uri: MLflow's, without a password.
     """
 
@@ -60,7 +60,7 @@ class Record:
     model: str | None = None
     judged: dict[str, Any] | None = None
     afterwards: bool = False
-    restored: bool = False
+    logged_late: bool = False
     uri: str = ""
 
 
@@ -82,12 +82,12 @@ class Entry:
 
     def add_file(self, file: Path) -> None:
         """A copy of a file, since what is in git is edited in place."""
-        with files.replaced_file(self.folder / file.name) as new:
+        with files.atomic_write(self.folder / file.name) as new:
             shutil.copyfile(file, new)
 
     def add_folder(self, name: str, source: Path, link: bool) -> None:
         """What is in a folder; link: by hard links where that can be, for who writes there replaces its files."""
-        with files.replaced_folder(self.folder / name) as new:
+        with files.atomic_folder(self.folder / name) as new:
             shutil.copytree(source, new, copy_function=_linked if link else shutil.copyfile, dirs_exist_ok=True)
 
     def remove(self) -> None:
