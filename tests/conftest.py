@@ -9,7 +9,7 @@ import pytest
 from tests.support import ROOT
 
 # What takes longest goes first, so that no process of `make test` is left alone with one of these at the end.
-LONG = ("pipeline", "hostile", "tracking", "team", "pretrained", "training", "restore")
+LONG = ("pipeline", "hostile", "runs", "team", "pretrained", "training", "restore")
 
 
 @pytest.hookimpl(trylast=True)  # after pytest-randomly has shuffled them
@@ -40,7 +40,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from postergenre.networks.checkpoints import Checkpoint
     from postergenre.networks.config import TrainParams
     from postergenre.networks.model_folder import Trained
-    from tests.test_training import TRAIN, data, network
+    from tests.networks.test_training import TRAIN, data, network
 
     folder = tmp_path_factory.mktemp("trained")
     train, checkpoint = params.parse("train", TrainParams, TRAIN), Checkpoint(folder / "checkpoint")

@@ -16,8 +16,8 @@ import pytest
 import yaml
 
 from tests import support
+from tests.networks.test_training import NETWORK
 from tests.support import ROOT, Answer, Site, encoded, picture
-from tests.test_training import NETWORK
 
 GENRES = ("Comedy", "Drama", "Horror")
 OUTPUTS = ("data/posters", "data/resized", "data/dataset", "models", "reports")

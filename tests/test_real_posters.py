@@ -16,9 +16,9 @@ import pandas as pd
 import pytest
 
 from tests import support
+from tests.scraper.test_scrape import bytes_of, prepare, rows_of
 from tests.support import ROOT
 from tests.test_pipeline import project, repro
-from tests.test_scrape import bytes_of, prepare, rows_of
 
 POSTER_SITE = ROOT.parent / "shared/poster-site"
 

@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from tests import support
+from tests.dvc_project.test_team import PERSON, clean, commit, ran
 from tests.support import Site
 from tests.test_pipeline import project, runs
-from tests.test_team import PERSON, clean, commit, ran
 
 
 @pytest.fixture

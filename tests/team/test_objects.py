@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from tests import support
+from tests.dvc_project.test_team import dvc_, postergenre
 from tests.support import ROOT, Site
 from tests.test_pipeline import films, lock, project
-from tests.test_team import dvc_, postergenre
 
 REAL_ROWS, REAL_OBJECTS = 6_696, 60
 

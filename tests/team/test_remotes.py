@@ -1,4 +1,4 @@
-"""A remote on S3 and one reached by ssh, both real servers on this machine; for a folder see tests/test_team.py."""
+"""A remote on S3 and one reached by ssh, both real servers on this machine; for a folder see tests/dvc_project/test_team.py."""
 
 import getpass
 from collections.abc import Iterator
@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests import support
+from tests.dvc_project.test_team import clean, commit, configuration, dvc_, git, postergenre, project, ran
 from tests.support import ROOT, command
 from tests.team import servers
-from tests.test_team import clean, commit, configuration, dvc_, git, postergenre, project, ran
 
 BUCKET = "s3://films/posters"
 

@@ -18,7 +18,7 @@ from tests import support
 from tests.support import ROOT, command, encoded, picture
 from tests.team import tracking_server
 from tests.team.tracking_server import TrackingServer
-from tests.test_promote import asked, reports
+from tests.tracking.test_registry import asked, reports
 
 pytestmark = pytest.mark.long
 

@@ -5,7 +5,7 @@ from sklearn.linear_model import LogisticRegression
 
 from postergenre.evaluation import metrics
 from postergenre.networks import calibration
-from tests.test_training import fitted
+from tests.networks.test_training import fitted
 
 SHARES = np.array([0.5, 0.2, 0.1, 0.05])
 

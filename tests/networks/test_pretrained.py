@@ -14,10 +14,10 @@ from postergenre.networks.architecture import Architecture
 from postergenre.networks.backend import keras
 from postergenre.networks.checkpoints import Checkpoint
 from postergenre.networks.config import Network, TrainParams
-from tests.data.efficientnet_lite0 import FIXTURE, pictures
+from tests.networks.efficientnet_lite0 import FIXTURE, pictures
+from tests.networks.test_architecture import SMALL
+from tests.networks.test_training import TRAIN, data
 from tests.support import ROOT
-from tests.test_architecture import SMALL
-from tests.test_training import TRAIN, data
 
 SHIPPED: dict[str, Any] = params.read(ROOT / "params.yaml")["networks"]
 

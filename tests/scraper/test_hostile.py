@@ -27,8 +27,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests import support
+from tests.scraper.test_scrape import films, prepare, rows_of, scrape
 from tests.support import Answer, Site, encoded, picture
-from tests.test_scrape import films, prepare, rows_of, scrape
 
 POSTER = encoded(picture(1))
 

@@ -15,8 +15,8 @@ from postergenre.networks import checkpoints, training
 from postergenre.networks.backend import keras
 from postergenre.networks.checkpoints import Checkpoint
 from postergenre.networks.config import Network, Recipe, TrainParams
+from tests.networks.test_architecture import BLOCK, SMALL
 from tests.support import ROOT
-from tests.test_architecture import BLOCK, SMALL
 
 TRAIN: dict[str, Any] = params.read(ROOT / "params.yaml")["train"] | {"network": "small", "device": "cpu"}
 RECIPE: dict[str, Any] = {

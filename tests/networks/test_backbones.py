@@ -13,8 +13,8 @@ from postergenre.networks.backend import keras
 from postergenre.networks.checkpoints import Checkpoint
 from postergenre.networks.config import Network, TrainParams
 from tests import support
-from tests.test_architecture import SMALL
-from tests.test_training import RECIPE, TRAIN, data, log_loss_of
+from tests.networks.test_architecture import SMALL
+from tests.networks.test_training import RECIPE, TRAIN, data, log_loss_of
 
 TRUNK = {"weights": "none", "trainable": "all", "learning_rate": 0.001}
 

