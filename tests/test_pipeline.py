@@ -9,15 +9,13 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
-import yaml
 
 from tests import support
-from tests.networks.test_training import NETWORK
-from tests.support import ROOT, Answer, Site, encoded, picture
+from tests.factories import make_films, make_project, read_lock, read_runs, repro
+from tests.support import Answer, Site, encoded, picture
 
 GENRES = ("Comedy", "Drama", "Horror")
 OUTPUTS = ("data/posters", "data/resized", "data/dataset", "models", "reports")
@@ -29,58 +27,10 @@ def site() -> Iterator[Site]:
         yield made
 
 
-def films(site: Site, count: int = 48) -> list[tuple[str, str, str]]:
-    site.posters(range(1, count + 1))
-    names = ("Comedy", "Drama", "Horror", "Comedy|Drama", "Drama|Horror")
-    rows = [(str(n), names[n % 5], f"{site.url}/{n}.jpg") for n in range(1, count + 1)]
-    return [*rows, ("99", "Drama", f"{site.url}/gone.jpg"), ("98", "", f"{site.url}/1.jpg")]
-
-
-def project(folder: Path, site: Site, **changes: Any) -> Path:
-    """The project as git has it, on its own small catalogue, with its own small network."""
-    tracked = support.run("git", "ls-files", "-co", "--exclude-standard", cwd=ROOT).stdout.splitlines()
-    for name in tracked:
-        if (ROOT / name).is_file() and not name.startswith(("tests/", "reports/", "dvc.lock", "data/sample/")):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
-    support.catalogue(folder / "films.csv", films(site))
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["scrape"] |= {"catalogue": "films.csv", "retries": 0, "allow_private_hosts": True}
-    params["resize"] |= {"height": 24, "width": 16}
-    params["dataset"] |= {"min_posters": 3}
-    params["train"] |= {"network": "small", "device": "cpu"}
-    params["evaluate"] |= {"bootstrap": 100}
-    params["networks"]["small"] = NETWORK
-    for section, values in changes.items():
-        params[section] |= values
-    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
-    for command in (["init", "-q"], ["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "t"]):
-        assert support.run("git", *command, cwd=folder).returncode == 0
-    return folder
-
-
-def repro(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    return support.run("dvc", "repro", *more, cwd=folder, timeout=400)
-
-
-def lock(folder: Path) -> dict[str, Any]:
-    stages: dict[str, Any] = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]
-    return stages
-
-
-def runs(folder: Path) -> pd.DataFrame:
-    code = (
-        "import mlflow, sys; mlflow.set_tracking_uri(sys.argv[1]);"
-        "print(mlflow.search_runs(experiment_names=['poster-genres']).to_json())"
-    )
-    done = support.run(sys.executable, "-c", code, f"sqlite:///{folder}/mlflow.db", cwd=folder)
-    return pd.DataFrame(json.loads(done.stdout.splitlines()[-1]))
-
-
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory, site: Site) -> Path:
     """One undisturbed `dvc repro`, which the tests only read."""
-    folder = project(tmp_path_factory.mktemp("whole"), site)
+    folder = make_project(tmp_path_factory.mktemp("whole"), site)
     done = repro(folder)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
@@ -123,7 +73,7 @@ def test_repro_again_runs_no_stage(whole: Path) -> None:
 
 
 def test_the_run_is_in_mlflow_with_its_metrics(whole: Path) -> None:
-    (run,) = runs(whole).to_dict("records")
+    (run,) = read_runs(whole).to_dict("records")
     metrics = json.loads((whole / "reports/metrics.json").read_text())
     assert run["status"] == "FINISHED"
     assert run["metrics.test.map"] == pytest.approx(metrics["map"])
@@ -136,7 +86,7 @@ def test_what_it_made_can_become_champion(whole: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(whole, tmp_path / "copy", symlinks=True)
     done = support.run("postergenre", "promote", cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
-    (run,) = runs(whole).to_dict("records")
+    (run,) = read_runs(whole).to_dict("records")
     assert f"version 1 of poster-genres, run {run['run_id']}, is the champion now, as the first one" in done.stdout
 
 
@@ -147,7 +97,7 @@ def finished_epochs(folder: Path) -> int:
 def test_another_run_from_nothing_gives_the_same_bytes_though_its_training_was_killed(
     whole: Path, tmp_path: Path, site: Site
 ) -> None:
-    killed = project(tmp_path, site)
+    killed = make_project(tmp_path, site)
     assert repro(killed, "dataset").returncode == 0
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     # In a folder such as `dvc exp run --temp` and `--queue` work in, and DVC then removes.
@@ -165,10 +115,10 @@ def test_another_run_from_nothing_gives_the_same_bytes_though_its_training_was_k
     done = repro(killed)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "epoch   1/" not in done.stdout
-    assert lock(killed) == lock(whole)
+    assert read_lock(killed) == read_lock(whole)
     assert (killed / "reports/metrics.json").read_bytes() == (whole / "reports/metrics.json").read_bytes()
     assert not list(killed.glob("checkpoints/*"))
-    assert runs(killed)["status"].tolist() == ["FINISHED"]
+    assert read_runs(killed)["status"].tolist() == ["FINISHED"]
 
 
 def test_a_wrong_value_ends_repro_with_a_sentence_and_loses_nothing(whole: Path, tmp_path: Path) -> None:
@@ -184,7 +134,7 @@ def test_a_wrong_value_ends_repro_with_a_sentence_and_loses_nothing(whole: Path,
     )
     file.write_text(good)
     assert repro(folder).returncode == 0
-    assert lock(folder) == lock(whole)
+    assert read_lock(folder) == read_lock(whole)
     assert (folder / "models/run.json").read_bytes() == (whole / "models/run.json").read_bytes()
 
 
@@ -229,7 +179,7 @@ def test_test_labels_decide_no_weight_calibration_or_threshold(whole: Path, tmp_
 
 def test_an_outside_split_is_rebuilt_exactly(whole: Path, tmp_path: Path, site: Site) -> None:
     ids = pd.read_csv(whole / "data/dataset/test.csv")["imdb_id"].tolist()
-    folder = project(tmp_path, site, dataset={"split_file": "data/splits/mine.csv", "min_posters": 1})
+    folder = make_project(tmp_path, site, dataset={"split_file": "data/splits/mine.csv", "min_posters": 1})
     names = ["train", "val", "test"]
     rows = [f"{imdb_id},{names[k % 3]}" for k, imdb_id in enumerate(ids)]
     (folder / "data/splits/mine.csv").write_text("\n".join(["imdb_id,split", *rows]) + "\n")
@@ -243,14 +193,14 @@ def test_an_experiment_changes_what_it_names_and_a_checkout_of_the_run_before_br
     whole: Path, tmp_path: Path
 ) -> None:
     folder = shutil.copytree(whole, tmp_path / "copy", symlinks=True)
-    (run,) = runs(folder).to_dict("records")
+    (run,) = read_runs(folder).to_dict("records")
     before, me = made(folder), ("git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qam", "t")
     support.run("git", "add", "-A", cwd=folder)
     assert support.run(*me, cwd=folder).returncode == 0
     done = support.run("dvc", "exp", "run", "-S", "networks.small.training.epochs=1", cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("didn't change, skipping") == 3
-    newest = runs(folder).sort_values("start_time").iloc[-1]
+    newest = read_runs(folder).sort_values("start_time").iloc[-1]
     assert (newest["tags.git.commit"], newest["tags.git.dirty"]) == (head(folder), "true")
     assert len(pd.read_csv(folder / "models/history.csv")) == 1
     refused = support.run("postergenre", "checkout", run["run_id"], cwd=folder)
@@ -278,8 +228,8 @@ def made(folder: Path) -> dict[str, bytes]:
 
 
 def test_posters_that_differ_in_a_few_bits_stay_together(tmp_path: Path, site: Site) -> None:
-    folder = project(tmp_path, site)
-    rows = films(site)
+    folder = make_project(tmp_path, site)
+    rows = make_films(site)
     for n in range(1, 25):
         site.answers[f"/again{n}.jpg"] = Answer(encoded(picture(n).resize((66, 99))))
         rows.append((str(200 + n), "Drama", f"{site.url}/again{n}.jpg"))

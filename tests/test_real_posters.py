@@ -16,9 +16,8 @@ import pandas as pd
 import pytest
 
 from tests import support
-from tests.scraper.test_scrape import bytes_of, prepare, rows_of
+from tests.factories import make_project, read_manifest, read_scraped, repro, write_scrape_project
 from tests.support import ROOT
-from tests.test_pipeline import project, repro
 
 POSTER_SITE = ROOT.parent / "shared/poster-site"
 
@@ -45,7 +44,7 @@ def real_catalogue(site: str, rows: int | None = None) -> str:
 
 def test_three_hundred_real_posters_go_through(tmp_path: Path) -> None:
     with support.site() as unused:
-        folder = project(tmp_path, unused, dataset={"min_posters": 10}, scrape={"catalogue": "real.csv"})
+        folder = make_project(tmp_path, unused, dataset={"min_posters": 10}, scrape={"catalogue": "real.csv"})
     with serving() as site:
         catalogue = real_catalogue(site, 300)
         (folder / "real.csv").write_text(catalogue, "latin-1")
@@ -65,7 +64,7 @@ def test_three_hundred_real_posters_go_through(tmp_path: Path) -> None:
 
 
 def all_of_them(folder: Path, site: str) -> None:
-    prepare(folder, [], timeout=4, retries=2, shard_rows=1000)
+    write_scrape_project(folder, [], timeout=4, retries=2, shard_rows=1000)
     (folder / "films.csv").write_text(real_catalogue(site), "latin-1")
 
 
@@ -91,7 +90,7 @@ def test_what_a_faulty_site_gives_is_had_and_the_reasons_are_its_faults(tmp_path
     with serving("--faults", "0.05") as site:
         all_of_them(tmp_path, site)
         scrape(tmp_path)
-    table = rows_of(tmp_path).query("asked != ''").set_index("imdb_id")
+    table = read_manifest(tmp_path).query("asked != ''").set_index("imdb_id")
     listed = faults(0.05)
     end = {
         "": ("ok", ""),
@@ -121,7 +120,7 @@ def test_a_site_that_throttles_gives_all_its_posters_in_the_end(tmp_path: Path) 
     with serving("--rate", "50") as site:
         all_of_them(tmp_path, site)
         scrape(tmp_path)
-    table = rows_of(tmp_path)
+    table = read_manifest(tmp_path)
     held = {file.stem for file in (POSTER_SITE / "posters").iterdir()}
     linked = set(table.loc[table["asked"] != "", "imdb_id"])
     assert set(table.loc[table["status"] == "ok", "imdb_id"]) == held & linked
@@ -140,4 +139,4 @@ def test_the_real_crawl_killed_and_resumed_gives_the_same_shards(tmp_path: Path)
             process.send_signal(signal.SIGKILL)
             process.wait()
         scrape(tmp_path / "killed")
-    assert bytes_of(tmp_path / "killed") == bytes_of(tmp_path / "whole")
+    assert read_scraped(tmp_path / "killed") == read_scraped(tmp_path / "whole")

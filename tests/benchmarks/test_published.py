@@ -16,7 +16,7 @@ from postergenre.data.store import Store
 from postergenre.errors import InputError
 from postergenre.evaluation import baselines, metrics, test_predictions
 from postergenre.evaluation.metrics import Predictions
-from tests.evaluation.test_report import write_store
+from tests.factories import write_store
 from tests.support import ROOT, run
 
 

@@ -8,7 +8,7 @@ from postergenre.data import dataset, near_duplicates, split_tables, splits
 from postergenre.data.splits import DatasetParams
 from postergenre.data.store import Store
 from postergenre.errors import InputError
-from tests.evaluation.test_report import write_store
+from tests.factories import write_store
 
 PARAMS = DatasetParams(
     val_share=0.15, test_share=0.15, min_posters=3, near_duplicate_bits=4, split_file=None, limit=None, seed=1

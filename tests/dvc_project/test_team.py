@@ -16,91 +16,12 @@ import pytest
 
 from postergenre.dvc_project import team, username
 from tests import support
+from tests.factories import PERSON, commit, dvc_, git, postergenre, set_rate
+from tests.factories import count_stages as ran
+from tests.factories import is_clean as clean
+from tests.factories import make_two_stages as project
+from tests.factories import read_dvc_config as configuration
 from tests.support import ROOT, command
-
-PIPELINE = """
-stages:
-  prepare:
-    cmd: python3 stage.py prepare
-    deps: [stage.py]
-    params: [posters]
-    outs: [data]
-  train:
-    cmd: python3 stage.py train
-    deps: [stage.py, data]
-    params: [rate]
-    outs: [model]
-    metrics:
-      - reports/metrics.json: {cache: false}
-"""
-STAGE = """
-import pathlib, sys
-params = dict(line.split(": ") for line in pathlib.Path("params.yaml").read_text().splitlines())
-if sys.argv[1] == "prepare":
-    pathlib.Path("data").mkdir()
-    for n in range(int(params["posters"])):
-        pathlib.Path(f"data/{n}.txt").write_text(f"poster {n}")
-else:
-    pathlib.Path("model").write_text("a model, rate " + params["rate"])
-    pathlib.Path("reports").mkdir(exist_ok=True)
-    pathlib.Path("reports/metrics.json").write_text('{"rate": ' + params["rate"] + "}")
-"""
-PERSON = {f"GIT_{who}_{what}": "t@t" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-
-
-def run(folder: Path, *words: str) -> str:
-    done = support.run(*words, cwd=folder, env=PERSON | {"PYTHONPATH": str(ROOT)})
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
-def dvc_(folder: Path, *words: str) -> str:
-    return run(folder, "dvc", *words)
-
-
-def git(folder: Path, *words: str) -> str:
-    return run(folder, "git", *words)
-
-
-def postergenre(folder: Path, *words: str) -> str:
-    return run(folder, "python", "-m", "postergenre.cli", *words)
-
-
-def project(folder: Path, rate: float = 0.1) -> Path:
-    """A small pipeline under git and DVC, set up as this project is; nothing has run."""
-    for name in (".gitattributes", ".dvcignore", ".dvc/.gitignore"):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, folder / name)
-    (folder / ".dvc/config").write_text("[core]\n    analytics = false\n    autostage = false\n")
-    (folder / ".gitignore").write_text("/data\n/model\n")
-    (folder / "dvc.yaml").write_text(PIPELINE)
-    (folder / "stage.py").write_text(STAGE)
-    set_rate(folder, rate)
-    git(folder, "init", "-q", "-b", "main")
-    commit(folder)
-    return folder
-
-
-def set_rate(folder: Path, rate: float) -> None:
-    (folder / "params.yaml").write_text(f"posters: 3\nrate: {rate}\n")
-
-
-def commit(folder: Path) -> None:
-    git(folder, "add", "-A")
-    git(folder, "commit", "-qm", "t")
-
-
-def ran(said: str) -> int:
-    return said.count("Running stage")
-
-
-def clean(folder: Path) -> bool:
-    return "Data and pipelines are up to date." in dvc_(folder, "status")
-
-
-def configuration(folder: Path) -> dict[str, tuple[bytes, int]]:
-    files = (folder / ".dvc").glob("config*")
-    return {file.name: (file.read_bytes(), file.stat().st_mtime_ns) for file in files}
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from postergenre.evaluation.metrics import METRICS, Predictions
 from postergenre.evaluation.report import Data, EvaluateParams, Report
 from postergenre.networks import calibration
 from postergenre.networks.calibration import Calibration
+from tests.factories import write_store
 
 PARAMS = EvaluateParams(bootstrap=100, seed=1, pictures=4)
 GENRES = ["Comedy", "Drama", "Film-Noir & <em>"]
@@ -52,15 +53,6 @@ def project(root: Path) -> Path:
     files.write_json(root / "models/calibration.json", calibration.described(known, GENRES))
     write_model(root)
     return root
-
-
-def write_store(folder: Path, imdb_ids: list[str]) -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (len(imdb_ids), 12, 8, 3), dtype=np.uint8)
-    np.save(folder / "shard-00000.npy", pixels)
-    index = pd.DataFrame({"imdb_id": imdb_ids, "shard": "shard-00000.npy", "row": range(len(imdb_ids))})
-    index.to_csv(folder / "index.csv", index=False)
-    about = {"height": 12, "width": 8, "fit": "crop", "posters": len(imdb_ids), "sha256": "a" * 64}
-    files.write_json(folder / "store.json", about)
 
 
 def write_model(root: Path) -> None:

@@ -8,25 +8,8 @@ from postergenre.errors import InputError
 from postergenre.networks import architecture
 from postergenre.networks.architecture import Architecture
 from postergenre.networks.backend import keras
+from tests.factories import BLOCK, SMALL
 from tests.support import ROOT
-
-BLOCK = {
-    "kind": "plain",
-    "filters": 8,
-    "repeats": 1,
-    "kernel": 3,
-    "stride": 1,
-    "pool": 2,
-    "norm": "batch",
-    "activation": "relu",
-    "dropout": 0.1,
-}
-SMALL: dict[str, Any] = {
-    "input": {"height": 24, "width": 16, "scale": "unit"},
-    "augmentation": {"shift": 0.0, "brightness": 0.0, "contrast": 0.0, "horizontal_flip": False},
-    "blocks": [BLOCK],
-    "head": {"pooling": "average", "norm": "none", "dropout": 0.0, "dense": []},
-}
 
 
 def shipped(name: str) -> Architecture:

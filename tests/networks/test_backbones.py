@@ -13,8 +13,8 @@ from postergenre.networks.backend import keras
 from postergenre.networks.checkpoints import Checkpoint
 from postergenre.networks.config import Network, TrainParams
 from tests import support
-from tests.networks.test_architecture import SMALL
-from tests.networks.test_training import RECIPE, TRAIN, data, log_loss_of
+from tests.factories import RECIPE, SMALL, TRAIN, compute_val_loss
+from tests.factories import make_training_data as data
 
 TRUNK = {"weights": "none", "trainable": "all", "learning_rate": 0.001}
 
@@ -109,7 +109,7 @@ def test_it_is_trained_and_kept_as_any_network(trainable: str, tmp_path: Path, m
     made = params.parse("networks.n", Network, section)
     model = training.fit(made, train, data(), Checkpoint(tmp_path), lambda _, metrics: known.append(metrics))
     answers = training.answers(model, data().store, data().val)
-    assert log_loss_of(answers) == pytest.approx(known[0]["val_loss"], abs=1e-5)
+    assert compute_val_loss(answers) == pytest.approx(known[0]["val_loss"], abs=1e-5)
     kept, before = pretrained.backbone(model).get_weights(), original.get_weights()
     assert all(np.array_equal(one, other) for one, other in zip(kept, before, strict=True)) is (trainable == "head")
 

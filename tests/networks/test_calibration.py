@@ -5,7 +5,7 @@ from sklearn.linear_model import LogisticRegression
 
 from postergenre.evaluation import metrics
 from postergenre.networks import calibration
-from tests.networks.test_training import fitted
+from tests.factories import fit_network
 
 SHARES = np.array([0.5, 0.2, 0.1, 0.05])
 
@@ -98,7 +98,7 @@ def test_no_genre_ranks_posters_otherwise_and_what_was_can_be_had_back() -> None
 
 
 def test_the_model_answers_calibrated_once_it_is_worked_in(tmp_path_factory: pytest.TempPathFactory) -> None:
-    model = fitted(tmp_path_factory.mktemp("fit"), epochs=1)
+    model = fit_network(tmp_path_factory.mktemp("fit"), epochs=1)
     seen = np.random.default_rng(1).integers(0, 256, (6, 24, 16, 3), dtype=np.uint8)
     before = model.predict_on_batch(seen)
     found = calibration.Calibration("platt", np.array([0.5, 1.5, 1.0]), np.array([0.2, -0.3, 0.0]), {})

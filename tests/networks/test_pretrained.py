@@ -14,9 +14,9 @@ from postergenre.networks.architecture import Architecture
 from postergenre.networks.backend import keras
 from postergenre.networks.checkpoints import Checkpoint
 from postergenre.networks.config import Network, TrainParams
+from tests.factories import SMALL, TRAIN
+from tests.factories import make_training_data as data
 from tests.networks.efficientnet_lite0 import FIXTURE, pictures
-from tests.networks.test_architecture import SMALL
-from tests.networks.test_training import TRAIN, data
 from tests.support import ROOT
 
 SHIPPED: dict[str, Any] = params.read(ROOT / "params.yaml")["networks"]

@@ -6,85 +6,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score, log_loss
+from sklearn.metrics import average_precision_score
 
 from postergenre import params
-from postergenre.data.split_tables import Split
 from postergenre.errors import InputError
 from postergenre.networks import checkpoints, training
 from postergenre.networks.backend import keras
 from postergenre.networks.checkpoints import Checkpoint
 from postergenre.networks.config import Network, Recipe, TrainParams
-from tests.networks.test_architecture import BLOCK, SMALL
+from tests.factories import TRAIN, compute_val_loss
+from tests.factories import fit_network as fitted
+from tests.factories import make_network as network
+from tests.factories import make_training_data as data
 from tests.support import ROOT
-
-TRAIN: dict[str, Any] = params.read(ROOT / "params.yaml")["train"] | {"network": "small", "device": "cpu"}
-RECIPE: dict[str, Any] = {
-    "epochs": 5,
-    "batch_size": 8,
-    "optimizer": "adamw",
-    "learning_rate": 0.01,
-    "weight_decay": 0.01,
-    "schedule": "cosine",
-    "warmup_epochs": 1,
-    "patience": 5,
-    "loss": "bce",
-    "label_smoothing": 0.0,
-    "class_weights": False,
-    "frequency_bias": True,
-    "ema": 0.0,
-}
-NETWORK = {
-    "architecture": SMALL
-    | {
-        "augmentation": {"shift": 0.1, "brightness": 0.1, "contrast": 0.1, "horizontal_flip": False},
-        "blocks": [BLOCK | {"kind": "residual"}],
-    },
-    "training": RECIPE,
-}
-
-
-class Posters:
-    """Posters in memory that answer as a store does; a bright one has genre 0, a dark one genre 1."""
-
-    height, width, fit, digest = 24, 16, "crop", "posters"
-
-    def __init__(self, count: int):
-        random = np.random.default_rng(3)
-        self.labels = np.zeros((count, 3), np.uint8)
-        self.labels[np.arange(count), random.integers(0, 2, count)] = 1
-        noise = random.integers(0, 90, (count, 24, 16, 3))
-        self.pixels = (noise + 160 * self.labels[:, :1, None, None]).astype(np.uint8)
-
-    def __len__(self) -> int:
-        return len(self.pixels)
-
-    def __getitem__(self, rows: Any) -> Any:
-        return self.pixels[rows]
-
-
-def data() -> training.Data:
-    posters = Posters(60)
-    train, val = (
-        Split([f"tt{row:07d}" for row in rows], rows, ["A", "B", "C"], posters.labels[rows])
-        for rows in (np.arange(40), np.arange(40, 60))
-    )
-    return training.Data(posters, train, val, {"params": {}, "posters": {}}, "splits")  # type: ignore[arg-type]
-
-
-def network(**changes: Any) -> Network:
-    return params.parse("networks.small", Network, NETWORK | {"training": RECIPE | changes})
-
-
-def fitted(folder: Path, log: Callable[[int, dict[str, float]], None] = lambda *_: None, **changes: Any) -> keras.Model:
-    train = params.parse("train", TrainParams, TRAIN)
-    training.prepare(train)
-    return training.fit(network(**changes), train, data(), Checkpoint(folder), log)
-
-
-def log_loss_of(probabilities: Any) -> float:
-    labels = data().val.labels
-    return float(np.mean([log_loss(labels[:, k], probabilities[:, k].astype(float), labels=[0, 1]) for k in range(3)]))
 
 
 def test_training_learns_and_is_logged_epoch_by_epoch(tmp_path: Path) -> None:
@@ -95,7 +29,7 @@ def test_training_learns_and_is_logged_epoch_by_epoch(tmp_path: Path) -> None:
     assert logged[-1][1]["val_map"] > 0.95
     probabilities = training.answers(model, data().store, data().val)
     losses = [metrics["val_loss"] for _, metrics in logged]
-    assert min(abs(loss - log_loss_of(probabilities)) for loss in losses) < 1e-6
+    assert min(abs(loss - compute_val_loss(probabilities)) for loss in losses) < 1e-6
     best = max(metrics["val_map"] for _, metrics in logged)
     assert training.mean_average_precision(data().val.labels, probabilities) == pytest.approx(best, abs=1e-6)
 

@@ -8,7 +8,7 @@ from postergenre.networks import architecture
 from postergenre.networks.architecture import Architecture
 from postergenre.networks.backend import keras
 from postergenre.prediction import gradcam
-from tests.networks.test_architecture import BLOCK, SMALL
+from tests.factories import BLOCK, SMALL
 
 PLAIN = {"norm": "none", "pool": 1, "stride": 2, "dropout": 0.0, "repeats": 1}
 

@@ -27,7 +27,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests import support
-from tests.scraper.test_scrape import films, prepare, rows_of, scrape
+from tests.factories import make_dramas as films
+from tests.factories import read_manifest as rows_of
+from tests.factories import run_scrape as scrape
+from tests.factories import write_scrape_project as prepare
 from tests.support import Answer, Site, encoded, picture
 
 POSTER = encoded(picture(1))

@@ -11,12 +11,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
-import yaml
 
-from postergenre.data import manifest
 from tests import support
+from tests.factories import make_dramas as films
+from tests.factories import read_manifest as rows_of
+from tests.factories import read_scraped as bytes_of
+from tests.factories import run_scrape as scrape
+from tests.factories import write_scrape_project as prepare
 from tests.support import Answer, Site, encoded, picture
 
 
@@ -24,32 +26,6 @@ from tests.support import Answer, Site, encoded, picture
 def site() -> Any:
     with support.site() as made:
         yield made
-
-
-def prepare(folder: Path, rows: list[tuple[str, str, str]], **changes: Any) -> None:
-    folder.mkdir(exist_ok=True)
-    support.catalogue(folder / "films.csv", rows)
-    section = yaml.safe_load((support.ROOT / "params.yaml").read_text())["scrape"]
-    section |= {"catalogue": "films.csv", "min_success": 0.0, "retries": 1, "timeout": 5, "shard_rows": 4}
-    section |= {"allow_private_hosts": True} | changes
-    (folder / "params.yaml").write_text(yaml.safe_dump({"scrape": section}))
-
-
-def scrape(folder: Path) -> subprocess.CompletedProcess[str]:
-    return support.run(sys.executable, "-m", "stages.scrape", cwd=folder, timeout=60)
-
-
-def rows_of(folder: Path) -> pd.DataFrame:
-    return manifest.read(folder / "data/posters/manifest.csv")
-
-
-def bytes_of(folder: Path) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in sorted((folder / "data/posters").iterdir())}
-
-
-def films(site: Site, count: int) -> list[tuple[str, str, str]]:
-    site.posters(range(1, count + 1))
-    return [(str(n), "Drama", f"{site.url}/{n}.jpg") for n in range(1, count + 1)]
 
 
 def test_every_row_ends_with_its_status_and_reason(tmp_path: Path, site: Site) -> None:

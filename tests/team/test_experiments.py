@@ -10,9 +10,8 @@ import pytest
 import yaml
 
 from tests import support
-from tests.dvc_project.test_team import PERSON, clean, commit, ran
+from tests.factories import PERSON, commit, count_stages, is_clean, make_project, read_runs
 from tests.support import Site
-from tests.test_pipeline import project, runs
 
 
 @pytest.fixture
@@ -37,12 +36,12 @@ def json_of(folder: Path, *words: str) -> Any:
 
 
 def test_an_experiment_aside_asks_for_no_poster_again_and_stores_none(tmp_path: Path, site: Site) -> None:
-    folder = project(tmp_path, site)
+    folder = make_project(tmp_path, site)
     dvc(folder, "repro", "dataset")
     commit(folder)
     asked, objects = len(site.asked), cached(folder)
     said = dvc(folder, "exp", "run", "--temp", "-n", "aside", "-S", "scrape.min_success=0.5", "dataset")
-    assert ran(said) == 1
+    assert count_stages(said) == 1
     assert "aside" in dvc(folder, "exp", "list", "--name-only")
     assert len(site.asked) == asked
     assert cached(folder) == objects
@@ -51,13 +50,13 @@ def test_an_experiment_aside_asks_for_no_poster_again_and_stores_none(tmp_path: 
 
 @pytest.mark.long
 def test_experiments_run_queued_and_aside_are_shown_compared_and_applied(tmp_path: Path, site: Site) -> None:
-    folder = project(tmp_path, site)
+    folder = make_project(tmp_path, site)
     dvc(folder, "exp", "run", "-n", "here", "-S", "networks.small.training.epochs=1")
     commit(folder)
     asked = len(site.asked)
     dvc(folder, "exp", "run", "--queue", "-n", "later", "-S", "evaluate.seed=2")
     dvc(folder, "exp", "run", "--run-all")
-    assert ran(dvc(folder, "exp", "run", "--temp", "-n", "aside", "-S", "train.seed=3")) == 2
+    assert count_stages(dvc(folder, "exp", "run", "--temp", "-n", "aside", "-S", "train.seed=3")) == 2
     assert len(site.asked) == asked
     shown = list(csv.DictReader(dvc(folder, "exp", "show", "--csv").splitlines()))
     seeds = {row["Experiment"]: (row["train.seed"], row["evaluate.seed"]) for row in shown if row["map"]}
@@ -65,9 +64,9 @@ def test_experiments_run_queued_and_aside_are_shown_compared_and_applied(tmp_pat
     assert json_of(folder, "exp", "diff", "later", "aside")["params"]["params.yaml"]["train.seed"]["new"] == 3
     dvc(folder, "exp", "apply", "later")
     assert yaml.safe_load((folder / "params.yaml").read_text())["evaluate"]["seed"] == 2
-    assert clean(folder)
+    assert is_clean(folder)
     metrics = json_of(folder, "metrics", "diff", "--all", "HEAD")["reports/metrics.json"]
     assert metrics["map"]["new"] == json.loads((folder / "reports/metrics.json").read_text())["map"]
     dvc(folder, "plots", "diff", "HEAD", "aside")
     assert "Validation mAP per epoch" in (folder / "dvc_plots/index.html").read_text()
-    assert set(runs(folder)["params.train.seed"]) == {"1", "3"}
+    assert set(read_runs(folder)["params.train.seed"]) == {"1", "3"}

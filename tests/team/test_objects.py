@@ -9,9 +9,8 @@ import pytest
 import yaml
 
 from tests import support
-from tests.dvc_project.test_team import dvc_, postergenre
+from tests.factories import dvc_, make_films, make_project, postergenre, read_lock
 from tests.support import ROOT, Site
-from tests.test_pipeline import films, lock, project
 
 REAL_ROWS, REAL_OBJECTS = 6_696, 60
 
@@ -25,7 +24,7 @@ def site() -> Iterator[Site]:
 def objects(folder: Path) -> dict[str, str]:
     """The path of each cached output by the object in the remote that holds it."""
     found: dict[str, str] = {}
-    for out in (out for stage in lock(folder).values() for out in stage["outs"]):
+    for out in (out for stage in read_lock(folder).values() for out in stage["outs"]):
         listing = folder / ".dvc/cache/files/md5" / out["md5"][:2] / out["md5"][2:]
         parts = json.loads(listing.read_text()) if listing.suffix == ".dir" else []
         found |= {part["md5"]: f"{out['path']}/{part['relpath']}" for part in parts} | {out["md5"]: out["path"]}
@@ -38,11 +37,11 @@ def held(remote: Path) -> set[str]:
 
 def test_films_that_come_later_cost_what_is_new_and_one_shard(tmp_path: Path, site: Site) -> None:
     """35 films, then 10 more: of shards of 10 rows the fourth grows, the fifth is new, three are not sent again."""
-    folder = project(tmp_path / "project", site, scrape={"shard_rows": 10})
+    folder = make_project(tmp_path / "project", site, scrape={"shard_rows": 10})
     postergenre(folder, "team", str(tmp_path / "remote"))
     sent = []
     for count in (35, 45):
-        support.catalogue(folder / "films.csv", films(site)[:count])
+        support.catalogue(folder / "films.csv", make_films(site)[:count])
         dvc_(folder, "repro", "dataset")
         before = held(tmp_path / "remote")
         postergenre(folder, "push")
@@ -63,7 +62,7 @@ def test_films_that_come_later_cost_what_is_new_and_one_shard(tmp_path: Path, si
 
 def test_the_whole_real_catalogue_is_few_objects() -> None:
     """As the sample's dvc.lock counts them, with the shards of as many rows; a directory is an object, a run too."""
-    stages = lock(ROOT)
+    stages = read_lock(ROOT)
     files = [out.get("nfiles", 0) + 1 for stage in stages.values() for out in stage["outs"]]
     sample = stages["scrape"]["outs"][0]["nfiles"] - 1  # without the manifest
     rows = yaml.safe_load((ROOT / "params.yaml").read_text())["scrape"]["shard_rows"]

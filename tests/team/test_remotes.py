@@ -1,4 +1,4 @@
-"""A remote on S3 and one reached by ssh, both real servers on this machine; for a folder see tests/dvc_project/test_team.py."""
+"""A remote on S3 and one over ssh, both real servers on this machine; dvc_project/test_team.py has one in a folder."""
 
 import getpass
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests import support
-from tests.dvc_project.test_team import clean, commit, configuration, dvc_, git, postergenre, project, ran
+from tests.factories import commit, count_stages, dvc_, git, is_clean, make_two_stages, postergenre, read_dvc_config
 from tests.support import ROOT, command
 from tests.team import servers
 
@@ -16,9 +16,9 @@ BUCKET = "s3://films/posters"
 
 def bring_over(folder: Path, remote: str) -> Path:
     """Alice sets the remote, runs and pushes; Bob has her commits and all that she ran, and runs nothing."""
-    alice, bob = project(folder / "alice"), folder / "bob"
+    alice, bob = make_two_stages(folder / "alice"), folder / "bob"
     postergenre(alice, "team", remote)
-    assert ran(dvc_(alice, "repro")) == 2
+    assert count_stages(dvc_(alice, "repro")) == 2
     commit(alice)
     assert postergenre(alice, "push") == "6 files sent\n"
     git(folder, "clone", "-q", str(alice), str(bob))
@@ -27,8 +27,8 @@ def bring_over(folder: Path, remote: str) -> Path:
 
 def pulls_all(bob: Path) -> None:
     dvc_(bob, "pull")
-    assert clean(bob)
-    assert ran(dvc_(bob, "repro")) == 0
+    assert is_clean(bob)
+    assert count_stages(dvc_(bob, "repro")) == 0
     assert (bob / "model").read_text() == "a model, rate 0.1"
     assert len(list((bob / "data").iterdir())) == 3
 
@@ -56,7 +56,7 @@ def test_a_teammate_has_all_from_s3_and_needs_to_know_no_address(
 def test_a_remote_of_s3_keeps_the_settings_that_it_had(
     s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    mine = project(tmp_path / "mine")
+    mine = make_two_stages(tmp_path / "mine")
     monkeypatch.chdir(mine)
     dvc_(mine, "remote", "add", "--local", "team", BUCKET)
     dvc_(mine, "remote", "modify", "--local", "team", "endpointurl", s3)
@@ -70,18 +70,18 @@ def test_a_remote_of_s3_keeps_the_settings_that_it_had(
 def test_an_address_with_a_password_is_refused_and_not_repeated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mine = project(tmp_path / "mine")
+    mine = make_two_stages(tmp_path / "mine")
     monkeypatch.chdir(mine)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://me:geheim@127.0.0.1:9")
-    before = configuration(mine)
+    before = read_dvc_config(mine)
     said = str(command("team", BUCKET))
     assert said.startswith("error: AWS_ENDPOINT_URL holds a password")
     assert "geheim" not in said
-    assert configuration(mine) == before
+    assert read_dvc_config(mine) == before
 
 
 def test_an_s3_that_fails_costs_push_a_sentence(s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    mine = project(tmp_path / "mine")
+    mine = make_two_stages(tmp_path / "mine")
     monkeypatch.chdir(mine)
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3)
     assert command("team", BUCKET) == 0

@@ -15,10 +15,10 @@ import pytest
 from postergenre.prediction import predictor
 from postergenre.tracking import mlflow_store, runs, spool
 from tests import support
+from tests.factories import make_test_split, write_reports
 from tests.support import ROOT, command, encoded, picture
 from tests.team import tracking_server
 from tests.team.tracking_server import TrackingServer
-from tests.tracking.test_registry import asked, reports
 
 pytestmark = pytest.mark.long
 
@@ -56,7 +56,7 @@ def trained(strength: float = 0.5) -> runs.Run:
         for epoch in (1, 2, 3):
             run.log_epoch(epoch, {"loss": 1 / epoch, "val_map": epoch / 10})
         run.log_training(Path("models"))
-    reports(Path.cwd(), strength, asked())
+    write_reports(Path.cwd(), strength, make_test_split())
     with runs.evaluation_run(Path("models")) as again:
         again.log_evaluation(Path("reports"))
     assert run.key

@@ -14,13 +14,14 @@ import mlflow
 import numpy as np
 import pytest
 
-from postergenre import files
 from postergenre.data.split_tables import Split
 from postergenre.errors import InputError
 from postergenre.evaluation import metrics, test_predictions
 from postergenre.prediction import predictor
 from postergenre.tracking import mlflow_store, runs, spool
 from tests import support
+from tests.factories import make_test_split as asked
+from tests.factories import write_reports as reports
 from tests.support import ROOT, command, encoded, picture
 
 GENRES = ["A", "B", "C"]
@@ -33,23 +34,6 @@ def project(in_project: Path, models: Path, empty_store: Path) -> Path:
     (in_project / "models").symlink_to(models)
     shutil.copy(empty_store, in_project / "mlflow.db")
     return in_project
-
-
-def asked(first: int = 1) -> Split:
-    """A test split, of films with ids from `first` upwards."""
-    labels = (np.random.default_rng(1).random((POSTERS, 3)) < [0.5, 0.3, 0.2]).astype(np.uint8)
-    labels[:, 0] |= labels.sum(axis=1) == 0
-    return Split([f"tt{first + k:07d}" for k in range(POSTERS)], np.arange(POSTERS), [*GENRES], labels)
-
-
-def reports(folder: Path, strength: float, test: Split, seed: int = 2) -> Path:
-    """What the evaluate stage leaves of a network that is the better the larger `strength`."""
-    noise = np.random.default_rng(seed).random(test.labels.shape)
-    probabilities = ((noise + strength * test.labels) / (1 + strength)).astype(np.float32)
-    test_predictions.write(folder / "reports" / test_predictions.FILE, test, probabilities)
-    files.write_json(folder / "reports/metrics.json", {"map": strength / 10})
-    files.write_json(folder / "reports/scrape.json", {"status": {"ok": 3}})
-    return folder / "reports"
 
 
 def run(project: Path, strength: float, test: Split | None = None, seed: int = 2) -> str:
