@@ -52,7 +52,7 @@ def predict(arguments: argparse.Namespace) -> None:
         for path, answer in predictor.predict_files(_pictures(arguments.paths)):
             if isinstance(answer, str):
                 failed += 1
-                print(f"error: {errors.shown(str(path))}: {answer}", file=sys.stderr)
+                print(f"error: {errors.printable(str(path))}: {answer}", file=sys.stderr)
                 continue
             answered += 1
             add_row(path, answer)
@@ -303,7 +303,7 @@ def _pictures(paths: Sequence[Path]) -> Iterator[Path]:
 
     from postergenre.data import images
 
-    decoded = {*images.FORMATS, "MPO"} - NOT_DECODED
+    decoded = {*images.formats(), "MPO"} - NOT_DECODED
     known = {suffix for suffix, kind in Image.registered_extensions().items() if kind in decoded}
     for path in paths:
         unread: list[Path] = []
@@ -326,7 +326,7 @@ def _files(folder: Path, unread: list[Path]) -> Iterator[Path]:
 
 def _line(path: Path, answer: "npt.NDArray[np.float32]", predictor: "Predictor", top: int) -> str:
     likeliest = (-answer).argsort(kind="stable")[:top]
-    return f"{errors.shown(str(path))}  " + " | ".join(_genre(predictor, answer, int(place)) for place in likeliest)
+    return f"{errors.printable(str(path))}  " + " | ".join(_genre(predictor, answer, int(place)) for place in likeliest)
 
 
 def _genre(predictor: "Predictor", answer: "npt.NDArray[np.float32]", place: int) -> str:

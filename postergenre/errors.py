@@ -1,4 +1,4 @@
-"""How a wrong input ends a program: one sentence on stderr and a non-zero exit."""
+"""Ends a program after wrong input: one sentence on stderr and a non-zero exit code."""
 
 import errno
 import os
@@ -10,28 +10,32 @@ from typing import NoReturn
 
 
 class InputError(Exception):
-    """Something a person gave is wrong; the message says what was received and what would be right."""
+    """Wrong input of a user. The message says what was received and what would be right."""
 
 
 class Terminated(SystemExit):
-    """SIGTERM arrived. An exception, so that `with` blocks and `finally` clean up as they do after Ctrl-C."""
+    """Raised on SIGTERM, so that `with` and `finally` clean up as they do after Ctrl-C."""
 
 
 def run(main: Callable[[], None]) -> NoReturn:
-    """Run `main` and exit: with 1 after wrong input or a full disk, 130 after Ctrl-C, 143 after SIGTERM, else 0."""
+    """Run `main`, then exit.
+
+    Exit codes: 0 after success, 1 after wrong input or a full disk, 130 after Ctrl-C, 141 after a closed pipe, 143
+    after SIGTERM. Any other exception passes through.
+    """
     signal.signal(signal.SIGTERM, _terminate)
     try:
         main()
     except InputError as error:
-        sys.exit(f"error: {shown(str(error))}")
+        sys.exit(f"error: {printable(str(error))}")
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
-    except BrokenPipeError:  # `... | head` closed our stdout: not our failure, but nothing more can be said there
+    except BrokenPipeError:  # `... | head` closed our stdout: nobody reads any further output
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
-            sys.exit(f"error: {shown(str(error.filename))} is longer than a file's name may be")
+            sys.exit(f"error: {printable(str(error.filename))} is longer than a file's name may be")
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         sys.exit(
@@ -40,8 +44,8 @@ def run(main: Callable[[], None]) -> NoReturn:
     sys.exit(0)
 
 
-def shown(text: str) -> str:
-    """The text without what a terminal would take for a command, such as a colour; lines stay lines."""
+def printable(text: str) -> str:
+    """The text with control characters escaped, which a terminal could take for commands. Line breaks stay."""
     return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
 
 

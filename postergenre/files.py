@@ -1,4 +1,4 @@
-"""Outputs that are written whole or not at all, and digests of what was read."""
+"""Writes files and folders whole or not at all, reads JSON, and computes digests."""
 
 import hashlib
 import json
@@ -15,9 +15,10 @@ from postergenre.errors import InputError
 
 @contextmanager
 def atomic_folder(folder: Path) -> Iterator[Path]:
-    """An empty folder to write into, which takes the place of `folder` when the block ends without an exception.
+    """Write a folder whole or not at all.
 
-    If the block raises, `folder` is as it was and the half-written one is gone.
+    Yields an empty folder to write into. It replaces `folder` when the block ends. If the block raises, `folder` stays
+    as it was and the new one is deleted.
     """
     folder = folder.absolute()
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -32,9 +33,13 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_write(file: Path) -> Iterator[Path]:
-    """A path to write to, which takes the place of `file` when the block ends without an exception."""
+    """Write a file whole or not at all.
+
+    Yields a path to write to. It replaces `file` when the block ends. If the block raises, `file` stays as it was and
+    the new one is deleted.
+    """
     file.parent.mkdir(parents=True, exist_ok=True)
-    new = file.with_name(f".{file.name[:50]}-{os.getpid()}")  # a name may have 255 bytes
+    new = file.with_name(f".{file.name[:50]}-{os.getpid()}")  # file names are limited to 255 bytes
     try:
         yield new
         new.replace(file)
@@ -43,13 +48,19 @@ def atomic_write(file: Path) -> Iterator[Path]:
 
 
 def write_json(file: Path, value: Any) -> None:
-    """Write `value` as indented JSON with a final newline, so that the file reads and diffs well."""
+    """Write `value` as indented JSON with a final newline, which is easy to read and to diff."""
     with atomic_write(file) as new:
         new.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def read_json(file: Path, made_by: str) -> Any:
-    """The JSON in `file`; an `InputError` that names `made_by`, what writes it, where it is missing or broken."""
+    """Read the JSON in `file`.
+
+    made_by: the command that writes the file, for the error's message.
+
+    Raises:
+        InputError: the file is missing, unreadable or no JSON.
+    """
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -61,7 +72,7 @@ def read_json(file: Path, made_by: str) -> Any:
 
 
 def sha256(*files: Path) -> str:
-    """The SHA-256 of the files' bytes, one after another, in hexadecimal."""
+    """The SHA-256 of the files' bytes, one file after another, in hexadecimal."""
     digest = hashlib.sha256()
     for file in files:
         with file.open("rb") as stream:
@@ -76,7 +87,7 @@ def sha256_text(text: str) -> str:
 
 
 def remove(path: Path) -> None:
-    """Delete a file or a folder; nothing happens where there is none."""
+    """Delete a file or a folder, if it exists."""
     if path.is_dir():
         shutil.rmtree(path)
     else:

@@ -1,4 +1,4 @@
-"""`params.yaml`, read strictly: what DVC tracks is what the code sees, no default hides in between."""
+"""Reads `params.yaml` strictly. The code has no defaults, so DVC tracks every value that it uses."""
 
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,7 +12,7 @@ FILE = Path("params.yaml")
 
 
 class Section(BaseModel):
-    """Base of a section's class: every key is given, of exactly its type, and none besides."""
+    """Base class of a section: every key must be given, with exactly its type, and no other key."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -21,7 +21,9 @@ S = TypeVar("S", bound=Section)
 
 
 def load(name: str, section: type[S], file: Path = FILE) -> S:
-    """Section `name` of `file` as a `section`; `networks.resnet` names one inside another.
+    """Read section `name` of `file` as a `section`.
+
+    name: such as `scrape`, or `networks.resnet` for a section in a section.
 
     Raises:
         InputError: the file or the section is missing, or a key is unknown, missing, of the wrong type or out of range.
@@ -37,7 +39,11 @@ def load(name: str, section: type[S], file: Path = FILE) -> S:
 
 
 def parse(name: str, section: type[S], value: Any, file: Path = FILE) -> S:
-    """`value` as a `section`; every fault of it in one `InputError` that says where it stands."""
+    """Check `value` and return it as a `section`.
+
+    Raises:
+        InputError: `value` has faults; the message lists all of them, with their keys.
+    """
     try:
         return section.model_validate(value)
     except ValidationError as error:
@@ -45,7 +51,11 @@ def parse(name: str, section: type[S], value: Any, file: Path = FILE) -> S:
 
 
 def read(file: Path = FILE) -> dict[str, Any]:
-    """All of `file`, unchecked."""
+    """All of `file`, unchecked.
+
+    Raises:
+        InputError: the file is missing or no YAML, or holds no sections.
+    """
     try:
         value = yaml.safe_load(file.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What may lie behind a motif: patterns in tints so close to the ground that the motif stays clear."""
+"""Backdrops: patterns behind a motif, in tints so close to the ground colour that the motif stays clear."""
 
 import math
 import random
@@ -8,23 +8,23 @@ from sample.canvas import HEIGHT, WIDTH, Canvas
 from sample.palettes import Palette, mix
 from sample.pen import Colour, Point
 
-# Draws around a point, the motif's middle, over the whole canvas.
+# Draws over the whole canvas, around the motif's centre.
 Backdrop = Callable[[Canvas, Palette, Point, random.Random], None]
 
 
 def plain(canvas: Canvas, palette: Palette, middle: Point, rng: random.Random) -> None:
-    """Light behind the motif, and nothing else."""
+    """Only a light behind the motif."""
     canvas.glow(*middle, 120, mix(palette.ground, palette.spark, 0.35), 0.55)
 
 
 def sun(canvas: Canvas, palette: Palette, middle: Point, rng: random.Random) -> None:
-    """A large disc, a little off the middle."""
+    """A large disc, a little off the centre."""
     x, y = middle[0] + rng.uniform(-22, 22), middle[1] + rng.uniform(-16, 10)
     canvas.pen.disc(x, y, rng.uniform(54, 76), tint(palette, 0.3))
 
 
 def rays(canvas: Canvas, palette: Palette, middle: Point, rng: random.Random) -> None:
-    """Rays from behind the motif."""
+    """Rays from the motif's centre."""
     count, start, colour = rng.choice((10, 14, 18)), rng.uniform(0, 30), tint(palette, 0.2)
     for i in range(count):
         turn = start + 360 * i / count
@@ -49,7 +49,7 @@ def stripes(canvas: Canvas, palette: Palette, middle: Point, rng: random.Random)
 
 
 def dots(canvas: Canvas, palette: Palette, middle: Point, rng: random.Random) -> None:
-    """A printer's screen whose dots shrink towards the bottom."""
+    """Dots that shrink towards the bottom, as in a halftone print."""
     step, colour = rng.choice((13, 16, 20)), tint(palette, 0.26)
     for row in range(HEIGHT // step + 1):
         radius = step * 0.42 * (1 - row * step / HEIGHT * 1.15)
@@ -59,14 +59,14 @@ def dots(canvas: Canvas, palette: Palette, middle: Point, rng: random.Random) ->
 
 
 def stars(canvas: Canvas, palette: Palette, middle: Point, rng: random.Random) -> None:
-    """Small stars, strewn."""
+    """Small stars, scattered."""
     colour = tint(palette, 0.6)
     for _ in range(70):
         canvas.pen.disc(rng.uniform(0, WIDTH), rng.uniform(0, HEIGHT), rng.choice((0.5, 0.7, 0.9, 1.4)), colour)
 
 
 def hills(canvas: Canvas, palette: Palette, middle: Point, rng: random.Random) -> None:
-    """Three ranges of hills, one before the other."""
+    """Three ranges of hills, one in front of the other."""
     for i in range(3):
         ridge(canvas, middle[1] + 12 + 26 * i, 12, tint(palette, 0.14 + 0.12 * i), rng)
 
@@ -75,12 +75,12 @@ BACKDROPS = {f.__name__: f for f in (plain, sun, rays, rings, stripes, dots, sta
 
 
 def tint(palette: Palette, share: float) -> Colour:
-    """The ground with a little of the accent in it."""
+    """The ground colour with a share (0 to 1) of the accent in it."""
     return mix(palette.ground, palette.spark, share)
 
 
 def ridge(canvas: Canvas, height: float, rise: float, colour: Colour, rng: random.Random) -> None:
-    """Fill all below a wavy line around `height`, which swings by up to about `rise`."""
+    """Fill everything below a wavy line around `height` with an amplitude of about `rise`."""
     waves = [(rise / k, rng.uniform(0.7, 1.3) * k, rng.uniform(0, 2 * math.pi)) for k in (1, 2, 3)]
     line = [
         (x, height + sum(a * math.sin(k * x / 40 + phase) for a, k, phase in waves)) for x in range(-2, WIDTH + 4, 3)

@@ -1,4 +1,4 @@
-"""What a poster is painted on: larger than life, shrunk at the end so that edges are smooth, with a little grain."""
+"""The canvas of a poster: larger than the poster, scaled down at the end for smooth edges, with a little grain."""
 
 import io
 import random
@@ -12,17 +12,17 @@ from sample.pen import Colour, Pen
 
 # Pixels, as public thumbnails of posters have them.
 WIDTH, HEIGHT = 182, 268
-# Canvas pixels for one of the poster's, in both directions.
+# Canvas pixels per poster pixel, in both directions.
 SCALE = 3
-# Letters keep this far from the edge.
+# Distance of letters from the edge, in poster pixels.
 MARGIN = 10.0
 QUALITY = 88
-# The grain's standard deviation, in grey levels of 256: seen as paper, not as noise.
+# The grain's standard deviation, in grey levels of 256: it looks like paper, not like noise.
 GRAIN = 2.2
 
 
 class Canvas:
-    """A poster in the making. Measures are in poster pixels, from the upper left corner."""
+    """An unfinished poster. Coordinates are in poster pixels from the upper left corner."""
 
     def __init__(self, ground: Colour) -> None:
         self.image = Image.new("RGB", (WIDTH * SCALE, HEIGHT * SCALE), ground)
@@ -30,7 +30,7 @@ class Canvas:
         self.settings: list[Setting] = []
 
     def wash(self, box: Box, top: Colour, bottom: Colour) -> None:
-        """Fill a box with a colour that turns into another from its top to its bottom."""
+        """Fill a box with a gradient from `top` to `bottom`."""
         left, upper, right, lower = (round(side * SCALE) for side in box)
         share = np.linspace(0, 1, lower - upper)[:, None, None]
         column = np.array(top) * (1 - share) + np.array(bottom) * share
@@ -38,7 +38,7 @@ class Canvas:
         self.image.paste(gradient.resize((right - left, lower - upper), Image.Resampling.NEAREST), (left, upper))
 
     def fade(self, top: float, bottom: float, colour: Colour) -> None:
-        """Let the picture run into a colour: not at all at `top`, wholly from `bottom` down."""
+        """Blend the picture into a colour: not at all at `top`, fully from `bottom` down."""
         start, end, height = round(top * SCALE), round(bottom * SCALE), HEIGHT * SCALE
         share = np.clip((np.arange(start, height) - start) / (end - start), 0, 1)
         mask = Image.fromarray((share * 255).astype(np.uint8)[:, None]).resize(
@@ -47,14 +47,14 @@ class Canvas:
         self.image.paste(colour, (0, start), mask)
 
     def glow(self, x: float, y: float, radius: float, colour: Colour, strength: float) -> None:
-        """Light up a round patch, most in its middle: `strength` 0 to 1."""
+        """Lighten a disc, most in its centre. strength: 0 to 1."""
         size = round(2 * radius * SCALE)
         light = Image.radial_gradient("L").point([round((255 - level) * strength) for level in range(256)])
         mask = light.resize((size, size), Image.Resampling.BILINEAR)
         self.image.paste(colour, (round((x - radius) * SCALE), round((y - radius) * SCALE)), mask)
 
     def letter(self, setting: Setting, colour: Colour) -> None:
-        """Draw a text."""
+        """Draw a text, and remember its setting."""
         self.settings.append(setting)
         draw(self.image, setting, colour, SCALE)
 
@@ -69,6 +69,6 @@ class Canvas:
 
 @cache
 def _grain() -> Image.Image:
-    """Noise around the grey level 128, of the poster's size."""
+    """Noise around the grey level 128, in the poster's size."""
     noise = np.random.default_rng(0).normal(128, GRAIN, (HEIGHT, WIDTH))
     return Image.fromarray(noise.round().astype(np.uint8)).convert("RGB")

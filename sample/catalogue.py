@@ -1,4 +1,4 @@
-"""Make the sample's catalogue: `python -m sample.catalogue` writes the same file each time."""
+"""Makes the sample's catalogue. `python -m sample.catalogue` writes the same file each time."""
 
 import csv
 import random
@@ -12,8 +12,8 @@ from sample.titles import title
 
 SEED = 1
 
-# How many films there are of each kind: frequencies and pairs as in the published catalogue, Drama in nearly half and
-# Western in too few to be learned.
+# Films of each combination of genres. Frequencies and pairs are those of the published catalogue: nearly half of the
+# films are Drama, and Western has too few to be learned.
 FILMS = {
     "Action": 18, "Action|Adventure": 20, "Action|Adventure|Comedy": 12, "Action|Adventure|Sci-Fi": 28,
     "Action|Comedy": 10, "Action|Comedy|Crime": 16, "Action|Crime|Drama": 16, "Action|Crime|Drama|Thriller": 8,
@@ -32,7 +32,7 @@ FILMS = {
     "Thriller": 26, "Western": 5,
 }  # fmt: skip
 
-# The dirt that real catalogues have.
+# Rows with the faults of real catalogues.
 WITHOUT_GENRE, NOT_AVAILABLE = 15, 3
 GONE, WITHOUT_LINK, RE_RELEASED, REPEATED_ROWS = 12, 8, 6, 10
 
@@ -40,26 +40,26 @@ Row = tuple[str, ...]
 
 
 def rows() -> list[Row]:
-    """The catalogue's rows, in its order: `films.COLUMNS`."""
+    """The catalogue's rows in their order, each with the columns `films.COLUMNS`."""
     rng = random.Random(SEED)
     genres = [kind for kind, count in FILMS.items() for _ in range(count)]
     genres += [""] * WITHOUT_GENRE + ["N/A"] * NOT_AVAILABLE
     rng.shuffle(genres)
     titles = _titles(genres, rng)
     numbers = _numbers(len(genres))
-    made = [_row(*film, rng) for film in zip(numbers, titles, genres, strict=True)]
-    for position in rng.sample(range(len(made) - GONE), WITHOUT_LINK):
-        made[position] = (*made[position][:-1], "")
-    shown = [row for row in made[:-GONE] if row[4] not in ("", "N/A") and row[5]]
-    made += [_re_released(row, rng) for row in rng.sample(shown, RE_RELEASED)]
-    rng.shuffle(made)
-    for repeated in rng.sample(made, REPEATED_ROWS):
-        made.insert(rng.randrange(len(made)), repeated)
-    return made
+    catalogue = [_row(*film, rng) for film in zip(numbers, titles, genres, strict=True)]
+    for position in rng.sample(range(len(catalogue) - GONE), WITHOUT_LINK):
+        catalogue[position] = (*catalogue[position][:-1], "")
+    originals = [row for row in catalogue[:-GONE] if row[4] not in ("", "N/A") and row[5]]
+    catalogue += [_re_release(row, rng) for row in rng.sample(originals, RE_RELEASED)]
+    rng.shuffle(catalogue)
+    for repeated in rng.sample(catalogue, REPEATED_ROWS):
+        catalogue.insert(rng.randrange(len(catalogue)), repeated)
+    return catalogue
 
 
 def write(file: Path) -> None:
-    """Write the catalogue in the published format: ISO-8859-1, as pandas would."""
+    """Write the catalogue in the published format: ISO-8859-1, quoted as pandas does."""
     with atomic_write(file) as new, new.open("w", encoding="iso-8859-1", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(films.COLUMNS)
@@ -67,7 +67,7 @@ def write(file: Path) -> None:
 
 
 def _titles(genres: list[str], rng: random.Random) -> list[str]:
-    """A title with a year for each film, no two alike but for the year."""
+    """A title with a year for each film. No two are the same without the year."""
     taken: set[str] = set()
     titles = []
     for kind in genres:
@@ -84,7 +84,7 @@ def _names(genres: list[str], rng: random.Random) -> Iterator[str]:
 
 
 def _numbers(count: int) -> list[int]:
-    """IMDb numbers for the films; the last GONE of them say that the poster is gone."""
+    """IMDb numbers for the films. The last GONE of them are numbers of films whose poster is gone."""
     served = [films.BASE + films.SERVED * films.FATE + n for n in range(1, count - GONE + 1)]
     return served + [films.BASE + films.GONE * films.FATE + n for n in range(1, GONE + 1)]
 
@@ -94,8 +94,8 @@ def _row(number: int, title: str, genres: str, rng: random.Random) -> Row:
     return str(number), films.page_link(number), title, score, genres, films.poster_link(number)
 
 
-def _re_released(row: Row, rng: random.Random) -> Row:
-    """The row of a film that shows `row`'s again, under a number and a title of its own."""
+def _re_release(row: Row, rng: random.Random) -> Row:
+    """The row of a re-release of `row`'s film, with its own number and title."""
     name, year = row[2].rsplit(" (", 1)
     return _row(int(row[0]) + films.RE_RELEASED * films.FATE, f"{name}{films.SUFFIX} ({year}", row[4], rng)
 

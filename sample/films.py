@@ -1,4 +1,4 @@
-"""The sample's films: how they are numbered and linked, and how its catalogue is read."""
+"""The sample's films: their numbers, their links, and reading their catalogue."""
 
 import csv
 import re
@@ -12,25 +12,31 @@ GENRES = (
 )  # fmt: skip
 COLUMNS = ("imdbId", "Imdb Link", "Title", "IMDB Score", "Genre", "Poster")
 
-# Where the sample site answers, as the catalogue's links say.
+# The sample site's address in the catalogue's links.
 HOST, PORT = "127.0.0.1", 8742
 
-# The drawing's version. It stands in every poster's link, so that what a link leads to never changes: raise it with
-# every change that alters a poster's bytes, and write the catalogue anew.
+# The version of the drawing code. It is part of each poster's link, so that a link always leads to the same bytes.
+# Raise it with every change that alters a poster's bytes, and write the catalogue again.
 DRAWING = 1
 
-# A film's number has eight digits and starts with 99, which no real film's does. The third digit says what became of
-# its poster: the site serves it, has lost it (404), or shows a near-duplicate of the poster of the film that it is a
-# re-release of, whose number has the same last five digits.
+# A film's number has eight digits and starts with 99, as no real film's number does. The third digit tells how the
+# site answers for the poster: it serves it, it has lost it (404), or the film is a re-release and the poster is a
+# near-duplicate of its original's. The original's number has the same last five digits.
 BASE, FATE = 99_000_000, 100_000
 SERVED, GONE, RE_RELEASED = range(3)
-# What a re-release adds to the title of the film that it shows again.
+# What a re-release adds to its original's title.
 SUFFIX = ": Restored"
 
 
 @dataclass(frozen=True)
 class Film:
-    """A row of the catalogue. imdb_id: tt and eight digits; title: with its year; poster: its link, may be empty."""
+    """A film of the sample's catalogue.
+
+    imdb_id: `tt` and eight digits.
+    title: with the year.
+    genres: as the catalogue names them.
+    poster: the poster's link, "" for none.
+    """
 
     imdb_id: str
     title: str
@@ -48,9 +54,9 @@ class Film:
 
     @property
     def year(self) -> str:
-        """The year at the title's end, or nothing."""
-        found = re.search(r" \((\d{4})\)$", self.title)
-        return found[1] if found else ""
+        """The year at the title's end, "" for none."""
+        year = re.search(r" \((\d{4})\)$", self.title)
+        return year[1] if year else ""
 
     @property
     def is_gone(self) -> bool:
@@ -59,24 +65,24 @@ class Film:
 
     @property
     def original(self) -> "Film | None":
-        """The film that this one is a re-release of."""
+        """The film of which this one is a re-release, None where it is none."""
         if (self.number - BASE) // FATE != RE_RELEASED:
             return None
         return Film(f"tt{self.number - RE_RELEASED * FATE}", self.title.replace(SUFFIX, ""), self.genres)
 
 
 def page_link(number: int, port: int = PORT) -> str:
-    """The address of a film's page, without the final slash, as catalogues have it."""
+    """The URL of a film's page, without the final slash, as published catalogues have it."""
     return f"http://{HOST}:{port}/title/tt{number}"
 
 
 def poster_link(number: int, port: int = PORT) -> str:
-    """The address of a film's poster."""
+    """The URL of a film's poster."""
     return f"http://{HOST}:{port}/images/M/tt{number}._V{DRAWING}_UX182_CR0,0,182,268_AL_.jpg"
 
 
 def read(catalogue: Path) -> dict[str, Film]:
-    """The films of a sample catalogue (ISO-8859-1, the published columns) by their IMDb id."""
+    """The films of a sample catalogue (ISO-8859-1, the published columns) by IMDb id."""
     with catalogue.open(encoding="iso-8859-1", newline="") as file:
         rows = csv.DictReader(file)
         films = [

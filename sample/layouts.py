@@ -1,4 +1,4 @@
-"""How a poster's parts are arranged: one function for each layout."""
+"""Layouts of a poster's parts: one function for each."""
 
 import random
 from collections.abc import Callable
@@ -18,7 +18,7 @@ WHOLE: Box = (0, 0, WIDTH, HEIGHT)
 
 @dataclass(frozen=True)
 class Design:
-    """A poster's parts: its texts, and what they and the picture are made from."""
+    """A poster's parts: its texts, colours, motif, typeface, backdrop and layout."""
 
     title: str
     stars: str
@@ -62,7 +62,7 @@ def headline(canvas: Canvas, design: Design, rng: random.Random) -> None:
 
 
 def framed(canvas: Canvas, design: Design, rng: random.Random) -> None:
-    """A picture on paper, its title below, as travel posters have it."""
+    """A picture on paper with the title below, as on travel posters."""
     palette = design.palette
     canvas.wash(WHOLE, palette.ground, palette.shade)
     x, y, bottom = MIDDLE + rng.uniform(-8, 8), rng.uniform(92, 106), 192
@@ -91,7 +91,7 @@ def band(canvas: Canvas, design: Design, rng: random.Random) -> None:
 
 
 def bleed(canvas: Canvas, design: Design, rng: random.Random) -> None:
-    """The motif so large that it leaves the poster; the title small, at the left."""
+    """A motif larger than the poster; a small title at the left."""
     palette, side = design.palette, rng.choice((40, 142))
     _motif(canvas, design, (side, rng.uniform(66, 84), rng.uniform(96, 108)), palette.ground, rng, tilt=24)
     canvas.pen.box(0, 184, WIDTH, HEIGHT, palette.ground)
@@ -102,7 +102,7 @@ def bleed(canvas: Canvas, design: Design, rng: random.Random) -> None:
 
 
 def pattern(canvas: Canvas, design: Design, rng: random.Random) -> None:
-    """The motif again and again, on a chequered ground."""
+    """The motif repeated on a chequered ground."""
     count, first = rng.choice((2, 3)), rng.randrange(2)
     step = WIDTH / count
     for row, column in product(range(count), repeat=2):
@@ -114,7 +114,7 @@ def pattern(canvas: Canvas, design: Design, rng: random.Random) -> None:
 
 
 def shout(canvas: Canvas, design: Design, rng: random.Random) -> None:
-    """The title as large as can be, the motif in what is left."""
+    """The title as large as possible, the motif in the remaining space."""
     palette = design.palette
     canvas.wash(WHOLE, palette.ground, palette.shade)
     ink = palette.legible_on(palette.ground, palette.shade)
@@ -127,7 +127,7 @@ def shout(canvas: Canvas, design: Design, rng: random.Random) -> None:
 
 
 def vista(canvas: Canvas, design: Design, rng: random.Random) -> None:
-    """The motif before a wide country and its sun."""
+    """The motif in front of a wide landscape with a sun."""
     palette, x = design.palette, MIDDLE + rng.uniform(-16, 16)
     canvas.wash((0, 0, WIDTH, 200), palette.ground, mix(palette.ground, palette.spark, 0.45))
     canvas.pen.disc(x, 150, rng.uniform(52, 62), mix(palette.ground, palette.spark, 0.7))
@@ -143,7 +143,7 @@ def vista(canvas: Canvas, design: Design, rng: random.Random) -> None:
 
 
 def disc(canvas: Canvas, design: Design, rng: random.Random) -> None:
-    """The motif on a disc, as a seal."""
+    """The motif on a disc, like a seal."""
     palette, top = design.palette, rng.random() < 0.4
     y = 174 if top else 94
     filling = rng.choice((palette.figure, palette.spark))
@@ -156,7 +156,7 @@ def disc(canvas: Canvas, design: Design, rng: random.Random) -> None:
 
 
 def counterchange(canvas: Canvas, design: Design, rng: random.Random) -> None:
-    """Figure and ground change places at a line through the motif."""
+    """Figure and ground swap colours at a line through the motif."""
     ground, figure = design.palette.ground, design.palette.figure
     place, slant = (MIDDLE, rng.uniform(90, 98), rng.uniform(58, 76)), rng.choice((-60, -30, 0, 30, 60))
     angle = rng.getrandbits(32)
@@ -172,7 +172,7 @@ LAYOUTS = {f.__name__: f for f in (classic, headline, framed, band, bleed, patte
 
 
 def tones_on(palette: Palette, behind: Colour) -> Tones:
-    """The palette's tones for a motif that lies on `behind`, one of its colours."""
+    """The palette's tones for a motif on `behind`, one of the palette's colours."""
     if behind in (palette.ground, palette.shade):
         return Tones(palette.figure, palette.spark, behind)
     if behind == palette.figure:
@@ -197,7 +197,7 @@ def _motif(
     rng: random.Random,
     tilt: float = 10,
 ) -> None:
-    """Draw the motif at place = (x, y, half its size), a little turned, perhaps mirrored."""
+    """Draw the motif at place = (x, y, half its size), turned by up to `tilt` degrees, perhaps mirrored."""
     pen = canvas.pen.at(*place, angle=rng.uniform(-tilt, tilt), mirrored=rng.random() < 0.5)
     design.motif(pen, tones_on(design.palette, behind))
 

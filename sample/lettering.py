@@ -1,4 +1,4 @@
-"""Type: faces that come with matplotlib and Pillow, set so that a text fills its box and never leaves it."""
+"""Sets texts in typefaces of matplotlib and Pillow, so that a text fills its box and never leaves it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -15,17 +15,21 @@ from sample.pen import Colour
 Box = tuple[float, float, float, float]
 Align = Literal["left", "centre"]
 
-# The size at which texts are measured; a text's width grows with its size.
+# The size at which texts are measured. A text's width is proportional to its size.
 MEASURE = 120
 
 
 @dataclass(frozen=True)
 class Face:
-    """A typeface and how it is used; lengths in ems.
+    """A typeface and how it is used. Lengths are in ems.
 
-    file: in matplotlib's fonts; None is Pillow's own, which lacks accents and leaves texts that have some to another.
-    squeeze: width over natural width. tracking: space between letters. leading: from line to line. weight: stroke
-    added around the letters.
+    file: a file of matplotlib's fonts; None for Pillow's own font. That one lacks accents, so texts with accents are
+        set in DejaVuSans.
+    upper: whether texts are set in capitals.
+    squeeze: width over natural width.
+    tracking: space between letters.
+    leading: distance from line to line.
+    weight: width of a stroke added around the letters.
     """
 
     file: str | None
@@ -50,7 +54,7 @@ FACES = {
     "racing": Face("DejaVuSans-BoldOblique.ttf", squeeze=0.66, leading=0.88),
     "typewriter": Face("DejaVuSansMono-Bold.ttf", upper=False, squeeze=0.8, leading=1.05),
 }
-# For small print, which is wide, low or both.
+# For small print.
 SMALL = Face("DejaVuSans.ttf", squeeze=0.84, tracking=0.14)
 BILLING = Face("DejaVuSans.ttf", squeeze=0.66)
 TAGLINE = Face("STIXGeneralItalic.ttf", upper=False, tracking=0.02, weight=0.01)
@@ -58,7 +62,14 @@ TAGLINE = Face("STIXGeneralItalic.ttf", upper=False, tracking=0.02, weight=0.01)
 
 @dataclass(frozen=True)
 class Setting:
-    """A text set in lines; measures in poster pixels. box: the letters' outline, which lies in the box asked for."""
+    """A text set in lines, in poster pixels.
+
+    face: the typeface.
+    size: the size of an em.
+    lines: the text of each line.
+    align: of the lines in the box.
+    box: the letters' outline, which lies in the requested box.
+    """
 
     face: Face
     size: float
@@ -76,9 +87,11 @@ def fit(
     largest: float = 60,
     most_lines: int = 5,
 ) -> Setting:
-    """`text` in the line breaks that let it be largest, at most `largest` pixels, in `box`.
+    """Set `text` in `box`, with the line breaks that allow the largest letters.
 
-    valign: where the lines stand in the box's height, 0 (top) to 1 (bottom).
+    valign: the lines' place in the box's height, 0 (top) to 1 (bottom).
+    largest: the largest size allowed, in poster pixels.
+    most_lines: the most lines allowed.
     """
     if face.file is None and not text.isascii():
         face = replace(face, file="DejaVuSans.ttf", squeeze=face.squeeze * 0.86)
@@ -86,7 +99,7 @@ def fit(
     words = face.cased(text).split()
     breaks = [lines for count in range(1, min(len(words), most_lines) + 1) for lines in _breaks(words, count)]
     sizes = {lines: min(_size(lines, face, right - left, bottom - top), largest) for lines in breaks}
-    # Of those that are about as large, the narrowest: its lines are most alike.
+    # Of the breaks with about the largest letters take the narrowest, whose lines are most alike.
     large = [lines for lines in breaks if sizes[lines] > 0.92 * max(sizes.values())]
     lines = min(large, key=lambda lines: _widest(lines, face))
     size, width = sizes[lines], _widest(lines, face) * sizes[lines]
@@ -97,7 +110,7 @@ def fit(
 
 
 def draw(image: Image.Image, setting: Setting, colour: Colour, scale: float) -> None:
-    """Draw a setting onto an image that has `scale` pixels for one of the poster's."""
+    """Draw a setting onto an image with `scale` pixels per poster pixel."""
     left, top, right, _ = setting.box
     for line, baseline in zip(setting.lines, _baselines(setting.lines, setting.face), strict=True):
         slack = right - left - _width(line, setting.face) * setting.size
@@ -109,10 +122,10 @@ def draw(image: Image.Image, setting: Setting, colour: Colour, scale: float) -> 
 def _draw_line(
     image: Image.Image, line: str, face: Face, start: tuple[float, float], size: float, colour: Colour
 ) -> None:
-    """Draw one line, its baseline starting at `start`: on a mask of its own, which is then squeezed to its width."""
+    """Draw one line with its baseline at `start`, on a mask that is then squeezed to the line's width."""
     font, pad, baseline, stroke = _font(face.file, round(size)), size * 0.2, round(size * 1.2), face.weight * size
     width = _width(line, face) * size
-    # Small letters are spaced in whole pixels, which adds up: wider than measured, until squeezed.
+    # Small letters are spaced in whole pixels, so the line is wider than measured until it is squeezed.
     drawn = width / face.squeeze if face.tracking else font.getlength(line) + 2 * stroke
     mask, squeeze = Image.new("L", (round(drawn + 2 * pad), round(size * 1.7))), width / drawn
     pen, x = ImageDraw.Draw(mask), pad + stroke
@@ -125,12 +138,12 @@ def _draw_line(
 
 
 def _pieces(line: str, face: Face) -> Iterator[tuple[str, float]]:
-    """What of a line is drawn at once, and how far it is from there to the next piece, in ems."""
+    """The pieces of a line that are drawn at once, each with the distance to the next piece in ems."""
     if not face.tracking:
         yield line, 0.0
         return
     for letter, following in pairwise(f"{line} "):
-        # Measured with the letter that follows, so that pairs are kerned.
+        # Measured with the following letter, so that pairs are kerned.
         yield letter, _length(letter + following, face.file) - _length(following, face.file) + face.tracking
 
 
@@ -156,7 +169,7 @@ def _height(lines: tuple[str, ...], face: Face) -> float:
 
 
 def _baselines(lines: tuple[str, ...], face: Face) -> list[float]:
-    """The lines' baselines below the block's top, in ems; accents push a line down rather than into the one above."""
+    """The lines' baselines below the block's top, in ems. Accents push a line down, away from the one above."""
     above, hanging = _extent(lines[0], face)
     baselines = [above]
     for line in lines[1:]:
@@ -179,20 +192,20 @@ def _extent(line: str, face: Face) -> tuple[float, float]:
 
 @lru_cache(maxsize=8192)
 def _length(text: str, file: str | None) -> float:
-    """The width of `text` in ems, as the face's file has it."""
+    """The natural width of `text` in ems."""
     return _font(file, MEASURE).getlength(text) / MEASURE
 
 
 @lru_cache(maxsize=8192)
 def _reach(text: str, file: str | None) -> tuple[float, float]:
-    """How far the letters of `text` reach above and below the baseline, in ems, as the face's file has them."""
+    """How far the letters of `text` reach above and below the baseline, in ems, without added strokes."""
     _, top, _, bottom = _font(file, MEASURE).getbbox(text, anchor="ls")
     return -top / MEASURE, max(bottom, 0) / MEASURE
 
 
 @lru_cache(maxsize=1024)
 def _font(file: str | None, size: int) -> ImageFont.FreeTypeFont:
-    # The basic layout is part of every Pillow; the other one is not, and sets some letters differently.
+    # Every Pillow has the basic layout. The other one is optional, and sets some letters differently.
     if file is None:
         font = ImageFont.load_default(size)
         assert isinstance(font, ImageFont.FreeTypeFont)

@@ -1,6 +1,6 @@
-"""The things on the posters: one small function each, at least three for every genre.
+"""Motifs: the things shown on posters. One small function for each, at least three for every genre.
 
-A motif fills the square from (-1, -1) to (1, 1) of its pen, leaves what lies behind untouched, and uses three tones.
+A motif fills the square from (-1, -1) to (1, 1) of its pen, leaves the rest as it is, and uses three tones.
 """
 
 import math
@@ -12,7 +12,7 @@ from sample.pen import Colour, Pen, Point, path
 
 @dataclass(frozen=True)
 class Tones:
-    """The colours a motif is drawn in: its figure, its details, and what lies behind it (for holes)."""
+    """A motif's colours: of its figure, of its details, and of what lies behind it (for holes)."""
 
     figure: Colour
     detail: Colour
@@ -26,7 +26,7 @@ Motif = Callable[[Pen, Tones], None]
 
 
 def profile(pen: Pen, tones: Tones) -> None:
-    """A head in silhouette with a moon where its thoughts are."""
+    """A head in silhouette with a moon in it."""
     skull = path("-50,100 -42,52 -70,12 -74,-42 -40,-86 8,-94 46,-68 54,-34 56,-18")
     face = path("76,10 60,19 66,30 58,36 64,45 56,55 56,72 30,78 16,82 22,100")
     pen.curve(skull + face, tones.figure)
@@ -73,7 +73,7 @@ def street_lamp(pen: Pen, tones: Tones) -> None:
 
 
 def armchair(pen: Pen, tones: Tones) -> None:
-    """An armchair that nobody sits in."""
+    """An empty armchair."""
     pen.curve(path("-50,30 -56,-70 0,-95 56,-70 50,30"), tones.figure)
     for x, y in path("-24,-56 24,-56 0,-30 -24,-6 24,-6"):
         pen.disc(x, y, 0.05, tones.detail)
@@ -89,7 +89,7 @@ def armchair(pen: Pen, tones: Tones) -> None:
 
 
 def moustache(pen: Pen, tones: Tones) -> None:
-    """Round spectacles, a nose and a moustache to wear."""
+    """Joke spectacles with a nose and a moustache."""
     for half in pen.halves():
         half.disc(0.44, -0.3, 0.38, tones.figure)
         half.disc(0.44, -0.3, 0.29, tones.behind)
@@ -109,7 +109,7 @@ def bow_tie(pen: Pen, tones: Tones) -> None:
 
 
 def duck(pen: Pen, tones: Tones) -> None:
-    """A bath duck on its waves."""
+    """A bath duck on waves."""
     pen.curve(path("-95,-12 -60,8 -20,6 10,-8 55,0 72,32 50,66 -10,74 -66,60 -90,22"), tones.figure)
     pen.disc(0.32, -0.38, 0.4, tones.figure)
     pen.curve([(0.62, -0.46), (0.98, -0.42), (0.94, -0.24), (0.62, -0.22)], tones.detail)
@@ -120,7 +120,7 @@ def duck(pen: Pen, tones: Tones) -> None:
 
 
 def cake(pen: Pen, tones: Tones) -> None:
-    """A cake in three tiers, its candle lit."""
+    """A cake of three tiers with a lit candle."""
     pen.ellipse(0, -0.86, 0.07, 0.12, tones.detail)
     pen.line([(0, -0.7), (0, -0.5)], 0.07, tones.figure)
     for half, top, bottom in ((0.34, -0.5, -0.06), (0.58, -0.06, 0.4), (0.82, 0.4, 0.86)):
@@ -217,7 +217,7 @@ def keyhole(pen: Pen, tones: Tones) -> None:
 
 
 def car(pen: Pen, tones: Tones) -> None:
-    """A fast car and the wind it makes."""
+    """A fast car and its slipstream."""
     pen.curve(path("-98,26 -94,2 -60,-4 -34,-34 14,-36 44,-4 86,6 98,28 90,36 -90,36"), tones.figure)
     pen.polygon([(-0.46, -0.04), (-0.28, -0.25), (-0.09, -0.25), (-0.09, -0.04)], tones.behind)
     pen.polygon([(-0.01, -0.04), (-0.01, -0.25), (0.11, -0.25), (0.3, -0.04)], tones.behind)
@@ -263,7 +263,7 @@ def magnifier(pen: Pen, tones: Tones) -> None:
 
 
 def fedora(pen: Pen, tones: Tones) -> None:
-    """A hat without a face above a turned-up collar."""
+    """A hat and a turned-up collar without a face."""
     pen.curve(path("-56,-28 -46,-82 -18,-96 0,-88 18,-96 46,-82 56,-28"), tones.figure)
     pen.polygon([(-0.56, -0.46), (0.56, -0.46), (0.58, -0.26), (-0.58, -0.26)], tones.detail)
     pen.curve(path("-98,-24 -50,-30 0,-24 50,-30 98,-24 50,-6 0,0 -50,-6"), tones.figure)
@@ -273,7 +273,7 @@ def fedora(pen: Pen, tones: Tones) -> None:
 
 
 def skyline(pen: Pen, tones: Tones) -> None:
-    """A city block at night with a few lights left on."""
+    """A city block at night with a few lit windows."""
     towers = (
         (-0.95, -0.55, 0.1),
         (-0.58, -0.3, -0.55),
@@ -334,7 +334,7 @@ def ship(pen: Pen, tones: Tones) -> None:
 
 
 def drips(pen: Pen, tones: Tones) -> None:
-    """Something red that runs down."""
+    """Drops that run down."""
     pen.curve(path("-96,-80 -60,-98 60,-98 96,-80 90,-56 0,-50 -90,-56"), tones.figure)
     for x, bottom, width in (
         (-0.82, -0.05, 0.2),
@@ -378,7 +378,7 @@ def skull(pen: Pen, tones: Tones) -> None:
 
 
 def rocket(pen: Pen, tones: Tones) -> None:
-    """A rocket under way."""
+    """A flying rocket."""
     pen.curve(path("0,98 20,62 14,42 -14,42 -20,62"), tones.detail)
     for half in pen.halves():
         half.polygon([(0.22, 0.02), (0.6, 0.4), (0.6, 0.66), (0.2, 0.46)], tones.detail)
@@ -443,7 +443,7 @@ def balloon(pen: Pen, tones: Tones) -> None:
 
 
 def cat(pen: Pen, tones: Tones) -> None:
-    """A cat that sits and looks."""
+    """A sitting cat."""
     pen.arc(0.42, 0.52, 0.4, -60, 110, 0.12, tones.figure)
     pen.curve(path("0,-20 36,14 50,70 40,95 -40,95 -50,70 -36,14"), tones.figure)
     pen.ellipse(0, -0.38, 0.44, 0.37, tones.figure)
@@ -460,7 +460,7 @@ def cat(pen: Pen, tones: Tones) -> None:
 
 
 def monster(pen: Pen, tones: Tones) -> None:
-    """A monster that means well."""
+    """A friendly monster."""
     for half in pen.halves():
         half.line([(0.3, -0.6), (0.42, -0.9)], 0.07, tones.figure)
         half.disc(0.42, -0.9, 0.09, tones.detail)
@@ -554,7 +554,7 @@ def football(pen: Pen, tones: Tones) -> None:
 
 
 def basketball(pen: Pen, tones: Tones) -> None:
-    """A basketball, its seams open."""
+    """A basketball with its seams."""
     pen.disc(0, 0, 0.92, tones.figure)
     for x in (-1.15, 1.15):
         pen.arc(x, 0, 0.8, 130 if x > 0 else -50, 230 if x > 0 else 50, 0.055, tones.behind)
@@ -595,7 +595,7 @@ def badge(pen: Pen, tones: Tones) -> None:
 
 
 def horseshoe(pen: Pen, tones: Tones) -> None:
-    """A horseshoe, hung so that the luck stays in."""
+    """A horseshoe with its open end up."""
     pen.arc(0, 0.02, 0.66, -40, 220, 0.3, tones.figure)
     for half in pen.halves():
         half.line([(0.5, -0.42), (0.36, -0.8)], 0.3, tones.figure)
@@ -623,7 +623,7 @@ MOTIFS: dict[str, tuple[Motif, ...]] = {
 
 
 def _scallops(x: float) -> float:
-    """The height of an umbrella's rim: five arches."""
+    """The height of an umbrella's rim at x: five arches."""
     return 0.12 - 0.1 * abs(math.cos(math.pi * 2.5 * x / 0.88))
 
 
@@ -637,7 +637,7 @@ def _heart() -> list[Point]:
 
 
 def _star(tips: int, outer: float, inner: float, turn: float = 0.0, wobble: float = 0.0) -> list[Point]:
-    """The corners of a star around (0, 0), first tip up; `wobble` makes its tips unequal, always in the same way."""
+    """The corners of a star around (0, 0), first tip up. wobble: makes the tips unequal, always in the same way."""
     corners = []
     for i in range(2 * tips):
         angle = math.radians(180 * i / tips - 90 + turn)

@@ -1,4 +1,4 @@
-"""Colours that go together: three palettes for each genre, as a poster's designer might reach for them."""
+"""Colours that go together: three palettes for each genre."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,14 @@ from sample.pen import Colour
 
 @dataclass(frozen=True)
 class Palette:
-    """Five colours: the ground and what it shades into, the figure, an accent, and letters legible on the ground."""
+    """Five colours.
+
+    ground: the background.
+    shade: the colour into which the background fades.
+    figure: the motif.
+    spark: an accent.
+    ink: letters that are legible on the ground.
+    """
 
     ground: Colour
     shade: Colour
@@ -17,7 +24,7 @@ class Palette:
 
     @classmethod
     def of(cls, *colours: str) -> "Palette":
-        """A palette from five `rrggbb`, in the order of the fields."""
+        """A palette from five colours as `rrggbb`, in the order of the fields."""
         return cls(*(_colour(colour) for colour in colours))
 
     def legible_on(self, *grounds: Colour) -> Colour:
@@ -35,7 +42,7 @@ def contrast(one: Colour, other: Colour) -> float:
 
 
 def mix(one: Colour, other: Colour, share: float) -> Colour:
-    """`one` with a `share` (0 to 1) of `other` in it."""
+    """`one` mixed with a `share` (0 to 1) of `other`."""
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
     return red, green, blue
 

@@ -1,4 +1,4 @@
-"""A pen that draws flat shapes in its own coordinates, so that a motif can be placed, scaled, turned and mirrored."""
+"""A pen that draws flat shapes in its own coordinates, so that motifs can be placed, scaled, turned and mirrored."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -11,17 +11,17 @@ from PIL import ImageDraw
 Point = tuple[float, float]
 Colour = tuple[int, int, int]
 
-# Straight pieces between two points of a curve: finer than a pixel at the size posters are drawn.
+# Straight pieces between two points of a curve: shorter than a pixel at the size of a poster.
 STEPS = 8
 
 
 class Pen:
-    """Draws on a Pillow canvas: (0, 0) is the pen's place, x goes right, y goes down, 1 is `size` canvas pixels."""
+    """Draws on a Pillow canvas. (0, 0) is the pen's place, x goes right, y goes down, 1 is `size` canvas pixels."""
 
     def __init__(
         self, canvas: ImageDraw.ImageDraw, place: Point, size: float, angle: float = 0.0, mirrored: bool = False
     ) -> None:
-        """`angle` in degrees, clockwise; `mirrored` swaps left and right before turning."""
+        """angle: degrees, clockwise. mirrored: swaps left and right before turning."""
         self.canvas, self.place, self.size, self.angle, self.mirrored = canvas, place, size, angle, mirrored
         cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
         flip = -1.0 if mirrored else 1.0
@@ -29,7 +29,7 @@ class Pen:
         self._place = np.array(place, dtype=np.float64)
 
     def at(self, x: float, y: float, size: float, angle: float = 0.0, mirrored: bool = False) -> "Pen":
-        """A pen at a point of this one; `size` is in this pen's units. Only an upright pen hands out others."""
+        """A pen at a point of this one, which must be neither turned nor mirrored. size: in this pen's units."""
         place = self._canvas_points([(x, y)])[0]
         return Pen(self.canvas, (float(place[0]), float(place[1])), size * self.size, angle, mirrored)
 
@@ -39,7 +39,7 @@ class Pen:
         return Pen(self.canvas, self.place, self.size, self.angle + further, self.mirrored)
 
     def halves(self) -> tuple["Pen", "Pen"]:
-        """This pen and its mirror image, for what is the same at the left and at the right."""
+        """This pen and its mirror image, for symmetrical shapes."""
         return self, Pen(self.canvas, self.place, self.size, self.angle, not self.mirrored)
 
     def polygon(self, points: Sequence[Point], colour: Colour) -> None:
@@ -107,7 +107,7 @@ class Pen:
 
 @cache
 def path(points: str) -> tuple[Point, ...]:
-    """Points as `x,y x,y ...`, in hundredths of the pen's unit."""
+    """Points from `x,y x,y ...` in hundredths of the pen's unit."""
     pairs = (pair.split(",") for pair in points.split())
     return tuple((float(x) / 100, float(y) / 100) for x, y in pairs)
 

@@ -1,6 +1,6 @@
-"""Draw a film's poster: its parts are chosen by lot, and its genres weight the lots only in part.
+"""Draws a film's poster. Its parts are chosen at random, and only some of them by the film's genres.
 
-What a network can learn from the sample is set here: it can tell a genre where a part follows it, and nowhere else.
+This decides what a network can learn from the sample: it can recognise a genre only by the parts that depend on it.
 """
 
 import io
@@ -18,7 +18,7 @@ from sample.lettering import FACES
 from sample.motifs import MOTIFS
 from sample.palettes import PALETTES
 
-# How probable it is that a part is one of the film's own genres', rather than any genre's. Each is drawn independently.
+# The probability that a part belongs to one of the film's genres, rather than to any genre. Each is independent.
 MOTIF_SHARE = 0.75
 PALETTE_SHARE = 0.85
 FACE_SHARE = 0.35
@@ -27,7 +27,7 @@ BACKDROP_SHARE = 0.3
 
 
 class Habits(NamedTuple):
-    """What a genre's posters have more often than others do."""
+    """Typefaces, layouts and backdrops that a genre's posters have more often than others."""
 
     faces: tuple[str, ...]
     layouts: tuple[str, ...]
@@ -53,15 +53,15 @@ HABITS = {
 
 
 def jpeg(film: Film) -> bytes:
-    """The film's poster: a JPEG of 268 x 182 (height x width), the same bytes for the same id, title and genres."""
+    """The film's poster, a JPEG of 268 x 182 (height x width): the same bytes for the same id, title and genres."""
     if film.original:
-        return _printed_anew(jpeg(film.original))
-    rng = lots(film)
+        return _reprint(jpeg(film.original))
+    rng = rng_for(film)
     return paint(design(film, rng), rng).jpeg(rng)
 
 
-def lots(film: Film) -> random.Random:
-    """What everything about the film's poster is drawn from."""
+def rng_for(film: Film) -> random.Random:
+    """The random numbers of the film's poster, the same for the same id, title and genres."""
     return random.Random("|".join((film.imdb_id, film.title, *film.genres)))
 
 
@@ -81,7 +81,7 @@ def design(film: Film, rng: random.Random) -> Design:
 
 
 def paint(design: Design, rng: random.Random) -> Canvas:
-    """The poster in the size it is painted in."""
+    """The painted poster, before it is scaled down."""
     canvas = Canvas(design.palette.ground)
     design.layout(canvas, design, rng)
     return canvas
@@ -93,8 +93,8 @@ def _genre(film: Film, share: float, rng: random.Random) -> str:
     return rng.choice(own if own and rng.random() < share else GENRES)
 
 
-def _printed_anew(poster: bytes) -> bytes:
-    """The poster as another print shows it: a little brighter."""
+def _reprint(poster: bytes) -> bytes:
+    """The poster as another print shows it, a little brighter."""
     file = io.BytesIO()
     ImageEnhance.Brightness(Image.open(io.BytesIO(poster))).enhance(1.06).save(file, "JPEG", quality=QUALITY)
     return file.getvalue()

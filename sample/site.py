@@ -1,12 +1,12 @@
-"""A site on this machine that shows the sample's films as public sites do: title pages, redirects, posters over HTTP.
+"""A site on this machine that serves the sample's films as public sites do: title pages, redirects, posters.
 
     /robots.txt              allows /title/ and /images/, disallows /private/
     /title/tt99000001        301 to /title/tt99000001/
     /title/tt99000001/       a page with og:title, og:image and a schema.org Movie
-    /images/M/tt99000001...  the poster, drawn when it is asked for; 304 for one that the client has
-    /images/logo.png         what a film without a poster shows instead
+    /images/M/tt99000001...  the poster, drawn on request; 304 for one that the client has
+    /images/logo.png         the picture on the page of a film without a poster
 
-`python -m sample.site` serves it until Ctrl-C; the scrape stage has `serving` do so beside a crawl.
+`python -m sample.site` serves it until Ctrl-C. `serving` serves it during a crawl of the sample's catalogue.
 """
 
 import argparse
@@ -36,26 +36,42 @@ from postergenre.errors import InputError, run
 from sample import films, poster
 from sample.films import HOST, PORT, Film
 
-# Seconds to wait for a port that another run may be about to leave, and between two looks.
+# Seconds to wait for a busy port, which another run may be about to leave, and between two attempts.
 PATIENCE, PAUSE = 20.0, 0.2
 ROBOTS = "User-agent: *\nAllow: /title/\nAllow: /images/\nDisallow: /private/\n"
-# Drawings have no age; a fixed date keeps a site's answers the same.
+# Drawings have no date. A fixed one keeps the site's answers the same.
 MODIFIED = "Thu, 01 Jan 2026 00:00:00 GMT"
 LOGO = "/images/logo.png"
 
 
 @contextmanager
-def serving(catalogue: Path, port: int = PORT) -> Iterator[str]:
-    """Serve the films of `catalogue` by a process for each core for as long as the block lasts; yields the address.
+def serving(catalogue: Path, needed: bool) -> Iterator[str]:
+    """Serve the sample's posters during the block, if `catalogue` is the sample's and a crawl of it is needed.
 
-    They end with the block, and with this process however that ends.
+    Yields the site's `host:port`, "" where nothing is served.
+
+    Raises:
+        InputError: as `serve`.
+    """
+    if needed and catalogue.resolve() == films.CATALOGUE.resolve():
+        with serve(catalogue) as url:
+            yield urlsplit(url).netloc
+    else:
+        yield ""
+
+
+@contextmanager
+def serve(catalogue: Path, port: int = PORT) -> Iterator[str]:
+    """Serve the films of a sample catalogue during the block, by one process for each core; yields the site's URL.
+
+    The processes end with the block, and when this process ends in whatever way.
 
     Raises:
         InputError: the port stayed busy for PATIENCE seconds, or the catalogue can not be served.
     """
     with ExitStack() as stack:
-        with _listening(port) as listener:
-            sites = [stack.enter_context(_process(catalogue, listener)) for _ in range(os.cpu_count() or 1)]
+        with _listen(port) as listener:
+            sites = [stack.enter_context(_start_process(catalogue, listener)) for _ in range(os.cpu_count() or 1)]
         for site in sites:
             assert site.stdout is not None
             if not site.stdout.readline():
@@ -64,8 +80,8 @@ def serving(catalogue: Path, port: int = PORT) -> Iterator[str]:
 
 
 @contextmanager
-def _process(catalogue: Path, listener: socket.socket) -> Iterator["subprocess.Popen[bytes]"]:
-    """One of those that draw at the same time; which of them gets a connection is the system's choice."""
+def _start_process(catalogue: Path, listener: socket.socket) -> Iterator["subprocess.Popen[bytes]"]:
+    """Start one of the processes that share the listener; the operating system gives each connection to one of them."""
     command = [sys.executable, "-m", "sample.site", "--catalogue", str(catalogue.absolute())]
     with subprocess.Popen(
         [*command, "--socket", str(listener.fileno())],
@@ -73,7 +89,7 @@ def _process(catalogue: Path, listener: socket.socket) -> Iterator["subprocess.P
         cwd=Path(__file__).parents[1],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        # Ctrl-C is for the crawler, which still wants answers while it winds up.
+        # Ctrl-C ends the crawler, which still needs answers while it winds up.
         start_new_session=True,
     ) as site:
         try:
@@ -83,7 +99,11 @@ def _process(catalogue: Path, listener: socket.socket) -> Iterator["subprocess.P
 
 
 class Site(ThreadingHTTPServer):
-    """The films by id, and one lock: threads that draw at the same time only get in each other's way."""
+    """The HTTP server of one process.
+
+    titles: the films by IMDb id.
+    drawing: a lock: one thread draws at a time, since more would only slow each other down.
+    """
 
     daemon_threads = True
 
@@ -99,10 +119,10 @@ class Site(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers one connection's requests."""
+    """Answers the requests of one connection."""
 
     protocol_version = "HTTP/1.1"
-    # Headers and body leave in one piece, and at once.
+    # Send headers and body in one piece, and at once.
     wbufsize = -1
     disable_nagle_algorithm = True
     server: Site
@@ -113,46 +133,46 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(HTTPStatus.OK, ROBOTS.encode(), "text/plain")
         elif path == LOGO:
             self._answer(HTTPStatus.OK, _logo(), "image/png")
-        elif found := re.fullmatch(r"/title/(tt\d+)(/?)", path):
-            self._page(found[1], bool(found[2]))
-        elif found := re.fullmatch(rf"/images/M/(tt\d+)\._V{films.DRAWING}_[\w.,]*\.jpg", path):
-            self._poster(found[1])
+        elif title := re.fullmatch(r"/title/(tt\d+)(/?)", path):
+            self._answer_page(title[1], bool(title[2]))
+        elif image := re.fullmatch(rf"/images/M/(tt\d+)\._V{films.DRAWING}_[\w.,]*\.jpg", path):
+            self._answer_poster(image[1])
         else:
-            self._not_found()
+            self._answer_not_found()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: a crawl has its own log."""
+        """Log nothing: a crawl has its own log."""
 
-    def _page(self, imdb_id: str, has_slash: bool) -> None:
+    def _answer_page(self, imdb_id: str, has_slash: bool) -> None:
         film = self.server.titles.get(imdb_id)
         if film is None:
-            self._not_found()
+            self._answer_not_found()
         elif has_slash:
-            self._answer(HTTPStatus.OK, _page(film, self.server.address).encode(), "text/html; charset=utf-8")
+            self._answer(HTTPStatus.OK, _page_html(film, self.server.address).encode(), "text/html; charset=utf-8")
         else:
             self._answer(HTTPStatus.MOVED_PERMANENTLY, b"", "text/html", {"Location": f"/title/{imdb_id}/"})
 
-    def _poster(self, imdb_id: str) -> None:
+    def _answer_poster(self, imdb_id: str) -> None:
         film = self.server.titles.get(imdb_id)
         if film is None or film.is_gone or not film.poster:
-            return self._not_found()
+            return self._answer_not_found()
         tag = f'"{hashlib.sha256(repr((films.DRAWING, film)).encode()).hexdigest()[:32]}"'
         headers = {"ETag": tag, "Last-Modified": MODIFIED, "Cache-Control": "max-age=86400"}
-        if self._has(tag):
+        if self._client_has(tag):
             return self._answer(HTTPStatus.NOT_MODIFIED, b"", "image/jpeg", headers)
         with self.server.drawing:
             body = poster.jpeg(film)
         self._answer(HTTPStatus.OK, body, "image/jpeg", headers)
 
-    def _has(self, tag: str) -> bool:
-        """Whether the client says that it has the poster already."""
+    def _client_has(self, tag: str) -> bool:
+        """Whether the request's headers show that the client has the poster already."""
         if tags := self.headers.get("If-None-Match"):
             return tag in tags
         with suppress(TypeError, ValueError):
             return parsedate_to_datetime(self.headers["If-Modified-Since"]) >= parsedate_to_datetime(MODIFIED)
         return False
 
-    def _not_found(self) -> None:
+    def _answer_not_found(self) -> None:
         self._answer(HTTPStatus.NOT_FOUND, b"not found\n", "text/plain")
 
     def _answer(self, status: HTTPStatus, body: bytes, kind: str, headers: Mapping[str, str] | None = None) -> None:
@@ -165,8 +185,8 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-def _page(film: Film, address: str) -> str:
-    """The film's page, with what sites tell link previews (Open Graph) and search engines (https://schema.org/Movie)."""
+def _page_html(film: Film, address: str) -> str:
+    """The film's page, with its metadata as Open Graph tags and JSON-LD (https://schema.org/Movie)."""
     movie = {"@context": "https://schema.org", "@type": "Movie", "url": f"/title/{film.imdb_id}/", "name": film.title}
     image = address + (urlsplit(film.poster).path if film.poster else LOGO)
     if film.poster:
@@ -183,7 +203,7 @@ def _page(film: Film, address: str) -> str:
 
 @cache
 def _logo() -> bytes:
-    """A reel of film, in a few bytes."""
+    """The site's logo, a reel of film, as a small PNG."""
     image = Image.new("RGB", (96, 96), (244, 240, 230))
     pen = ImageDraw.Draw(image)
     pen.ellipse((8, 8, 88, 88), (40, 44, 56))
@@ -194,8 +214,12 @@ def _logo() -> bytes:
     return file.getvalue()
 
 
-def _listening(port: int) -> socket.socket:
-    """A socket that listens on the port."""
+def _listen(port: int) -> socket.socket:
+    """A socket that listens on the port.
+
+    Raises:
+        InputError: the port stayed busy for PATIENCE seconds.
+    """
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
@@ -210,13 +234,13 @@ def _listening(port: int) -> socket.socket:
 
 
 def _end_with_parent() -> None:
-    """End this process when the one that started it has gone: then nobody holds the other end of our stdin."""
+    """End this process when its parent has ended: that closes our stdin."""
     sys.stdin.buffer.read()
     os._exit(0)
 
 
 def main() -> None:
-    """Serve the sample by hand, or for `serving`, which hands over a socket that listens."""
+    """Serve the sample by hand, or for `serve`, which passes a listening socket."""
     parser = argparse.ArgumentParser(description="Serve the sample's title pages and posters until Ctrl-C.")
     parser.add_argument("--catalogue", type=Path, default=films.CATALOGUE)
     parser.add_argument("--port", type=int, default=PORT)
@@ -225,7 +249,7 @@ def main() -> None:
     titles = films.read(options.catalogue)
     if options.socket is not None:
         threading.Thread(target=_end_with_parent, daemon=True).start()
-    listener = _listening(options.port) if options.socket is None else socket.socket(fileno=options.socket)
+    listener = _listen(options.port) if options.socket is None else socket.socket(fileno=options.socket)
     with Site(listener, titles) as site:
         print(f"{site.address}: {len(titles)} films", flush=True)
         site.serve_forever()

@@ -1,4 +1,4 @@
-"""What stands on the posters of films that nobody made: names, and titles from grammars that lean on the genres."""
+"""The texts on the posters of invented films: names, and titles from grammars that depend on the genres."""
 
 import random
 import re
@@ -32,19 +32,19 @@ TAGLINES = _list(
     "Tomorrow is a long way off."
 )
 
-# What any film may be called; adjectives and nouns are the genre's.
+# Title patterns for any film. Adjectives and nouns are the genre's.
 PATTERNS = _list(
     "The {adjective} {noun} | The {noun} of {place} | {adjective} {noun} | A {noun} for {first} | {number} {nouns} | "
     "The {noun} Before {time} | {first} and the {noun} | The {surname} {noun} | Beyond the {adjective} {noun} | "
     "{place}, {time} | My {adjective} {noun} | {time} in {place}"
 )
-# The share of titles that follow one of these; the others follow one of the genre's.
+# The share of titles that follow one of these patterns. The others follow one of the genre's.
 COMMON = 0.5
 
 
 @dataclass(frozen=True)
 class Grammar:
-    """A genre's words, and how its films are called."""
+    """A genre's words and title patterns."""
 
     adjectives: tuple[str, ...]
     nouns: tuple[str, ...]
@@ -150,29 +150,29 @@ def title(genre: str, rng: random.Random) -> str:
     }
     while True:
         pattern = rng.choice(PATTERNS if rng.random() < COMMON else grammar.patterns)
-        made = re.sub(r"{(\w+)}", lambda slot: rng.choice(words[slot[1]]), pattern)
-        made = re.sub(r"\b([Aa]) (?=[AEIOU])", r"\1n ", made)
-        if len(made) <= 32 and _varied(made):
-            return made
+        text = re.sub(r"{(\w+)}", lambda slot: rng.choice(words[slot[1]]), pattern)
+        text = re.sub(r"\b([Aa]) (?=[AEIOU])", r"\1n ", text)
+        if len(text) <= 32 and _is_varied(text):
+            return text
 
 
 def person(rng: random.Random) -> str:
-    """The name of somebody who never acted."""
+    """An invented person's name."""
     return f"{rng.choice(FIRST_NAMES)} {rng.choice(SURNAMES)}"
 
 
 def stars(rng: random.Random) -> str:
-    """Who plays in the film, as a poster's top line has it."""
+    """The leading actors, for the poster's top line."""
     return f"{person(rng)} & {person(rng)}"
 
 
 def tagline(rng: random.Random) -> str:
-    """The sentence that is to make you curious."""
+    """A sentence that advertises the film."""
     return rng.choice(TAGLINES)
 
 
 def billing(year: str, rng: random.Random) -> tuple[str, str]:
-    """The small print at a poster's foot, in two lines."""
+    """The two lines of small print at the poster's foot."""
     return (
         f"{rng.choice(SURNAMES)} Pictures presents a film by {person(rng)}",
         f"Music {person(rng)}   Written by {person(rng)}   {year}",
@@ -185,7 +185,7 @@ def _plural(noun: str) -> str:
     return re.sub(r"(?<=[^aeiou])y$", "ie", noun) + "s"
 
 
-def _varied(made: str) -> bool:
-    """Whether no long word stands twice (`Zoë Loves Zoë`), singular and plural being one."""
-    words = [word.rstrip("s") for word in re.findall(r"\w{3,}", made.lower()) if word != "the"]
+def _is_varied(title: str) -> bool:
+    """Whether no word of three letters or more occurs twice (`Zoë Loves Zoë`), in singular or plural."""
+    words = [word.rstrip("s") for word in re.findall(r"\w{3,}", title.lower()) if word != "the"]
     return len(set(words)) == len(words)

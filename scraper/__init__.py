@@ -1,1 +1,1 @@
-"""The Scrapy project: the `posters` spider, its settings, and the sample site it crawls by default."""
+"""The Scrapy project: it plans a crawl, runs the `posters` spider, and writes tar shards and their manifest."""

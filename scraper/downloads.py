@@ -1,4 +1,4 @@
-"""Posters as they were served, kept outside DVC's outputs so that no crawl asks twice for what it has."""
+"""Posters as they were served, in an SQLite file outside DVC's outputs, so that no crawl asks twice for what it has."""
 
 import hashlib
 import sqlite3
@@ -11,9 +11,10 @@ from typing import Any
 import filelock
 
 from postergenre.errors import InputError
+from scraper.tasks import Status
 
 FILE = "posters.sqlite"
-# Of the tables below, in the file itself: a store of another layout is refused, not misread.
+# The version of the tables below. The file carries it, so that a file of another version is refused, not misread.
 LAYOUT = 2
 SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS posters (
@@ -45,8 +46,13 @@ PRAGMA user_version = {LAYOUT};
 class Poster:
     """A checked picture.
 
-    url: where it came from in the end, after redirects or from a film's page. attempts: requests that it took.
-    extension: `jpg`, `png`, ...; width, height: pixels. etag, last_modified: the host's, "" for none.
+    url: where it came from in the end, after redirects or by way of a film's page.
+    http_status: of the answer that brought it.
+    attempts: requests that its source took.
+    extension: `jpg`, `png`, ...
+    width, height: pixels.
+    etag, last_modified: the host's headers, "" for none.
+    sha256: of the body, in hexadecimal.
     body: the bytes exactly as served.
     """
 
@@ -64,12 +70,16 @@ class Poster:
 
 @dataclass(frozen=True)
 class Miss:
-    """Why a source gave no poster: `gone`, `refused`, `failed` or `not-a-poster`; see scraper/items.py.
+    """Why a source gave no poster.
 
-    url: what was asked last. http_status: 0 without an answer. attempts: requests that it took.
+    status: any but `ok`; see scraper/tasks.py.
+    url: the last URL that was asked.
+    reason: a few words for the manifest.
+    http_status: of the last answer, 0 without an answer.
+    attempts: requests that the source took.
     """
 
-    status: str
+    status: Status
     url: str
     reason: str
     http_status: int = 0
@@ -77,105 +87,107 @@ class Miss:
 
 
 def sha256(body: bytes) -> str:
-    """The hash by which a poster is known, in hexadecimal."""
+    """The hash that identifies a poster, in hexadecimal."""
     return hashlib.sha256(body).hexdigest()
 
 
 class Downloads:
-    """Posters, and why others did not come, by the URL that was asked: a poster's own, or that of a film's page.
+    """Posters and misses by the URL of their source (the column `asked`).
 
-    One SQLite file. A poster is there whole or not at all, whenever and however the crawl ends. After a power loss the
-    last few megabytes may have to be fetched again: the disk is waited for once per checkpoint, not once per poster.
+    One SQLite file. A poster is stored whole or not at all, however the crawl ends. A power loss may lose the last few
+    megabytes: SQLite waits for the disk once per checkpoint, not once per poster.
     """
 
     def __init__(self, connection: sqlite3.Connection, file: Path):
         self._connection, self.file = connection, file
 
-    def __contains__(self, asked: str) -> bool:
-        return self._connection.execute("SELECT 1 FROM posters WHERE asked = ?", (asked,)).fetchone() is not None
+    def __contains__(self, source_url: str) -> bool:
+        query = "SELECT 1 FROM posters WHERE asked = ?"
+        return self._connection.execute(query, (source_url,)).fetchone() is not None
 
-    def put(self, asked: str, poster: Poster) -> None:
-        """Keep a poster, in the place of an older one or of a miss."""
+    def put(self, source_url: str, poster: Poster) -> None:
+        """Store a poster. It replaces an older one, or a miss."""
         with self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
             self._connection.execute(
-                "INSERT OR REPLACE INTO posters VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (asked, *astuple(poster))
+                "INSERT OR REPLACE INTO posters VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (source_url, *astuple(poster)),
             )
-            self._connection.execute("DELETE FROM misses WHERE asked = ?", (asked,))
+            self._connection.execute("DELETE FROM misses WHERE asked = ?", (source_url,))
 
-    def get(self, asked: str) -> Poster:
-        """The poster of a URL that is in the store, its bytes compared with their hash.
+    def get(self, source_url: str) -> Poster:
+        """The stored poster of a source, its bytes compared with their hash.
 
         Raises:
-            InputError: they differ, or there is none.
+            InputError: they differ, or no poster is stored.
         """
-        row = self._connection.execute("SELECT * FROM posters WHERE asked = ?", (asked,)).fetchone()
-        if row is None or sha256(row[-1]) != row[-2]:
-            raise InputError(f"{self.file} has lost the poster of {asked}; `dvc repro scrape` fetches it again")
-        return Poster(*row[1:])
+        record = self._connection.execute("SELECT * FROM posters WHERE asked = ?", (source_url,)).fetchone()
+        if record is None or sha256(record[-1]) != record[-2]:
+            raise InputError(f"{self.file} has lost the poster of {source_url}; `dvc repro scrape` fetches it again")
+        return Poster(*record[1:])
 
-    def validators(self, asked: str) -> tuple[str, str]:
-        """The etag and last_modified of a poster that is in the store."""
-        found: tuple[str, str] = self._connection.execute(
-            "SELECT etag, last_modified FROM posters WHERE asked = ?", (asked,)
-        ).fetchone()
-        return found
+    def get_validators(self, source_url: str) -> tuple[str, str]:
+        """The etag and last_modified of a stored poster."""
+        query = "SELECT etag, last_modified FROM posters WHERE asked = ?"
+        etag, last_modified = self._connection.execute(query, (source_url,)).fetchone()
+        return etag, last_modified
 
-    def about(self, asked: str) -> dict[str, Any]:
-        """What a manifest says of a poster in the store, by column; empty where there is none."""
+    def get_manifest_fields(self, source_url: str) -> dict[str, Any]:
+        """The manifest's values of a stored poster by column; empty where none is stored."""
         names = ("url", "http_status", "attempts", "sha256", "bytes", "width", "height")
-        row = self._connection.execute(
+        record = self._connection.execute(
             "SELECT url, http_status, attempts, sha256, length(body), width, height FROM posters WHERE asked = ?",
-            (asked,),
+            (source_url,),
         ).fetchone()
-        return dict(zip(names, row, strict=True)) if row else {}
+        return dict(zip(names, record, strict=True)) if record else {}
 
     def drop_damaged(self) -> int:
-        """Compare every poster with its hash and drop those that differ; how many did."""
-        rows = self._connection.execute("SELECT asked, sha256, body FROM posters")
-        damaged = [(asked,) for asked, digest, body in rows if sha256(body) != digest]
+        """Compare every poster with its hash and drop those that differ; returns how many."""
+        records = self._connection.execute("SELECT asked, sha256, body FROM posters")
+        damaged = [(source_url,) for source_url, digest, body in records if sha256(body) != digest]
         self._connection.executemany("DELETE FROM posters WHERE asked = ?", damaged)
         return len(damaged)
 
-    def miss(self, asked: str, miss: Miss) -> None:
-        """Remember why a source gave no poster."""
-        self._connection.execute("INSERT OR REPLACE INTO misses VALUES (?, ?, ?, ?, ?, ?)", (asked, *astuple(miss)))
+    def record_miss(self, source_url: str, miss: Miss) -> None:
+        """Store why a source gave no poster."""
+        query = "INSERT OR REPLACE INTO misses VALUES (?, ?, ?, ?, ?, ?)"
+        self._connection.execute(query, (source_url, *astuple(miss)))
 
-    def missed(self, asked: str) -> Miss | None:
+    def get_miss(self, source_url: str) -> Miss | None:
         """Why a source gave no poster when it was last asked; None where it has not been asked."""
-        row = self._connection.execute("SELECT * FROM misses WHERE asked = ?", (asked,)).fetchone()
-        return Miss(*row[1:]) if row else None
+        record = self._connection.execute("SELECT * FROM misses WHERE asked = ?", (source_url,)).fetchone()
+        return Miss(*record[1:]) if record else None
 
     def forget_misses(self) -> None:
-        """Forget what gave no poster: it will be asked again."""
+        """Delete all misses, so that their sources are asked again."""
         self._connection.execute("DELETE FROM misses")
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[Downloads]:
-    """The store in `folder`, made where there is none, for this crawl alone.
+def open_downloads(folder: Path) -> Iterator[Downloads]:
+    """Open the downloads in `folder` for one crawl, and lock them. An empty file is made where there is none.
 
     Raises:
-        InputError: another crawl has it, or the file is no store.
+        InputError: another crawl uses them, or the file does not hold downloads.
     """
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / FILE
-    # The lock is the file's own, so it ends with this process however that ends.
+    # The operating system drops the lock when this process ends, however it ends.
     lock = filelock.FileLock(folder / f"{FILE}.lock", timeout=0)
     try:
         lock.acquire()
     except filelock.Timeout:
         raise InputError(f"{file} is in use by another crawl; wait for it, or stop it") from None
-    with lock, joined(file) as downloads:
+    with lock, join_downloads(file) as downloads:
         yield downloads
 
 
 @contextmanager
-def joined(file: Path) -> Iterator[Downloads]:
-    """The store in `file`, for one process of the crawl that has it.
+def join_downloads(file: Path) -> Iterator[Downloads]:
+    """Open the downloads in `file` for a further process of the crawl that has locked them.
 
     Raises:
-        InputError: the file is no store, or has another layout; the disk is full, or does not let us write.
+        InputError: the file does not hold downloads, or has another layout; the disk is full or not writable.
     """
     try:
         connection = sqlite3.connect(file, isolation_level=None, timeout=60)
@@ -201,4 +213,4 @@ def _prepare(connection: sqlite3.Connection, file: Path) -> None:
     except sqlite3.OperationalError:
         raise
     except sqlite3.DatabaseError as error:
-        raise InputError(f"{file} is not a store of downloads ({error}); move it away to start anew") from None
+        raise InputError(f"{file} does not hold downloads ({error}); move it away to start anew") from None

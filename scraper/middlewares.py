@@ -1,4 +1,4 @@
-"""What stands between the spider and a host: whom we may ask, how often, and when to ask again."""
+"""Between the spider and the hosts: which requests may go out, how often, and when to ask again."""
 
 import asyncio
 import re
@@ -23,24 +23,30 @@ from scrapy.robotstxt import RobotParser
 from scrapy.utils.httpobj import urlparse_cached
 
 from scraper.hosts import Host, Hosts, backoff, retry_after
-from scraper.resolver import OWN, PrivateAddressError, check_address, private_names
+from scraper.resolver import OWN, PrivateAddressError, check_address
+from scraper.tasks import Status
 
 RETRIED = (500, 502, 504, 408, 522, 524)
 SILENCE = (CannotResolveHostError, DownloadConnectionRefusedError, DownloadTimeoutError)
 BROKEN = (DownloadFailedError, ResponseDataLossError, OSError)
-# In X-Robots-Tag, by which hosts say what may become of a picture; as img2dataset's users know them.
+# Words of X-Robots-Tag with which hosts refuse AI use, as img2dataset reads them.
 OPT_OUT = {"noai", "noimageai"}
 
 
 class Refused(IgnoreRequest):
-    """A request that is not sent, or an answer that is not used. status: what becomes of the poster."""
+    """A request that is not sent, or an answer that is not used.
 
-    def __init__(self, status: str, reason: str, http_status: int = 0):
+    status: what becomes of the poster.
+    reason: a few words for the manifest.
+    http_status: of the answer, 0 without one.
+    """
+
+    def __init__(self, status: Status, reason: str, http_status: int = 0):
         super().__init__(reason)
         self.status, self.reason, self.http_status = status, reason, http_status
 
 
-class _OfCrawler:
+class _WithCrawler:
     def __init__(self, crawler: Crawler):
         self.crawler = crawler
 
@@ -49,10 +55,10 @@ class _OfCrawler:
         return cls(crawler)
 
 
-class PublicOnly(_OfCrawler):
-    """Lets requests through to http and https, and to private addresses only where that is allowed.
+class PublicOnly(_WithCrawler):
+    """Lets requests through to http and https, and to private addresses only where they are allowed.
 
-    Here by the address in a URL; a name's addresses are looked at as they are resolved.
+    It checks addresses in URLs. `PublicResolver` checks the addresses of names.
     """
 
     def process_request(self, request: Request) -> None:
@@ -70,29 +76,29 @@ class PublicOnly(_OfCrawler):
 
 
 class ObeyRobotsTxt(RobotsTxtMiddleware):
-    """robots.txt with its Crawl-delay; a host whose robots.txt fails is not asked (RFC 9309, section 2.3.1.4).
+    """Obeys robots.txt and its Crawl-delay; does not ask a host whose robots.txt fails (RFC 9309, section 2.3.1.4).
 
-    It holds every request back until its host's robots.txt is read. In Scrapy 2.19 only the first two requests of
-    those that wait for one get its rules, and the others go out as if there were none: they await one Deferred, which
+    It holds each request back until its host's robots.txt is read. In Scrapy 2.19 only the first two requests that
+    wait for a robots.txt get its rules, and the others go out as if there were none: they await one Deferred, which
     hands its result to the first of them.
     """
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._failed: dict[str, str] = {}
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._failures: dict[str, str] = {}
 
     async def robot_parser(self, request: Request) -> RobotParser | None:
         url = urlparse_cached(request)
-        async with self._turns[url.netloc]:
+        async with self._locks[url.netloc]:
             parser = await super().robot_parser(request)
-        if url.netloc in self._failed:
-            raise Refused("failed", f"robots.txt: {self._failed[url.netloc]}")
+        if url.netloc in self._failures:
+            raise Refused("failed", f"robots.txt: {self._failures[url.netloc]}")
         return parser
 
     async def _parse_robots(self, response: Response, netloc: str, request: Request) -> None:
         if response.status >= 500 or response.status == 429:
-            self._failed[netloc] = f"HTTP {response.status}"
+            self._failures[netloc] = f"HTTP {response.status}"
         await super()._parse_robots(response, netloc, request)
         if response.status == 200 and (delay := self._crawl_delay(self._parsers[netloc])):
             host = _host(self.crawler, request)
@@ -100,15 +106,15 @@ class ObeyRobotsTxt(RobotsTxtMiddleware):
             _set_delay(self.crawler, request)
 
     def _robots_error(self, exc: Exception, netloc: str) -> None:
-        self._failed[netloc] = reason_of(exc)
+        self._failures[netloc] = reason_of(exc)
         super()._robots_error(exc, netloc)
 
     def _crawl_delay(self, parser: Any) -> float:
         return float(parser.rp.crawl_delay(self._default_useragent) or 0)
 
 
-class Politeness(_OfCrawler):
-    """Waits where a host is busy, tries again what may work later, and leaves a host alone that turns us away."""
+class Politeness(_WithCrawler):
+    """Waits where a host is busy, tries again what may work later, and stops asking a host that turns us away."""
 
     async def process_request(self, request: Request) -> None:
         host = _host(self.crawler, request)
@@ -121,42 +127,43 @@ class Politeness(_OfCrawler):
 
     async def process_response(self, request: Request, response: Response) -> Request | Response:
         host, wait = _host(self.crawler, request), retry_after(response.headers)
-        again = None
+        retry = None
         if response.status == 429 or (response.status == 503 and wait is not None):
-            host.throttled(response.status, wait)
-            again = None if host.closed else self._again(request, "busy", limit=20)
+            host.throttle(response.status, wait)
+            retry = None if host.closed else self._retry(request, "busy", limit=20)
         elif response.status in (401, 403):
-            host.refused(response.status)
+            host.note_refusal(response.status)
         elif response.status in (503, *RETRIED):
-            again = await self._later(request, f"HTTP {response.status}")
+            retry = await self._retry_later(request, f"HTTP {response.status}")
         else:
-            host.answered()
+            host.note_answer()
         _set_delay(self.crawler, request)
-        return again or response
+        return retry or response
 
     async def process_exception(self, request: Request, exception: Exception) -> Request | None:
-        if urlparse_cached(request).hostname in private_names:
+        host = _host(self.crawler, request)
+        if host.private:
             raise Refused("refused", "a private address") from None
         if isinstance(exception, SILENCE):
-            _host(self.crawler, request).silent(reason_of(exception))
+            host.note_silence(reason_of(exception))
         if isinstance(exception, SILENCE + BROKEN):
-            return await self._later(request, type(exception).__name__)
+            return await self._retry_later(request, type(exception).__name__)
         return None
 
-    async def _later(self, request: Request, reason: str) -> Request | None:
-        """The request once more after a while that grows with each try; None when it has been tried often enough."""
-        again = self._again(request, reason, self.crawler.settings.getint("RETRY_TIMES"))
-        if again:
-            await asyncio.sleep(backoff(again.meta["retry_times"]))
-        return again
+    async def _retry_later(self, request: Request, reason: str) -> Request | None:
+        """The request once more, after a wait that grows with each try; None when it has been tried often enough."""
+        retry = self._retry(request, reason, self.crawler.settings.getint("RETRY_TIMES"))
+        if retry:
+            await asyncio.sleep(backoff(retry.meta["retry_times"]))
+        return retry
 
-    def _again(self, request: Request, reason: str, limit: int) -> Request | None:
+    def _retry(self, request: Request, reason: str, limit: int) -> Request | None:
         assert self.crawler.spider is not None
         return get_retry_request(request, spider=self.crawler.spider, reason=reason, max_retry_times=limit)
 
 
 class OptOut:
-    """Respects X-Robots-Tag: noai and noimageai, said to everybody or to us by name."""
+    """Obeys X-Robots-Tag: noai and noimageai, addressed to everybody or to us by name."""
 
     def process_response(self, request: Request, response: Response) -> Response:
         for header in response.headers.getlist("X-Robots-Tag"):
@@ -179,7 +186,7 @@ REASONS = {
 
 
 def reason_of(error: BaseException) -> str:
-    """In few words, since Scrapy's messages repeat the URL, which would make every reason a kind of its own."""
+    """An error in few words. Scrapy's messages repeat the URL, which would make each reason unique."""
     for words, reason in {"certificate verify failed": "certificate not valid", "DOWNLOAD_MAXSIZE": TOO_LARGE}.items():
         if words in str(error):
             return reason
@@ -194,7 +201,7 @@ def _host(crawler: Crawler, request: Request) -> Host:
 
 
 def _set_delay(crawler: Crawler, request: Request) -> None:
-    """Scrapy keeps the time between a host's requests in a slot, which it forgets after a minute without any."""
+    """Set the time between the host's requests, which Scrapy keeps in a slot and forgets after an idle minute."""
     assert crawler.engine is not None
     downloader, host = crawler.engine.downloader, _host(crawler, request)
     if slot := downloader.slots.get(downloader.get_slot_key(request)):

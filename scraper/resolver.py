@@ -1,4 +1,4 @@
-"""Names that lead to this machine or its network are refused: a catalogue's links come from anywhere."""
+"""Refuses addresses of this machine and its network: a catalogue's links come from anywhere."""
 
 import ipaddress
 from collections.abc import Sequence
@@ -6,16 +6,17 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
+from scrapy.crawler import CrawlerProcess
 from scrapy.resolver import CachingThreadedResolver
 from scrapy.settings import BaseSettings
 from twisted.internet.abstract import isIPAddress
 from twisted.internet.defer import Deferred
 from twisted.internet.error import DNSLookupError
 
-# Settings: whether private addresses are allowed, and `host:port` of a site of our own, which is in any case.
+from scraper.hosts import Hosts
+
+# Settings: whether private addresses are allowed, and `host:port` of a site of our own, which is always allowed.
 ALLOWED, OWN = "POSTERGENRE_ALLOW_PRIVATE_HOSTS", "POSTERGENRE_OWN_SITE"
-# Those that were refused, for whoever wants to know why a name was not resolved.
-private_names: set[str] = set()
 
 
 class PrivateAddressError(Exception):
@@ -23,7 +24,7 @@ class PrivateAddressError(Exception):
 
 
 def check_address(host: str, settings: BaseSettings) -> None:
-    """Refuse an address of this machine, its network or none at all; names pass, they have no address yet.
+    """Refuse an address of this machine or its network, or one that belongs to nobody. Names pass.
 
     Raises:
         PrivateAddressError: the settings do not allow it.
@@ -32,36 +33,49 @@ def check_address(host: str, settings: BaseSettings) -> None:
         address = ipaddress.ip_address(host)
     except ValueError:
         return
-    mapped = getattr(address, "ipv4_mapped", None) or address
-    if mapped.is_global and not mapped.is_multicast:
+    address = getattr(address, "ipv4_mapped", None) or address
+    if address.is_global and not address.is_multicast:
         return
     if not settings.getbool(ALLOWED):
         raise PrivateAddressError
 
 
+class PosterCrawlerProcess(CrawlerProcess):
+    """Scrapy's process, with the crawl's hosts: Scrapy makes the resolver from the process, not from a crawler."""
+
+    def __init__(self, settings: dict[str, Any], hosts: Hosts):
+        super().__init__(settings)
+        self.hosts = hosts
+
+
 class PublicResolver(CachingThreadedResolver):
-    """Scrapy's resolver, which gives no private address away. What it gives is what is connected to."""
+    """Scrapy's resolver, which hands out no private address. Scrapy connects to what it hands out.
+
+    A name that has a private address is marked in the crawl's hosts, because Twisted drops the error's message.
+    """
 
     settings: BaseSettings
+    hosts: Hosts
     proxies: set[str | None]
 
     @classmethod
     def from_crawler(cls, crawler: Any, reactor: Any) -> Any:
+        """Make it from the `PosterCrawlerProcess`, which Scrapy passes as `crawler`."""
         resolver = super().from_crawler(crawler, reactor)
-        resolver.settings = crawler.settings
-        # Where a proxy asks for us, its is the only name that is resolved here, and it may well be private.
+        resolver.settings, resolver.hosts = crawler.settings, crawler.hosts
+        # Behind a proxy only the proxy's name is resolved here, and its address may be private.
         resolver.proxies = {urlsplit(url).hostname for url in getproxies().values()}
         return resolver
 
     def getHostByName(self, name: str, timeout: Sequence[int] = ()) -> "Deferred[str]":  # noqa: N802, as in Twisted
-        found = super().getHostByName(name, timeout)
-        # An address in a URL is PublicOnly's to judge, which knows the port too.
-        return found if name in self.proxies or isIPAddress(name) else found.addCallback(self._public, name)
+        address = super().getHostByName(name, timeout)
+        # PublicOnly checks the addresses in URLs, for it knows the port too.
+        return address if name in self.proxies or isIPAddress(name) else address.addCallback(self._public, name)
 
     def _public(self, address: str, name: str) -> str:
         try:
             check_address(address, self.settings)
         except PrivateAddressError:
-            private_names.add(name)
+            self.hosts[name].private = True
             raise DNSLookupError(f"{name} has a private address") from None
         return address

@@ -1,4 +1,4 @@
-"""dataset: genres, and three tables over the packed posters.
+"""dataset: choose genres, and split the packed posters into three tables.
 
 Reads   data/posters/manifest.csv, data/resized/, and dataset.split_file in data/splits/ where one is given
 Writes  data/dataset/: train.csv, val.csv, test.csv, genres.json, set_aside.csv, summary.json
@@ -17,11 +17,11 @@ OUTPUT = Path("data/dataset")
 
 
 def main() -> None:
-    section = params.load("dataset", splits.DatasetParams)
+    parameters = params.load("dataset", splits.DatasetParams)
     films = manifest.read(MANIFEST)
     posters = store.Store(RESIZED)
-    outside = dataset.split_file(section.split_file, SPLITS)
-    made = dataset.make(films, posters, section, outside)
+    given = dataset.read_split_file(parameters.split_file, SPLITS)
+    made = dataset.make(films, posters, parameters, given)
     with files.atomic_folder(OUTPUT) as folder:
         dataset.write(folder, made)
     print(dataset.describe(made))

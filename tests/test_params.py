@@ -10,7 +10,7 @@ from postergenre.errors import InputError
 from scraper.plan import ScrapeParams
 from tests.support import ROOT
 
-GOOD = "resize: {height: 150, width: 100, fit: crop}\nnetworks: {seed: {}, resnet: {}}\n"
+GOOD = "resize: {height: 150, width: 100, fit: crop}\nnetworks: {student_cnn: {}, resnet: {}}\n"
 
 
 def written(folder: Path, text: str) -> Path:

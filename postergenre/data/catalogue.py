@@ -1,4 +1,4 @@
-"""Film catalogues: the two published tables, read into one form with every row accounted for."""
+"""Reads film catalogues in either of two published formats. Every row becomes a `Film`, also a faulty one."""
 
 import ast
 import re
@@ -17,16 +17,21 @@ from postergenre.errors import InputError
 PUBLISHED = ("imdbId", "Imdb Link", "Title", "Genre", "Poster")
 # The table of the 7,254-poster set (laxmimerit/Movies-Poster_Dataset), which adds one 0/1 column per genre.
 MULTI_HOT = ("Id", "Genre")
-# Rows read at a time.
-PIECE = 10_000
+# Rows that are read at a time.
+CHUNK = 10_000
 
 
 @dataclass(frozen=True)
 class Film:
     """One row of a catalogue.
 
-    row: 1 for the first row below the header. imdb_id: `tt0084058`, or "" where `fault` says what stands there instead.
-    genres: canonical. page, poster: links as the catalogue gives them, "" where it gives none.
+    row: 1 for the first row below the header.
+    imdb_id: `tt0084058`, "" where the row has none.
+    title: "" where the format has none.
+    genres: canonical names.
+    page: the link to the film's page, "" for none.
+    poster: the link to the poster, "" for none.
+    fault: what is wrong with the id, "" for nothing.
     """
 
     row: int
@@ -39,28 +44,28 @@ class Film:
 
 
 def read(file: Path) -> Iterator[Film]:
-    """Every row of a catalogue in either published format, UTF-8 or ISO-8859-1, in its order.
+    """Every row of a catalogue in its order. The file is UTF-8 or ISO-8859-1.
 
-    A piece of the file is in memory at a time, so what comes after a fault in it is found when its turn comes.
+    Memory holds one chunk of the file at a time. So a fault is raised only after the rows before it were yielded.
 
     Raises:
-        InputError: the file is missing, empty, not a table, or has neither format's columns.
+        InputError: the file is missing, empty or no table, or has neither format's columns.
     """
-    done = 0
+    rows_read = 0
     for table in _tables(file):
         columns = set(table.columns)
         if columns.issuperset(PUBLISHED):
-            films = (_published(*row) for row in _numbered(table, PUBLISHED, done + 1))
+            films = (_published(*row) for row in _numbered(table, PUBLISHED, rows_read + 1))
         elif columns.issuperset(MULTI_HOT):
-            films = (_multi_hot(file, *row) for row in _numbered(table, MULTI_HOT, done + 1))
+            films = (_multi_hot(file, *row) for row in _numbered(table, MULTI_HOT, rows_read + 1))
         else:
             raise InputError(
                 f"{file} has the columns {', '.join(table.columns)}; "
                 f"a catalogue has {', '.join(PUBLISHED)} or {', '.join(MULTI_HOT)}"
             )
         yield from films
-        done += len(table)
-    if not done:
+        rows_read += len(table)
+    if not rows_read:
         raise InputError(f"{file} has no row below its header; a catalogue has a row per film")
 
 
@@ -69,16 +74,16 @@ def _numbered(table: pd.DataFrame, columns: Sequence[str], first: int) -> Iterat
 
 
 def imdb_id(text: str) -> str:
-    """`84058`, `84058.0` (a spreadsheet's export) and `tt0084058` as `tt0084058`.
+    """Normalise `84058`, `84058.0` (exported by a spreadsheet) and `tt0084058` to `tt0084058`.
 
     Raises:
         ValueError: the text is no IMDb id.
     """
     text = text.strip()
-    found = re.fullmatch(r"([0-9]{1,8})(?:\.0)?", text) or re.fullmatch(r"tt([0-9]{7,8})", text)
-    if not found or int(found[1]) == 0:
+    digits = re.fullmatch(r"([0-9]{1,8})(?:\.0)?", text) or re.fullmatch(r"tt([0-9]{7,8})", text)
+    if not digits or int(digits[1]) == 0:
         raise ValueError(f"{text!r} is not an IMDb id such as 84058 or tt0084058")
-    return f"tt{int(found[1]):07d}"
+    return f"tt{int(digits[1]):07d}"
 
 
 def _published(row: int, number: str, link: str, title: str, names: str, poster: str) -> Film:
@@ -102,14 +107,14 @@ def _film(row: int, number: str, title: str, names: list[str], page: str, poster
         identity, fault = imdb_id(number), ""
     except ValueError as error:
         identity, fault = "", str(error)
-    page, poster = ("" if link.lower() in genres.NO_GENRE else link for link in (page, poster))
+    page, poster = ("" if link.lower() in genres.NO_VALUE else link for link in (page, poster))
     return Film(row, identity, title, genres.canonical(names), page, poster, fault)
 
 
 def _tables(file: Path) -> Iterator[pd.DataFrame]:
-    """The table in pieces."""
+    """The table in chunks."""
     try:
-        yield from pd.read_csv(file, dtype=str, keep_default_na=False, encoding=_encoding(file), chunksize=PIECE)
+        yield from pd.read_csv(file, dtype=str, keep_default_na=False, encoding=_encoding(file), chunksize=CHUNK)
     except (FileNotFoundError, IsADirectoryError):
         raise InputError(f"{file} is not a file; scrape.catalogue must name a catalogue") from None
     except pd.errors.EmptyDataError:
@@ -119,7 +124,11 @@ def _tables(file: Path) -> Iterator[pd.DataFrame]:
 
 
 def _encoding(file: Path) -> str:
-    """UTF-8 where the bytes are that, else ISO-8859-1, in which every byte is a letter: NUL tells other files."""
+    """UTF-8 if the bytes are valid UTF-8, else ISO-8859-1, in which all bytes are valid.
+
+    Raises:
+        InputError: the file holds NUL bytes, which no text in these encodings has.
+    """
     decoder, encoding = getincrementaldecoder("utf-8")(), "utf-8-sig"
     with file.open("rb") as stream:
         while block := stream.read(1 << 20):

@@ -1,4 +1,4 @@
-"""From the manifest and the packed posters to `data/dataset`."""
+"""Makes `data/dataset` from the manifest and the packed posters."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +17,14 @@ from postergenre.errors import InputError
 
 @dataclass(frozen=True)
 class Dataset:
-    """A split of the posters. names: `train`, `val` or `test` per poster of the selection; groups: of near-duplicates.
+    """A split of the posters.
 
-    missing: films that the outside split names and the store lacks.
+    selection: the posters that are split.
+    names: `train`, `val` or `test` for each poster of the selection.
+    groups: the group of near-duplicates of each poster.
+    missing: number of films that the given split names and the store lacks.
+    store: SHA-256 of the store's content.
+    params: `dataset` in params.yaml.
     """
 
     selection: Selection
@@ -30,27 +35,32 @@ class Dataset:
     params: DatasetParams
 
 
-def split_file(name: str | None, folder: Path) -> dict[str, str] | None:
-    """The outside split that `dataset.split_file` names, None where it names none.
+def read_split_file(name: str | None, folder: Path) -> dict[str, str] | None:
+    """The given split by IMDb id that `dataset.split_file` names, None where it names none.
+
+    folder: where the file must lie, because DVC watches that folder for this stage.
 
     Raises:
-        InputError: it lies outside `folder`, the one that DVC watches for this stage, or is no split file.
+        InputError: the file lies elsewhere, or is no split file.
     """
     if name is None:
         return None
     if folder.resolve() not in Path(name).resolve().parents:
         raise InputError(f"dataset.split_file is {name}; it must lie in {folder}/, where DVC notices its changes")
-    return splits.outside(Path(name))
+    return splits.read_given(Path(name))
 
 
 def make(films: pd.DataFrame, store: Store, params: DatasetParams, given: dict[str, str] | None) -> Dataset:
-    """Split the store's posters; `films` is the manifest.
+    """Split the store's posters.
+
+    films: the manifest.
+    given: a given split by IMDb id, None for a stratified one.
 
     Raises:
         InputError: the store's posters are not the manifest's, or too few are left for three splits.
     """
-    held = films[films["status"] == "ok"]
-    genres_of: dict[str, str] = dict(zip(held["imdb_id"], held["genres"], strict=True))
+    with_poster = films[films["status"] == "ok"]
+    genres_of: dict[str, str] = dict(zip(with_poster["imdb_id"], with_poster["genres"], strict=True))
     if unknown := set(store.imdb_ids) - set(genres_of):
         raise InputError(f"the store holds {min(unknown)}, which the manifest does not; run `dvc repro`")
     if given is not None and not given.keys() & set(store.imdb_ids):
@@ -70,57 +80,58 @@ def make(films: pd.DataFrame, store: Store, params: DatasetParams, given: dict[s
     return Dataset(selection, names, groups, missing, store.digest, params)
 
 
-def write(folder: Path, made: Dataset) -> None:
-    """Write the tables, the vocabulary and what a reader needs to judge them."""
-    files.write_json(folder / "genres.json", genres.vocabulary(made.selection.genres))
+def write(folder: Path, dataset: Dataset) -> None:
+    """Write the tables, the vocabulary, the films that were set aside, and a summary."""
+    files.write_json(folder / "genres.json", genres.vocabulary(dataset.selection.genres))
     for name in split_tables.NAMES:
-        made.selection.posters[made.names == name].to_csv(folder / f"{name}.csv", index=False)
-    aside = pd.DataFrame(list(made.selection.set_aside.items()), columns=["imdb_id", "reason"])
-    aside.to_csv(folder / "set_aside.csv", index=False)
-    files.write_json(folder / "summary.json", summary(made))
+        dataset.selection.posters[dataset.names == name].to_csv(folder / f"{name}.csv", index=False)
+    set_aside = pd.DataFrame(list(dataset.selection.set_aside.items()), columns=["imdb_id", "reason"])
+    set_aside.to_csv(folder / "set_aside.csv", index=False)
+    files.write_json(folder / "summary.json", summary(dataset))
 
 
-def summary(made: Dataset) -> dict[str, Any]:
-    """What `summary.json` says."""
-    posters, kept = made.selection.posters, made.selection.genres
-    sizes = np.bincount(made.groups)
-    apart = pd.Series(made.names).groupby(made.groups).nunique()
+def summary(dataset: Dataset) -> dict[str, Any]:
+    """The content of `summary.json`."""
+    posters = dataset.selection.posters
+    group_sizes = np.bincount(dataset.groups)
+    splits_per_group = pd.Series(dataset.names).groupby(dataset.groups).nunique()
     return {
-        "store": made.store,
-        "params": made.params.model_dump(),
-        "posters": {name: int((made.names == name).sum()) for name in split_tables.NAMES},
+        "store": dataset.store,
+        "params": dataset.params.model_dump(),
+        "posters": {name: int((dataset.names == name).sum()) for name in split_tables.NAMES},
         "genres": {
-            genre: {name: int(posters.loc[made.names == name, genre].sum()) for name in split_tables.NAMES}
-            for genre in kept
+            genre: {name: int(posters.loc[dataset.names == name, genre].sum()) for name in split_tables.NAMES}
+            for genre in dataset.selection.genres
         },
-        "dropped_genres": made.selection.dropped,
-        "set_aside": pd.Series(made.selection.set_aside, dtype=str).value_counts().sort_index().to_dict(),
+        "dropped_genres": dataset.selection.dropped,
+        "set_aside": pd.Series(dataset.selection.set_aside, dtype=str).value_counts().sort_index().to_dict(),
         "near_duplicates": {
-            "groups": int((sizes > 1).sum()),
-            "posters": int(sizes[sizes > 1].sum()),
-            # Only an outside split, which is kept as it is, can set look-alikes apart.
-            "groups_across_splits": int((apart > 1).sum()),
+            "groups": int((group_sizes > 1).sum()),
+            "posters": int(group_sizes[group_sizes > 1].sum()),
+            # Only a given split, which is used as it is, can put near-duplicates into different splits.
+            "groups_across_splits": int((splits_per_group > 1).sum()),
         },
-        "split_file_films_without_poster": made.missing,
+        "split_file_films_without_poster": dataset.missing,
     }
 
 
-def describe(made: Dataset) -> str:
-    """The dataset in a few lines for the terminal."""
-    about = summary(made)
+def describe(dataset: Dataset) -> str:
+    """The summary in a few lines for the terminal."""
+    content = summary(dataset)
     lines = [
-        ", ".join(f"{n:,} {name}" for name, n in about["posters"].items()) + f" posters, {len(about['genres'])} genres",
-        *(f"{n:,} set aside: {reason}" for reason, n in about["set_aside"].items()),
+        ", ".join(f"{n:,} {name}" for name, n in content["posters"].items())
+        + f" posters, {len(content['genres'])} genres",
+        *(f"{n:,} set aside: {reason}" for reason, n in content["set_aside"].items()),
     ]
-    if about["dropped_genres"]:
-        dropped = ", ".join(f"{genre} ({n})" for genre, n in about["dropped_genres"].items())
-        lines.append(f"dropped for fewer than {made.params.min_posters} posters: {dropped}")
-    near = about["near_duplicates"]
+    if content["dropped_genres"]:
+        dropped = ", ".join(f"{genre} ({n})" for genre, n in content["dropped_genres"].items())
+        lines.append(f"dropped for fewer than {dataset.params.min_posters} posters: {dropped}")
+    near = content["near_duplicates"]
     if near["groups"]:
         lines.append(
             f"{near['posters']:,} near-duplicates in {near['groups']:,} groups, "
             f"{near['groups_across_splits']:,} of them across splits"
         )
-    if made.missing:
-        lines.append(f"{made.missing:,} films of {made.params.split_file} have no poster here")
+    if dataset.missing:
+        lines.append(f"{dataset.missing:,} films of {dataset.params.split_file} have no poster here")
     return "\n".join(lines)

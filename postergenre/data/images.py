@@ -1,7 +1,8 @@
-"""One poster: from bytes as a host or a person gives them to an RGB array of one size."""
+"""One poster: from the bytes of a file to an RGB array of a given size."""
 
 import io
 import warnings
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -10,37 +11,39 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 Fit = Literal["crop", "pad", "stretch"]
 
-# Beyond this many pixels an image is refused before it is decoded: a few kilobytes can unpack to gigabytes.
+# An image with more pixels is refused before it is decoded: a few kilobytes can unpack to gigabytes.
 MAX_PIXELS = 50_000_000
-PNG = b"\x89PNG\r\n\x1a\n"  # how every one begins
-# Shorter than this it is a tracking pixel or an icon.
+# A shorter side means a tracking pixel or an icon.
 MIN_SIDE = 16
-
-Image.MAX_IMAGE_PIXELS = None  # `_open` asks first, and with one sentence
-Image.init()
-# All that Pillow reads, but EPS, which it hands to an interpreter outside.
-FORMATS = tuple(name for name in Image.ID if name != "EPS")
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 class ImageError(ValueError):
-    """The bytes are no picture that can be used; the message says why."""
+    """The bytes are no usable picture; the message says why."""
+
+
+@cache
+def formats() -> tuple[str, ...]:
+    """The formats that Pillow reads, except EPS, which it passes to an external interpreter."""
+    Image.init()  # loads all of Pillow's plugins, as Pillow does itself when it meets an uncommon format
+    return tuple(name for name in Image.ID if name != "EPS")
 
 
 def identify(data: bytes) -> tuple[str, int, int]:
     """The file extension (`jpg`, `png`, `webp`, ...), width and height of a complete picture.
 
     Raises:
-        ImageError: the bytes are no picture, truncated, tiny or huge.
+        ImageError: the bytes are no picture, or a truncated, tiny or huge one.
     """
     image = _open(data)
     return "jpg" if image.format in ("JPEG", "MPO") else str(image.format).lower(), image.width, image.height
 
 
 def decode(data: bytes) -> Image.Image:
-    """The picture in RGB: upright (EXIF orientation), its first frame, transparency on white.
+    """The picture in RGB: upright (EXIF orientation), its first frame, transparent pixels on white.
 
     Raises:
-        ImageError: the bytes are no picture, truncated, tiny or huge.
+        ImageError: the bytes are no picture, or a truncated, tiny or huge one.
     """
     image = _upright(_open(data))
     if image.mode.startswith(("I", "F")):  # 16 or 32 bits a pixel, which `convert` would clip
@@ -55,7 +58,7 @@ def fit(image: Image.Image, height: int, width: int, mode: Fit) -> npt.NDArray[n
     """The RGB picture as uint8 `(height, width, 3)`.
 
     mode: `crop` fills the frame and cuts what overhangs on both sides alike, `pad` shows all of it on black,
-    `stretch` ignores its proportions.
+        `stretch` ignores its proportions.
     """
     if mode == "crop":
         image = ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS)
@@ -71,34 +74,42 @@ def _open(data: bytes) -> Image.Image:
         raise ImageError("it is empty")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of odd metadata that changes no pixel
-            image = Image.open(io.BytesIO(data), formats=FORMATS)
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise ImageError(f"it has {width} x {height} pixels, more than {MAX_PIXELS:,}")
-            if min(width, height) < MIN_SIDE:
-                raise ImageError(f"it has {width} x {height} pixels, fewer than {MIN_SIDE} on a side")
-            if image.format == "PNG":  # whose checksums and end `load` leaves unread
+            # Pillow warns of odd metadata that changes no pixel, and of sizes that `_check_size` refuses.
+            warnings.simplefilter("ignore")
+            image = Image.open(io.BytesIO(data), formats=formats())
+            _check_size(*image.size)
+            if image.format == "PNG":  # `load` reads neither a PNG's checksums nor its end
                 Image.open(io.BytesIO(data), formats=["PNG"]).verify()
             image.load()
     except UnidentifiedImageError:
-        if data.startswith(PNG):
+        if data.startswith(PNG_SIGNATURE):
             raise ImageError("it is damaged (no PNG's header)") from None
         raise ImageError("it is a web page" if _is_html(data) else "it is not an image") from None
+    except Image.DecompressionBombError:
+        # Pillow's own limit is higher, unless the program has lowered it.
+        limit = min(MAX_PIXELS, 2 * (Image.MAX_IMAGE_PIXELS or MAX_PIXELS))
+        raise ImageError(f"it has more than {limit:,} pixels") from None
     except ImageError:
         raise
-    except Exception as error:  # Pillow's decoders raise whatever a malformed file provokes, and it is all one to us
+    except Exception as error:  # Pillow's decoders raise exceptions of any type on malformed files
         raise ImageError(f"it is damaged ({error})") from error
     return image
 
 
+def _check_size(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise ImageError(f"it has {width} x {height} pixels, more than {MAX_PIXELS:,}")
+    if min(width, height) < MIN_SIDE:
+        raise ImageError(f"it has {width} x {height} pixels, fewer than {MIN_SIDE} on a side")
+
+
 def _upright(image: Image.Image) -> Image.Image:
-    """As its EXIF orientation says, where that can be read."""
+    """The picture turned as its EXIF orientation says, where that can be read."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return ImageOps.exif_transpose(image)
-    except Exception:  # as above: whatever a malformed EXIF block provokes; the pixels are sound
+    except Exception:  # Pillow raises exceptions of any type on malformed EXIF blocks; the pixels are sound
         return image
 
 
@@ -108,9 +119,10 @@ def _is_html(data: bytes) -> bool:
 
 
 def _rescale(image: Image.Image) -> Image.Image:
+    """A picture of 16 or 32 bits a pixel in 8 bits. The white point is the least usual one that no pixel exceeds."""
     pixels = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0.0, neginf=0.0)
-    whole = image.mode.startswith("I")
-    # Of 32 bits only the first eight may be in use, or the first sixteen.
-    usual = [65535.0] if image.mode.startswith("I;16") else [255.0, 65535.0] if whole else [1.0]
-    top = next((limit for limit in usual if pixels.max() <= limit), pixels.max())
-    return Image.fromarray(np.clip(pixels * (255.0 / top), 0, 255).astype(np.uint8))
+    is_integer = image.mode.startswith("I")
+    # Files of 32 bits often use only the first 8 or 16 of them.
+    usual = [65535.0] if image.mode.startswith("I;16") else [255.0, 65535.0] if is_integer else [1.0]
+    white = next((value for value in usual if pixels.max() <= value), pixels.max())
+    return Image.fromarray(np.clip(pixels * (255.0 / white), 0, 255).astype(np.uint8))

@@ -1,4 +1,4 @@
-"""Groups of posters that look alike: re-releases, re-uploads and crops that must not stand on both sides of a split."""
+"""Groups of posters that look alike (re-releases, copies, crops), so that one split can take the whole group."""
 
 import imagehash
 import numpy as np
@@ -9,28 +9,34 @@ from scipy.sparse.csgraph import connected_components
 
 from postergenre.data.store import Store, batches
 
-# Rows compared with all others at once: 512 x 38,000 hashes are 156 MB.
+# Hashes that are compared with all others at once: 512 x 38,000 hashes take 156 MB.
 BLOCK = 512
 
 
 def hashes(store: Store, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
-    """The 64-bit perceptual hash of each poster (discrete cosine transform; Zauner 2010, https://www.phash.org)."""
-    found = [
+    """The 64-bit perceptual hashes `(n,)` of the posters in these store rows `(n,)`.
+
+    Method: the signs of low frequencies of a discrete cosine transform (Zauner 2010, https://www.phash.org).
+    """
+    values = [
         np.packbits(imagehash.phash(Image.fromarray(poster)).hash).view(">u8")[0]
         for batch in batches(rows, 256)
         for poster in store[batch]
     ]
-    return np.array(found, dtype=np.uint64)
+    return np.array(values, dtype=np.uint64)
 
 
-def groups(posters: npt.NDArray[np.uint64], bits: int) -> npt.NDArray[np.int64]:
-    """A group number for each hash `(n,)`: equal for two that differ in at most `bits` bits, directly or by a chain."""
+def groups(hashes: npt.NDArray[np.uint64], bits: int) -> npt.NDArray[np.int64]:
+    """A group number for each hash `(n,)`.
+
+    Two hashes are in one group if they differ in at most `bits` bits, or if a chain of such pairs joins them.
+    """
     pairs = [np.empty((2, 0), dtype=np.int64)]
-    for start in range(0, len(posters), BLOCK):
-        distance = np.bitwise_count(posters[start : start + BLOCK, None] ^ posters[None, start:])
+    for start in range(0, len(hashes), BLOCK):
+        distance = np.bitwise_count(hashes[start : start + BLOCK, None] ^ hashes[None, start:])
         near = np.array(np.nonzero(distance <= bits), dtype=np.int64)
         pairs.append(near + start)
-    one, other = np.concatenate(pairs, axis=1)
-    graph = coo_array((np.ones(len(one), dtype=np.int8), (one, other)), shape=(len(posters), len(posters)))
+    left, right = np.concatenate(pairs, axis=1)
+    graph = coo_array((np.ones(len(left), dtype=np.int8), (left, right)), shape=(len(hashes), len(hashes)))
     _, group = connected_components(graph, directed=False)
     return np.asarray(group, dtype=np.int64)

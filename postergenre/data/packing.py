@@ -1,4 +1,7 @@
-"""Packing posters: each decoded once, by all cores, into arrays that training maps into memory."""
+"""Packs posters: decodes each once, on all cores, into arrays that training maps into memory.
+
+A tar shard holds posters as files. It becomes one array shard, a .npy file with the decoded posters.
+"""
 
 import os
 import tarfile
@@ -21,7 +24,7 @@ from postergenre.params import Section
 
 
 class ResizeParams(Section):
-    """`resize` in params.yaml, where each key is explained."""
+    """`resize` in params.yaml, which explains each key."""
 
     height: Annotated[int, Field(ge=8, le=4096)]
     width: Annotated[int, Field(ge=8, le=4096)]
@@ -30,7 +33,12 @@ class ResizeParams(Section):
 
 @dataclass(frozen=True)
 class Member:
-    """Where one poster's bytes lie in a tar file."""
+    """Where one poster's bytes lie in a tar shard.
+
+    imdb_id: the film.
+    tar: the tar shard.
+    offset, size: of the bytes in it.
+    """
 
     imdb_id: str
     tar: Path
@@ -39,37 +47,38 @@ class Member:
 
 
 def write(posters: Path, folder: Path, params: ResizeParams) -> tuple[int, int]:
-    """Decode every poster in the tar shards of `posters` into `folder`, on all cores; how many, and how many refused.
+    """Decode every poster in the tar shards of `posters` into `folder`, on all cores.
 
-    One array per tar, so that a change in one tar changes one array. Memory does not grow with their number: workers
-    read their poster from the tar, and the arrays are written row by row.
+    Each tar shard becomes one array shard, so a change in one changes the other alone. Memory does not grow with the
+    number of posters: each worker reads its poster from the tar shard, and the arrays are written poster by poster.
+
+    Returns: how many posters were packed, and how many were refused.
     """
     index, rejects, digests = [], [], {}
-    tars = sorted(posters.glob("shard-*.tar"))
-    fit = partial(_fitted, height=params.height, width=params.width, mode=params.fit)
+    fit = partial(_decode_and_fit, height=params.height, width=params.width, mode=params.fit)
     with ProcessPoolExecutor(_cores()) as workers, tqdm(unit=" posters", desc="resize", disable=None) as progress:
-        for tar in tars:
+        for tar in sorted(posters.glob("shard-*.tar")):
             members = _members(tar)
-            array, row = folder / f"{tar.stem}.npy", 0
+            array, position = folder / f"{tar.stem}.npy", 0
             with _ArrayWriter(array, (params.height, params.width, 3)) as writer:
-                for member, fitted in zip(members, workers.map(fit, members, chunksize=16), strict=True):
+                for member, pixels in zip(members, workers.map(fit, members, chunksize=16), strict=True):
                     progress.update()
-                    if isinstance(fitted, str):
-                        rejects.append((member.imdb_id, fitted))
+                    if isinstance(pixels, str):
+                        rejects.append((member.imdb_id, pixels))
                         continue
-                    writer.append(fitted)
-                    index.append((member.imdb_id, array.name, row))
-                    row += 1
+                    writer.append(pixels)
+                    index.append((member.imdb_id, array.name, position))
+                    position += 1
             digests[array.name] = files.sha256(array)
-            if not row:
+            if not position:
                 files.remove(array)
     pd.DataFrame(index, columns=["imdb_id", "shard", "row"]).to_csv(folder / "index.csv", index=False)
     pd.DataFrame(rejects, columns=["imdb_id", "reason"]).to_csv(folder / "rejects.csv", index=False)
-    _write_about(folder, params, len(index), digests)
+    _write_description(folder, params, len(index), digests)
     return len(index), len(rejects)
 
 
-def _write_about(folder: Path, params: ResizeParams, posters: int, digests: dict[str, str]) -> None:
+def _write_description(folder: Path, params: ResizeParams, posters: int, digests: dict[str, str]) -> None:
     digest = files.sha256_text(files.sha256(folder / "index.csv") + "".join(digests.values()))
     files.write_json(folder / "store.json", params.model_dump() | {"posters": posters, "sha256": digest})
 
@@ -79,8 +88,8 @@ def _members(tar: Path) -> list[Member]:
         return [Member(Path(member.name).stem, tar, member.offset_data, member.size) for member in shard]
 
 
-def _fitted(member: Member, height: int, width: int, mode: images.Fit) -> npt.NDArray[np.uint8] | str:
-    """The poster at its size, or why not. Runs in a worker, which reads the bytes itself."""
+def _decode_and_fit(member: Member, height: int, width: int, mode: images.Fit) -> npt.NDArray[np.uint8] | str:
+    """The poster as an array of its size, or the reason why not. Runs in a worker, which reads the bytes itself."""
     with member.tar.open("rb") as tar:
         tar.seek(member.offset)
         data = tar.read(member.size)
@@ -91,15 +100,16 @@ def _fitted(member: Member, height: int, width: int, mode: images.Fit) -> npt.ND
 
 
 def _cores() -> int:
+    """The processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _ArrayWriter:
-    """A .npy file that grows row by row; NumPy pads the header so that the count can be written last."""
+    """A .npy file that grows poster by poster. NumPy pads the header, so the count can be written last."""
 
-    def __init__(self, file: Path, row_shape: tuple[int, ...]):
+    def __init__(self, file: Path, poster_shape: tuple[int, ...]):
         self._stream = file.open("wb")
-        self._row_shape, self._rows = row_shape, 0
+        self._poster_shape, self._count = poster_shape, 0
         self._write_header()
 
     def __enter__(self) -> "_ArrayWriter":
@@ -110,10 +120,10 @@ class _ArrayWriter:
         self._write_header()
         self._stream.close()
 
-    def append(self, row: npt.NDArray[np.uint8]) -> None:
-        self._stream.write(row.tobytes())
-        self._rows += 1
+    def append(self, poster: npt.NDArray[np.uint8]) -> None:
+        self._stream.write(poster.tobytes())
+        self._count += 1
 
     def _write_header(self) -> None:
-        header = {"descr": "|u1", "fortran_order": False, "shape": (self._rows, *self._row_shape)}
+        header = {"descr": "|u1", "fortran_order": False, "shape": (self._count, *self._poster_shape)}
         npy.write_array_header_1_0(self._stream, header)

@@ -1,4 +1,4 @@
-"""`train.csv`, `val.csv` and `test.csv` as the dataset stage leaves them and the others read them."""
+"""Reads `train.csv`, `val.csv` and `test.csv`, which the dataset stage writes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,13 @@ NAMES = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Split:
-    """One table of `data/dataset`. rows: int64 `(n,)` into the store; labels: uint8 `(n, genres)`, multi-hot."""
+    """One table of `data/dataset`, with n posters.
+
+    imdb_ids: the film of each poster.
+    rows: int64 `(n,)`, the poster's row in the store.
+    genres: the names of the label columns.
+    labels: uint8 `(n, genres)`, multi-hot.
+    """
 
     imdb_ids: list[str]
     rows: npt.NDArray[np.int64]
@@ -24,7 +30,7 @@ class Split:
 
 
 def read_split(file: Path) -> Split:
-    """One of `train.csv`, `val.csv`, `test.csv`.
+    """Read one of `train.csv`, `val.csv`, `test.csv`.
 
     Raises:
         InputError: the file is missing or no such table.
@@ -44,5 +50,5 @@ def read_split(file: Path) -> Split:
 
 
 def digest(folder: Path) -> str:
-    """SHA-256 of what the three splits in `folder` hold."""
+    """SHA-256 of the three splits in `folder` and of their genres."""
     return files.sha256(folder / "genres.json", *(folder / f"{name}.csv" for name in NAMES))

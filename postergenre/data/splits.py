@@ -1,4 +1,4 @@
-"""Which posters train, which choose and which judge: stratified, or as an outside table says."""
+"""Splits posters into train, val and test: stratified, or as a given table says."""
 
 import hashlib
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from postergenre.params import Section
 
 
 class DatasetParams(Section):
-    """`dataset` in params.yaml, where each key is explained."""
+    """`dataset` in params.yaml, which explains each key."""
 
     val_share: Annotated[float, Field(gt=0, lt=1)]
     test_share: Annotated[float, Field(gt=0, lt=1)]
@@ -29,7 +29,7 @@ class DatasetParams(Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)]
 
     @model_validator(mode="after")
-    def _possible(self) -> "DatasetParams":
+    def _is_possible(self) -> "DatasetParams":
         if self.val_share + self.test_share >= 1:
             raise ValueError(
                 f"val_share and test_share are {self.val_share} and {self.test_share}; nothing is left to train on"
@@ -41,10 +41,12 @@ class DatasetParams(Section):
 
 @dataclass(frozen=True)
 class Selection:
-    """What is left of the posters for the splits, and what is not.
+    """The posters to split, and those left out.
 
-    posters: imdb_id, row and one uint8 0/1 column per genre, by imdb_id. set_aside: reason by imdb_id.
-    dropped: posters of each genre that has too few.
+    posters: imdb_id, row (in the store) and one uint8 0/1 column per genre, sorted by imdb_id.
+    genres: the names of the genre columns.
+    set_aside: the reason for each film that is left out, by imdb_id.
+    dropped: number of posters of each genre that has too few, by genre.
     """
 
     posters: pd.DataFrame
@@ -54,24 +56,30 @@ class Selection:
 
     @property
     def labels(self) -> npt.NDArray[np.uint8]:
+        """The genre columns as uint8 `(posters, genres)`, multi-hot."""
         return self.posters[self.genres].to_numpy(dtype=np.uint8)
 
 
 def select(
     imdb_ids: list[str], genres_of: dict[str, str], given: dict[str, str] | None, params: DatasetParams
 ) -> Selection:
-    """The labelled posters of a store whose row k is `imdb_ids[k]`, of those only that an outside split names.
+    """Choose the posters to split.
 
-    genres_of: `Comedy|Drama` by IMDb id.
+    imdb_ids: the film of each store row.
+    genres_of: genres as `Comedy|Drama`, by IMDb id.
+    given: `train`, `val` or `test` by IMDb id: a given split, whose films alone are chosen; None for none.
+
+    Raises:
+        InputError: no genre has `dataset.min_posters` posters.
     """
     set_aside = {imdb_id: "it has no genre" for imdb_id in imdb_ids if not genres_of[imdb_id]}
     if given is not None:
         set_aside |= {imdb_id: "dataset.split_file does not name it" for imdb_id in imdb_ids if imdb_id not in given}
     labelled = sorted((imdb_id for imdb_id in imdb_ids if imdb_id not in set_aside), key=_shuffler(params.seed))
-    kept = set(labelled[: params.limit])
-    set_aside |= {imdb_id: "it is beyond dataset.limit" for imdb_id in labelled if imdb_id not in kept}
+    chosen = set(labelled[: params.limit])
+    set_aside |= {imdb_id: "it is beyond dataset.limit" for imdb_id in labelled if imdb_id not in chosen}
     posters = pd.DataFrame({"imdb_id": imdb_ids, "row": range(len(imdb_ids))})
-    posters = posters[posters["imdb_id"].isin(kept)].sort_values("imdb_id", ignore_index=True)
+    posters = posters[posters["imdb_id"].isin(chosen)].sort_values("imdb_id", ignore_index=True)
     labels = posters["imdb_id"].map(genres_of).str.get_dummies("|").astype(np.uint8)
     counts = labels.sum()
     genres = sorted(counts.index[counts >= params.min_posters])
@@ -80,9 +88,9 @@ def select(
             f"no genre has {params.min_posters} posters (dataset.min_posters); the most frequent, "
             f"{counts.idxmax() if len(counts) else 'none'}, has {counts.max() if len(counts) else 0}"
         )
-    bare = labels[genres].sum(axis=1) == 0
-    set_aside |= dict.fromkeys(posters.loc[bare, "imdb_id"], "its genres are all dropped")
-    posters = pd.concat([posters, labels[genres]], axis=1)[~bare].reset_index(drop=True)
+    unlabelled = labels[genres].sum(axis=1) == 0
+    set_aside |= dict.fromkeys(posters.loc[unlabelled, "imdb_id"], "its genres are all dropped")
+    posters = pd.concat([posters, labels[genres]], axis=1)[~unlabelled].reset_index(drop=True)
     dropped = {str(genre): int(n) for genre, n in counts.items() if genre not in genres}
     return Selection(posters, genres, dict(sorted(set_aside.items())), dropped)
 
@@ -90,31 +98,36 @@ def select(
 def stratify(
     labels: npt.NDArray[np.uint8], groups: npt.NDArray[np.int64], params: DatasetParams
 ) -> npt.NDArray[np.str_]:
-    """`train`, `val` or `test` for each poster; a group, which has the genres of all in it, stays together.
+    """Give `train`, `val` or `test` to each poster, so that near-duplicates stay together.
 
-    Iterative stratification (Sechidis, Tsoumakas and Vlahavas 2011, doi:10.1007/978-3-642-23808-6_10) holds each
-    genre's share in every split near the split's own.
+    A group has the genres of all its posters. Iterative stratification (Sechidis, Tsoumakas and Vlahavas 2011,
+    doi:10.1007/978-3-642-23808-6_10) keeps each genre's share nearly the same in every split.
+
+    labels: `(posters, genres)`, multi-hot.
+    groups: `(posters,)`, a number for each group of near-duplicates.
+
+    Returns: `(posters,)`.
     """
-    _, first, member = np.unique(groups, return_index=True, return_inverse=True)
+    _, first, group_of = np.unique(groups, return_index=True, return_inverse=True)
     merged = np.zeros((len(first), labels.shape[1]), dtype=np.uint8)
-    np.maximum.at(merged, member, labels)
+    np.maximum.at(merged, group_of, labels)
     names = np.full(len(first), "train", dtype="<U5")
     rest = np.arange(len(first))
     for name, share in (("test", params.test_share), ("val", params.val_share / (1 - params.test_share))):
         if len(rest) < 2:
             break
         splitter = MultilabelStratifiedShuffleSplit(n_splits=1, test_size=share, random_state=params.seed)
-        kept, chosen = next(splitter.split(rest, merged[rest]))
+        others, chosen = next(splitter.split(rest, merged[rest]))
         names[rest[chosen]] = name
-        rest = rest[kept]
-    return names[member]
+        rest = rest[others]
+    return names[group_of]
 
 
-def outside(file: Path) -> dict[str, str]:
-    """The split by IMDb id that a table `imdb_id,split` gives.
+def read_given(file: Path) -> dict[str, str]:
+    """Read a given split, a table `imdb_id,split`; returns the split by IMDb id.
 
     Raises:
-        InputError: the file is missing or not such a table, or names a film twice.
+        InputError: the file is missing, is no such table, or names a film twice.
     """
     try:
         table = pd.read_csv(file, dtype=str, keep_default_na=False)
@@ -125,19 +138,23 @@ def outside(file: Path) -> dict[str, str]:
     for row, (imdb_id, name) in enumerate(zip(table["imdb_id"], table["split"], strict=True), 1):
         if name not in NAMES:
             raise InputError(f"{file}, row {row}: the split of {imdb_id} is {name!r}; it must be {', '.join(NAMES)}")
-    twice = table["imdb_id"][table["imdb_id"].duplicated()]
-    if len(twice):
-        raise InputError(f"{file} names {twice.iloc[0]} more than once; a film is in one split")
+    repeated = table["imdb_id"][table["imdb_id"].duplicated()]
+    if len(repeated):
+        raise InputError(f"{file} names {repeated.iloc[0]} more than once; a film is in one split")
     return dict(zip(table["imdb_id"], table["split"], strict=True))
 
 
 def check_filled(names: npt.NDArray[np.str_]) -> None:
-    """Refuse a split in which one part got nothing."""
+    """Check that each split has posters.
+
+    Raises:
+        InputError: one has none.
+    """
     for name in NAMES:
         if not (names == name).any():
             raise InputError(f"{len(names)} posters leave none for {name}; give more films or another share")
 
 
 def _shuffler(seed: int) -> Callable[[str], bytes]:
-    """An order that a seed and the ids alone decide, whatever else is in the catalogue."""
+    """A sort key that shuffles films. It depends on the seed and the film's id alone, not on the other films."""
     return lambda imdb_id: hashlib.sha256(f"{seed}:{imdb_id}".encode()).digest()

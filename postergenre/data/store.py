@@ -1,4 +1,4 @@
-"""Packed posters: gathered from memory maps in any order."""
+"""The store: all packed posters as one array, gathered from memory maps in any order."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,25 +14,28 @@ from postergenre.errors import InputError
 class Store:
     """The posters of `data/resized` as one read-only array of uint8 `(posters, height, width, 3)`.
 
-    Attributes:
-        height, width: pixels. fit: how the posters were fitted into them.
-        imdb_ids: the film of each row.
-        digest: SHA-256 of what the store holds, for those who must know whether it is still the same.
+    It joins the array shards: store row k is the k-th row of index.csv, which names an array shard and the poster's
+    position in it.
+
+    height, width: pixels.
+    fit: how the posters were fitted into them: crop, pad or stretch.
+    imdb_ids: the film of each store row.
+    digest: SHA-256 of the store's content.
 
     Raises:
         InputError: the folder holds no complete store.
     """
 
     def __init__(self, folder: Path):
-        about = files.read_json(folder / "store.json", "`dvc repro resize`")
+        description = files.read_json(folder / "store.json", "`dvc repro resize`")
         index = pd.read_csv(folder / "index.csv", dtype={"imdb_id": str, "shard": str, "row": np.int64})
-        self.height, self.width, self.fit = int(about["height"]), int(about["width"]), about["fit"]
+        self.height, self.width, self.fit = int(description["height"]), int(description["width"]), description["fit"]
         self.imdb_ids: list[str] = index["imdb_id"].tolist()
-        self.digest: str = about["sha256"]
-        self._shards = [_mapped(folder / name, self.height, self.width) for name in index["shard"].unique()]
-        self._shard = pd.factorize(index["shard"])[0]
-        self._row = index["row"].to_numpy()
-        if len(index) != about["posters"] or len(index) != sum(map(len, self._shards)):
+        self.digest: str = description["sha256"]
+        self._shards = [_map(folder / name, self.height, self.width) for name in index["shard"].unique()]
+        self._shard_of = pd.factorize(index["shard"])[0]
+        self._position_of = index["row"].to_numpy()
+        if len(index) != description["posters"] or len(index) != sum(map(len, self._shards)):
             raise InputError(
                 f"{folder} is not one store: its index, arrays and store.json count differently; run `dvc repro`"
             )
@@ -41,25 +44,28 @@ class Store:
         return len(self.imdb_ids)
 
     def __getitem__(self, rows: npt.ArrayLike) -> npt.NDArray[np.uint8]:
-        """The posters in `rows` (integers `(n,)`, in any order), copied to uint8 `(n, height, width, 3)`."""
+        """The posters in these store rows (integers `(n,)`, in any order), copied to uint8 `(n, height, width, 3)`."""
         rows = np.asarray(rows, dtype=np.int64)
         posters = np.empty((len(rows), self.height, self.width, 3), dtype=np.uint8)
-        for number in np.unique(self._shard[rows]):
-            here = np.flatnonzero(self._shard[rows] == number)
-            posters[here] = self._shards[number][self._row[rows[here]]]
+        for number in np.unique(self._shard_of[rows]):
+            in_shard = np.flatnonzero(self._shard_of[rows] == number)
+            posters[in_shard] = self._shards[number][self._position_of[rows[in_shard]]]
         return posters
 
 
-def _mapped(file: Path, height: int, width: int) -> npt.NDArray[np.uint8]:
+def _map(file: Path, height: int, width: int) -> npt.NDArray[np.uint8]:
+    """An array shard, mapped into memory."""
     try:
         array: npt.NDArray[np.uint8] = np.load(file, mmap_mode="r")
     except (FileNotFoundError, ValueError, EOFError) as error:
         raise InputError(f"{file} cannot be read ({error}); run `dvc repro resize`") from None
     if array.dtype != np.uint8 or array.shape[1:] != (height, width, 3):
-        raise InputError(f"{file} holds {array.dtype} {array.shape[1:]}; the store says uint8 ({height}, {width}, 3)")
+        raise InputError(
+            f"{file} holds {array.dtype} {array.shape[1:]}; store.json requires uint8 ({height}, {width}, 3)"
+        )
     return array
 
 
 def batches(rows: npt.NDArray[np.int64], size: int) -> Iterator[npt.NDArray[np.int64]]:
-    """`rows` in pieces of at most `size`."""
+    """`rows` in batches of at most `size`."""
     yield from (rows[start : start + size] for start in range(0, len(rows), size))

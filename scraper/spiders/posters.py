@@ -15,147 +15,158 @@ from twisted.python.failure import Failure
 from postergenre.data import images
 from scraper.downloads import Downloads, Miss, Poster, sha256
 from scraper.hosts import Hosts
-from scraper.items import PosterItem, Task
 from scraper.middlewares import Refused, reason_of
 from scraper.pages import poster_link
+from scraper.parent_process import GONE, ParentProcess
 from scraper.progress import Progress
-from scraper.starter import GONE, Starter
+from scraper.tasks import Status, Task
 from scraper.tmdb import Tmdb
-from scraper.wanted import Wanted
+from scraper.wanted import WantedFilms
 
-# What a callback brings: where to ask next, or a poster.
-Found = Iterator[Request | PosterItem]
-
-STATUS_OF = {404: "gone", 410: "gone", 401: "refused", 403: "refused", 429: "refused"}
-# Films under way at once, of one host: those that wait for a busy host must not take the place of another's.
+STATUS_OF: dict[int, Status] = {404: "gone", 410: "gone", 401: "refused", 403: "refused", 429: "refused"}
+# Films of one host that are under way at once. Films that wait for a busy host must not take the place of others.
 UNDER_WAY = 32
+# Seconds between two looks at whether the parent process has ended.
+WATCH = 1.0
 
 
 class PostersSpider(Spider):
-    """Fills `downloads` with posters, and with the reasons why others did not come.
+    """Stores posters in the downloads, and for the others the reason why they did not come.
 
-    wanted: each film's sources, best first, without those that are known not to have its poster. refresh: the posters
-    of some may be held; their hosts are asked whether they changed.
+    It stores them itself, not by an item pipeline: a poster and a miss are two outcomes of one request, and a full
+    disk must end the crawl in either case.
+
+    wanted: the films to ask for, without the sources that are known not to have their posters.
+    downloads: where posters and misses are stored.
+    hosts: how each host is treated.
+    tmdb: how to ask TMDB.
+    progress: counts the films that are done.
+    refresh: whether to ask for stored posters too, if they have changed.
+    parent: the process for which the crawl runs; the crawl stops when that one has ended.
+    stopped: why the crawl was stopped, "" where it was not.
     """
 
     name = "posters"
 
     def __init__(
         self,
-        wanted: Wanted,
+        wanted: WantedFilms,
         downloads: Downloads,
         hosts: Hosts,
         tmdb: Tmdb,
         progress: Progress,
         refresh: bool,
-        starter: Starter,
+        parent: ParentProcess,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.wanted, self.downloads, self.hosts = wanted, downloads, hosts
-        self.tmdb, self.progress, self.refresh, self.starter = tmdb, progress, refresh, starter
+        self.tmdb, self.progress, self.refresh, self.parent = tmdb, progress, refresh, parent
         self.stopped = ""
         self._under_way: dict[str, int] = {}
-        self._room = asyncio.Event()
+        self._film_done = asyncio.Event()
 
     async def start(self) -> AsyncIterator[Any]:
-        """The films in turns of their hosts, as many of each at once as `UNDER_WAY`: Scrapy would take all at once."""
-        self._watching = asyncio.ensure_future(self._watch())
-        queues = self.wanted.hosts()
+        """Start the films, the hosts in turns, at most `UNDER_WAY` films of each host at once.
+
+        Scrapy would start all films at once.
+        """
+        self._watching = asyncio.ensure_future(self._watch_parent())
+        queues = self.wanted.by_host()
         while queues:
             free = [host for host in queues if self._under_way.get(host, 0) < UNDER_WAY]
             if not free:
-                self._room.clear()
-                await self._room.wait()
+                self._film_done.clear()
+                await self._film_done.wait()
             for host in free:
-                if not (sources := next(queues[host], None)):
+                sources = next(queues[host], None)
+                if sources is None:
                     del queues[host]
                     continue
                 self._under_way[host] = self._under_way.get(host, 0) + 1
                 for request in self.ask(Task(sources[0], sources[1:], host)):
                     yield request
 
-    def ask(self, task: Task) -> Found:
-        """Ask the task's source; its answer, or the lack of one, leads on to the others."""
+    def ask(self, task: Task) -> Iterator[Request]:
+        """Ask the task's source. Its answer, or the lack of one, leads on to the task's other sources."""
         parse = {"poster": self.parse_poster, "page": self.parse_page, "tmdb": self.parse_tmdb}[task.source.kind]
-        headers, meta = self.tmdb.asking() if task.source.kind == "tmdb" else ({}, {})
+        headers, meta = self.tmdb.request_options() if task.source.kind == "tmdb" else ({}, {})
         yield from self._request(task.source.url, parse, task, headers, meta)
 
-    def parse_page(self, response: Response, task: Task) -> Found:
-        """A film's page: goes on to the picture that it shows."""
+    def parse_page(self, response: Response, task: Task) -> Iterator[Request]:
+        """Go on from a film's page to the picture that it names."""
         try:
             link = poster_link(response) if isinstance(response, TextResponse) else ""
         except ValueError:
-            link = "http://["  # no URL either, and `_request` says so
+            link = "http://["  # no URL either, which `_request` records
         if link:
             yield from self._request(link, self.parse_poster, task)
         else:
             miss = Miss("not-a-poster", response.url, "the page shows no poster", response.status)
-            yield from self.settle(task, miss)
+            yield from self.settle_miss(task, miss)
 
-    def parse_tmdb(self, response: Response, task: Task) -> Found:
-        """TMDB's answer to an IMDb id: goes on to the poster that it names."""
+    def parse_tmdb(self, response: Response, task: Task) -> Iterator[Request]:
+        """Go on from TMDB's answer to the poster that it names."""
         try:
             link = self.tmdb.poster_link(response.body)
         except ValueError as error:
-            yield from self.settle(task, Miss("failed", response.url, str(error), response.status))
+            yield from self.settle_miss(task, Miss("failed", response.url, str(error), response.status))
             return
         if link:
             yield from self._request(link, self.parse_poster, task)
         else:
-            yield from self.settle(task, Miss("gone", response.url, "TMDB has no poster", response.status))
+            yield from self.settle_miss(task, Miss("gone", response.url, "TMDB has no poster", response.status))
 
-    def parse_poster(self, response: Response, task: Task) -> Found:
-        """A picture: kept as served, if it is one."""
+    def parse_poster(self, response: Response, task: Task) -> Iterator[Request]:
+        """Store the answer as served, if it is a picture."""
         if response.status == 304:
-            self._settled(task, "ok")
+            self._finish(task, "ok")
             return
         try:
             extension, width, height = images.identify(response.body)
         except images.ImageError as error:
-            yield from self.settle(task, Miss("not-a-poster", response.url, str(error), response.status))
+            yield from self.settle_miss(task, Miss("not-a-poster", response.url, str(error), response.status))
             return
-        etag, modified = (_header(response, name) for name in ("ETag", "Last-Modified"))
-        digest = sha256(response.body)
-        yield PosterItem(
-            task.source.url,
-            Poster(
-                response.url,
-                response.status,
-                task.attempts,
-                extension,
-                width,
-                height,
-                etag,
-                modified,
-                digest,
-                response.body,
-            ),
+        poster = Poster(
+            url=response.url,
+            http_status=response.status,
+            attempts=task.attempts,
+            extension=extension,
+            width=width,
+            height=height,
+            etag=_header(response, "ETag"),
+            last_modified=_header(response, "Last-Modified"),
+            sha256=sha256(response.body),
+            body=response.body,
         )
-        self._settled(task, "ok")
-
-    def failed(self, failure: Failure) -> Found:
-        """A request that got no usable answer."""
-        request: Request = failure.request  # type: ignore[attr-defined]
-        yield from self.settle(request.cb_kwargs["task"], miss_of(failure, request.url))
-
-    def settle(self, task: Task, miss: Miss) -> Found:
-        """Remember why the source gave nothing, and ask the next one, if there is one."""
         try:
-            self.downloads.miss(task.source.url, replace(miss, attempts=task.attempts))
+            self.downloads.put(task.source.url, poster)
+        except sqlite3.Error as error:
+            self.stop(f"posters can not be kept ({error})")
+        self._finish(task, "ok")
+
+    def handle_failure(self, failure: Failure) -> Iterator[Request]:
+        """Record a request that got no usable answer."""
+        request: Request = failure.request  # type: ignore[attr-defined]
+        yield from self.settle_miss(request.cb_kwargs["task"], miss_of(failure, request.url))
+
+    def settle_miss(self, task: Task, miss: Miss) -> Iterator[Request]:
+        """Store why the source gave nothing, and ask the next one, if there is one."""
+        try:
+            self.downloads.record_miss(task.source.url, replace(miss, attempts=task.attempts))
         except sqlite3.Error as error:
             self.stop(f"the reasons for misses can not be kept ({error})")
-        if task.others:
-            task.source, *task.others = task.others
+        if task.fallbacks:
+            task.source, *task.fallbacks = task.fallbacks
             task.attempts = 0
             yield from self.ask(task)
         else:
-            self._settled(task, miss.status)
+            self._finish(task, miss.status)
 
     def stop(self, reason: str) -> None:
-        """End the crawl; `reason` says why to the person who started it."""
+        """End the crawl; the person who started it is shown the reason."""
         self.stopped = self.stopped or reason
-        # Not awaited: closing waits for the item whose pipeline asked for it.
+        # Not awaited: closing waits for the callback that asked for it.
         self._closing = asyncio.ensure_future(self.crawler.engine.close_spider_async(reason="stopped"))
 
     def _request(
@@ -165,28 +176,34 @@ class PostersSpider(Spider):
         task: Task,
         headers: dict[str, str] | None = None,
         meta: dict[str, Any] | None = None,
-    ) -> Found:
+    ) -> Iterator[Request]:
         headers, meta = dict(headers or {}), dict(meta or {})
         if self.refresh and parse == self.parse_poster and task.source.url in self.downloads:
-            etag, modified = self.downloads.validators(task.source.url)
+            etag, modified = self.downloads.get_validators(task.source.url)
             headers |= {"If-None-Match": etag} if etag else {"If-Modified-Since": modified} if modified else {}
             meta["handle_httpstatus_list"] = [304]
         try:
-            # Several films may name one poster, and each needs its answer.
+            # Not filtered: several films may name one poster, and each needs its answer.
             yield Request(
-                url, parse, headers=headers, meta=meta, errback=self.failed, cb_kwargs={"task": task}, dont_filter=True
+                url,
+                parse,
+                headers=headers,
+                meta=meta,
+                errback=self.handle_failure,
+                cb_kwargs={"task": task},
+                dont_filter=True,
             )
         except ValueError:
-            yield from self.settle(task, Miss("failed", url, "the link is no URL"))
+            yield from self.settle_miss(task, Miss("failed", url, "the link is no URL"))
 
-    def _settled(self, task: Task, status: str) -> None:
+    def _finish(self, task: Task, status: str) -> None:
         self.progress.count(status)
-        self._under_way[task.host] -= 1
-        self._room.set()
+        self._under_way[task.first_host] -= 1
+        self._film_done.set()
 
-    async def _watch(self) -> None:
-        while not self.starter.gone():
-            await asyncio.sleep(1)
+    async def _watch_parent(self) -> None:
+        while not self.parent.has_ended():
+            await asyncio.sleep(WATCH)
         self.stop(GONE)
 
     def closed(self, reason: str) -> None:
@@ -195,7 +212,7 @@ class PostersSpider(Spider):
 
 
 def miss_of(failure: Failure, url: str) -> Miss:
-    """What a failed request says of its poster."""
+    """The miss that a failed request leaves."""
     error = failure.value
     assert error is not None
     if isinstance(error, HttpError):

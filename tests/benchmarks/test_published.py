@@ -53,13 +53,13 @@ def test_a_film_without_an_id_keeps_its_place_in_the_order_and_is_named_in_no_sp
     monkeypatch.chdir(tmp_path)
     published.main(["splits", "train.csv"])
     names = published.PUBLISHED
-    whole = {name: splits.outside(published.split_file(name)) for name in names}
+    whole = {name: splits.read_given(published.split_file(name)) for name in names}
     films.loc[[3, 50], "Id"] = ["none", ""]
     films.to_csv("train.csv", index=False)
     published.main(["splits", "train.csv"])
     for name in names:
         left = {imdb_id: split for imdb_id, split in whole[name].items() if imdb_id not in ("tt0000004", "tt0000051")}
-        assert splits.outside(published.split_file(name)) == left
+        assert splits.read_given(published.split_file(name)) == left
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
         Path("resized").mkdir()
         write_store(Path("resized"), [imdb_id for imdb_id, *_ in films])
         manifest = pd.DataFrame(films, columns=["imdb_id", "genres", "status"])
-        outside = dataset.split_file(given, Path("data/splits"))
+        outside = dataset.read_split_file(given, Path("data/splits"))
         dataset.write(Path("data"), dataset.make(manifest, Store(Path("resized")), parsed, outside))
         judge(Path("comparison.csv"))
         return published.figures("80-10-10", Path("comparison.csv"), Path("data/summary.json")).splitlines()
@@ -162,12 +162,12 @@ def test_of_a_film_that_stands_twice_the_first_row_counts(tmp_path: Path, monkey
     films = table(tmp_path / "train.csv", 200)
     monkeypatch.chdir(tmp_path)
     published.main(["splits", "train.csv"])
-    whole = splits.outside(published.split_file("80-10-10"))
+    whole = splits.read_given(published.split_file("80-10-10"))
     films.loc[199, "Id"] = "tt0000001"
     films.to_csv("train.csv", index=False)
     published.main(["splits", "train.csv"])
     del whole["tt0000200"]
-    assert splits.outside(published.split_file("80-10-10")) == whole
+    assert splits.read_given(published.split_file("80-10-10")) == whole
 
 
 @pytest.mark.parametrize("films", [1, 12])

@@ -89,8 +89,8 @@ def test_a_missing_catalogue_is_named(tmp_path: Path) -> None:
         list(catalogue.read(tmp_path / "gone.csv"))
 
 
-def test_a_catalogue_longer_than_a_piece_is_numbered_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalogue, "PIECE", 2)
+def test_a_catalogue_longer_than_a_chunk_is_numbered_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "CHUNK", 2)
     file = support.catalogue(tmp_path / "films.csv", [(str(n), "Drama", "") for n in range(1, 6)])
     assert [(film.row, film.imdb_id) for film in catalogue.read(file)] == [(n, f"tt{n:07d}") for n in range(1, 6)]
 

@@ -107,7 +107,7 @@ def outside(tmp_path: Path, text: str) -> Path:
 
 def test_an_outside_split_is_honoured_exactly(tmp_path: Path) -> None:
     file = outside(tmp_path, "imdb_id,split\ntt0000001,test\ntt0000002,train\ntt0000003,val\ntt0000099,train\n")
-    given = dataset.split_file(str(file), tmp_path / "data/splits")
+    given = dataset.read_split_file(str(file), tmp_path / "data/splits")
     assert given == {"tt0000001": "test", "tt0000002": "train", "tt0000003": "val", "tt0000099": "train"}
     genres_of = dict.fromkeys([f"tt000000{n}" for n in range(1, 6)], "Drama")
     selection = splits.select(list(genres_of), genres_of, given, PARAMS)
@@ -127,7 +127,7 @@ def test_an_outside_split_is_honoured_exactly(tmp_path: Path) -> None:
 def test_a_wrong_split_file_is_refused(tmp_path: Path, text: str, said: str) -> None:
     file = outside(tmp_path, text)
     with pytest.raises(InputError, match=said):
-        dataset.split_file(str(file), tmp_path / "data/splits")
+        dataset.read_split_file(str(file), tmp_path / "data/splits")
 
 
 def test_a_split_file_of_other_films_is_refused(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_a_split_file_of_other_films_is_refused(tmp_path: Path) -> None:
 
 def test_a_split_file_where_dvc_does_not_look_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="it must lie in"):
-        dataset.split_file(str(tmp_path / "else.csv"), tmp_path / "data/splits")
+        dataset.read_split_file(str(tmp_path / "else.csv"), tmp_path / "data/splits")
 
 
 def test_a_split_without_test_posters_is_refused() -> None:

@@ -71,7 +71,7 @@ def test_a_store_that_is_not_whole_is_refused(posters: Path, tmp_path: Path) -> 
     with pytest.raises(InputError, match=r"shard-00001\.npy cannot be read"):
         Store(tmp_path / "out")
     np.save(array, np.zeros((2, 5, 5, 3), np.uint8))
-    with pytest.raises(InputError, match=r"holds uint8 \(5, 5, 3\); the store says uint8 \(24, 16, 3\)"):
+    with pytest.raises(InputError, match=r"holds uint8 \(5, 5, 3\); store\.json requires uint8 \(24, 16, 3\)"):
         Store(tmp_path / "out")
     np.save(array, np.zeros((1, 24, 16, 3), np.uint8))
     with pytest.raises(InputError, match="is not one store"):

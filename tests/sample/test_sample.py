@@ -114,7 +114,7 @@ def test_a_re_release_shows_almost_the_poster_of_its_original() -> None:
 
 
 def test_parts_follow_the_genres_only_in_part() -> None:
-    designs = [(film, poster.design(film, poster.lots(film))) for film in SHOWN if film.genres and not film.original]
+    designs = [(film, poster.design(film, poster.rng_for(film))) for film in SHOWN if film.genres and not film.original]
     own_motif = np.mean([any(made.motif in MOTIFS.get(g, ()) for g in film.genres) for film, made in designs])
     own_palette = np.mean([any(made.palette in PALETTES.get(g, ()) for g in film.genres) for film, made in designs])
     # What chance adds to the shares: a film's two genres are two of fourteen.
@@ -145,8 +145,8 @@ def test_palettes_keep_figures_and_letters_clear() -> None:
 def test_letters_stay_within_the_margins_and_off_each_other(layout: str) -> None:
     longest = sorted(SHOWN, key=lambda film: len(film.name))[-2:]
     for film, face in product(longest, FACES.values()):
-        made = poster.design(film, poster.lots(film))
-        canvas = poster.paint(replace(made, face=face, layout=LAYOUTS[layout]), poster.lots(film))
+        made = poster.design(film, poster.rng_for(film))
+        canvas = poster.paint(replace(made, face=face, layout=LAYOUTS[layout]), poster.rng_for(film))
         for setting in canvas.settings:
             left, top, right, bottom = setting.box
             assert left >= MARGIN - 0.01
@@ -219,7 +219,7 @@ def is_served(port: int) -> bool:
 @pytest.fixture(scope="module")
 def connection() -> Iterator[http.client.HTTPConnection]:
     port = free_port()
-    with site.serving(CATALOGUE, port) as url:
+    with site.serve(CATALOGUE, port) as url:
         assert url == f"http://127.0.0.1:{port}"
         yield http.client.HTTPConnection("127.0.0.1", port, timeout=20)
 
@@ -288,10 +288,10 @@ def test_the_site_lets_crawlers_in(connection: http.client.HTTPConnection) -> No
 
 def test_the_port_is_free_again_also_after_an_exception() -> None:
     port = free_port()
-    with site.serving(CATALOGUE, port):
+    with site.serve(CATALOGUE, port):
         assert is_served(port)
     assert not is_served(port)
-    with pytest.raises(ZeroDivisionError), site.serving(CATALOGUE, port):
+    with pytest.raises(ZeroDivisionError), site.serve(CATALOGUE, port):
         raise ZeroDivisionError
     assert not is_served(port)
 
@@ -300,7 +300,7 @@ def test_the_site_ends_when_its_parent_is_killed() -> None:
     port = free_port()
     code = (
         "import time; from pathlib import Path; from sample import site\n"
-        f"with site.serving(Path({str(CATALOGUE)!r}), {port}): print('up', flush=True); time.sleep(60)"
+        f"with site.serve(Path({str(CATALOGUE)!r}), {port}): print('up', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE) as parent:
         assert parent.stdout
@@ -317,13 +317,13 @@ def test_a_busy_port_is_waited_for_and_then_named(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(site, "PATIENCE", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as busy:
         port = busy.getsockname()[1]
-        with pytest.raises(InputError, match=f"port {port}"), site.serving(CATALOGUE, port):
+        with pytest.raises(InputError, match=f"port {port}"), site.serve(CATALOGUE, port):
             pass
 
 
 def test_a_catalogue_that_can_not_be_served_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     missing = tmp_path / "none.csv"
-    with pytest.raises(InputError, match=re.escape(str(missing))), site.serving(missing, free_port()):
+    with pytest.raises(InputError, match=re.escape(str(missing))), site.serve(missing, free_port()):
         pass
     assert str(missing) in capfd.readouterr().err
 
