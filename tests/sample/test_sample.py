@@ -328,9 +328,20 @@ def test_a_catalogue_that_can_not_be_served_is_named(tmp_path: Path, capfd: pyte
     assert str(missing) in capfd.readouterr().err
 
 
+def test_the_door_opens_for_a_crawl_of_the_sample_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(ROOT)
+    (tmp_path / "films.csv").write_bytes(CATALOGUE.read_bytes())
+    for other, needed in ((tmp_path / "films.csv", True), (CATALOGUE, False)):
+        with site.serving(other, needed) as own_site:
+            assert own_site == ""
+    code = "import sys; from sample import site; print('matplotlib' in sys.modules, 'sample.poster' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["False", "False"]
+
+
 def test_the_site_can_be_served_by_hand() -> None:
     port = free_port()
-    command = [sys.executable, "-m", "sample.site", "--port", str(port)]
+    command = [sys.executable, "-m", "sample.server", "--port", str(port)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, env=os.environ) as served:
         assert served.stdout
         assert f"http://127.0.0.1:{port}" in served.stdout.readline().decode()
