@@ -1,17 +1,15 @@
 """The `postergenre` command."""
 
 import argparse
-import csv
 import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from postergenre import errors, files
+from postergenre import errors
 from postergenre.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,9 +22,6 @@ if TYPE_CHECKING:
 Command = Callable[[argparse.Namespace], None]
 
 MARK = "*"
-# What Pillow knows by name but does not decode: films and measurements may lie beside posters.
-NOT_DECODED = {"BUFR", "GRIB", "HDF5", "MPEG", "WMF"}
-TABLE = b"path,"  # how a table that `predict` wrote begins
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 
@@ -40,34 +35,37 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def predict(arguments: argparse.Namespace) -> None:
-    """Print the likeliest genres of each picture with their probabilities.
+    """Print the most probable genres of each picture with their probabilities.
 
-    * marks those above the genre's threshold, which the report explains.
+    * marks the predicted genres: their probability is at least the genre's threshold, which the report explains.
     """
-    _check_table(arguments.csv)
+    from postergenre.prediction import pictures, table
+
+    if arguments.csv:
+        table.check_replaceable(arguments.csv)
     predictor = _load(arguments.model)
     objects: list[dict[str, Any]] = []
-    answered, failed = 0, 0
-    with _table(arguments.csv, predictor.genres) as add_row:
-        for path, answer in predictor.predict_files(_pictures(arguments.paths)):
-            if isinstance(answer, str):
+    predicted, failed = 0, 0
+    with table.open_table(arguments.csv, predictor.genres) as add_row:
+        for path, probabilities in predictor.predict_files(pictures.find(arguments.paths)):
+            if isinstance(probabilities, str):
                 failed += 1
-                print(f"error: {errors.printable(str(path))}: {answer}", file=sys.stderr)
+                print(f"error: {errors.printable(str(path))}: {probabilities}", file=sys.stderr)
                 continue
-            answered += 1
-            add_row(path, answer)
+            predicted += 1
+            add_row(path, probabilities)
             if arguments.json:
-                objects.append(_object(path, answer, predictor))
+                objects.append(_object(path, probabilities, predictor))
             else:
-                print(_line(path, answer, predictor, arguments.top))
-        if not answered and arguments.csv and arguments.csv.exists():
+                print(_line(path, probabilities, predictor, arguments.top))
+        if not predicted and arguments.csv and arguments.csv.exists():
             if arguments.json:
                 print(json.dumps(objects))
-            sys.exit("error: no picture was answered; the table stays as it was")
+            sys.exit(f"error: no picture could be read; {arguments.csv} is unchanged")
     if arguments.json:
         print(json.dumps(objects, indent=2))
-    elif answered and sys.stdout.isatty():
-        print(f"{MARK} above the genre's threshold")
+    elif predicted and sys.stdout.isatty():
+        print(f"{MARK} predicted: at least the genre's threshold")
     if failed:
         sys.exit(1)
 
@@ -120,17 +118,12 @@ def checkout(arguments: argparse.Namespace) -> None:
 
 
 def results(arguments: argparse.Namespace) -> None:
-    """The results table, and where to look next."""
-    import pandas as pd
+    """Print the results of the last evaluation, and where the report and the runs are."""
+    from postergenre.evaluation import comparison, terminal
 
-    from postergenre.evaluation import report
-
-    file = Path("reports/comparison.csv")
-    if not file.exists():
-        raise InputError(f"{file} is missing; `dvc repro` writes it, in the project's folder")
-    print(report.results_table(pd.read_csv(file)))
+    print(terminal.results_table(comparison.read(Path("reports/comparison.csv"))))
     if not Path("models/run.json").exists():
-        print("these figures came with git, and the model did not: `dvc pull` or `dvc repro` brings it")
+        print("these results are in git, but the model is not: `dvc pull` or `dvc repro` brings it")
     print("report   reports/report.html\nruns     make mlflow\npredict  postergenre predict poster.jpg")
 
 
@@ -186,8 +179,8 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(command=command)
         return added
 
-    _take_pictures(add(predict, "genres for pictures"))
-    add(results, "the results table of the last evaluation")
+    _take_pictures(add(predict, "predict genres for pictures"))
+    add(results, "print the results of the last evaluation")
     _take_replay(add(track, "log a training in MLflow after the fact"))
     _take_candidate(add(promote, "make a run's model the champion"))
     add(compare, "this folder's model beside the champion")
@@ -294,101 +287,26 @@ def _load(model: str | None) -> "Predictor":
     return predictor.load(folder)
 
 
-def _pictures(paths: Sequence[Path]) -> Iterator[Path]:
-    """The paths, folders replaced by the pictures below them in order of their names.
-
-    So are folders behind links, each once; of a folder that cannot be read, the folder itself is named.
-    """
-    from PIL import Image
-
-    from postergenre.data import images
-
-    decoded = {*images.formats(), "MPO"} - NOT_DECODED
-    known = {suffix for suffix, kind in Image.registered_extensions().items() if kind in decoded}
-    for path in paths:
-        unread: list[Path] = []
-        below = _files(path, unread)
-        yield from sorted([*(file for file in below if file.suffix.lower() in known), *unread]) or [path]
+def _line(path: Path, probabilities: "npt.NDArray[np.float32]", predictor: "Predictor", top: int) -> str:
+    most_probable = (-probabilities).argsort(kind="stable")[:top]
+    genres = (_genre(predictor, probabilities, int(place)) for place in most_probable)
+    return f"{errors.printable(str(path))}  " + " | ".join(genres)
 
 
-def _files(folder: Path, unread: list[Path]) -> Iterator[Path]:
-    """All below a folder; unread: gets the folders that cannot be read."""
-    seen = set()
-    walk = os.walk(folder, onerror=lambda error: unread.append(Path(error.filename)), followlinks=True)
-    for place, folders, names in walk:
-        folders.sort()  # which of two links to one folder is followed, is not left to the file system
-        if (real := os.path.realpath(place)) in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        yield from (Path(place, name) for name in names)
-
-
-def _line(path: Path, answer: "npt.NDArray[np.float32]", predictor: "Predictor", top: int) -> str:
-    likeliest = (-answer).argsort(kind="stable")[:top]
-    return f"{errors.printable(str(path))}  " + " | ".join(_genre(predictor, answer, int(place)) for place in likeliest)
-
-
-def _genre(predictor: "Predictor", answer: "npt.NDArray[np.float32]", place: int) -> str:
-    text = f"{predictor.genres[place]} {answer[place]:.4f}"
-    if answer[place] < predictor.thresholds[place]:
+def _genre(predictor: "Predictor", probabilities: "npt.NDArray[np.float32]", place: int) -> str:
+    text = f"{predictor.genres[place]} {probabilities[place]:.4f}"
+    if probabilities[place] < predictor.thresholds[place]:
         return text
     return f"\033[1m{text}{MARK}\033[0m" if sys.stdout.isatty() else text + MARK
 
 
-def _object(path: Path, answer: "npt.NDArray[np.float32]", predictor: "Predictor") -> dict[str, Any]:
-    chosen = [genre for genre, p, cut in zip(predictor.genres, answer, predictor.thresholds, strict=True) if p >= cut]
-    genres = {genre: round(float(p), 6) for genre, p in zip(predictor.genres, answer, strict=True)}
-    return {"path": str(path), "predicted": chosen, "genres": genres}
-
-
-def _check_table(file: Path | None) -> None:
-    """Refuse to write a table where it would replace what is no table of ours, such as a poster."""
-    if file is None or not file.exists():
-        return
-    if file.is_dir():
-        raise InputError(f"{file} is a folder; --csv takes a file")
-    if not file.is_file():
-        raise InputError(f"{file} is a device or a pipe; --csv takes a file")
-    try:
-        with file.open("rb") as stream:
-            begins = stream.read(len(TABLE))
-        ours = not begins or (begins == TABLE and _holds_probabilities(file))
-    except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror}") from None
-    if not ours:
-        raise InputError(f"{file} is there and is no table of `predict`; --csv takes a new file, or such a table")
-
-
-def _holds_probabilities(file: Path) -> bool:
-    """Whether the first row of a table has them in all columns but the first."""
-    with file.open(newline="", encoding="utf-8", errors="replace") as stream:
-        try:
-            rows = csv.reader(stream)
-            width, row = len(next(rows)), next(rows, None)
-            return row is None or (len(row) == width and all(0 <= float(cell) <= 1 for cell in row[1:]))
-        except (csv.Error, ValueError):
-            return False
-
-
-@contextmanager
-def _table(file: Path | None, genres: list[str]) -> Iterator[Callable[[Path, "npt.NDArray[np.float32]"], object]]:
-    """What adds a picture's row to the table in `file`, which is there when the block ends; without a file, nothing."""
-    if file is None:
-        yield lambda path, answer: None
-        return
-    try:
-        with (
-            files.atomic_write(file.resolve()) as new,
-            new.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream,
-        ):
-            rows = csv.writer(stream, lineterminator="\n")
-            rows.writerow(["path", *genres])
-            yield lambda path, answer: rows.writerow([path, *(f"{p:.6f}" for p in answer)])
-    except OSError as error:
-        if error.filename is None:  # the disk is full, or nobody reads our stdout any more
-            raise
-        raise InputError(f"{file} cannot be written: {error.strerror}") from None
+def _object(path: Path, probabilities: "npt.NDArray[np.float32]", predictor: "Predictor") -> dict[str, Any]:
+    rows = list(zip(predictor.genres, probabilities, predictor.thresholds, strict=True))
+    return {
+        "path": str(path),
+        "predicted": [genre for genre, probability, threshold in rows if probability >= threshold],
+        "genres": {genre: round(float(probability), 6) for genre, probability, _ in rows},
+    }
 
 
 if __name__ == "__main__":

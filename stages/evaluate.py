@@ -1,8 +1,8 @@
-"""evaluate: judge the network on the untouched test posters, beside what guessing scores.
+"""evaluate: evaluate the model on the untouched test posters, beside trivial baselines.
 
 Reads   data/posters/manifest.csv, data/resized/, data/dataset/, models/
-Writes  reports/: metrics.json, comparison.csv, per_genre.csv, groups.csv, plots/, test_answers.csv.gz, report.html,
-        model_card.md
+Writes  reports/: metrics.json, comparison.csv, per_genre.csv, subgroups.csv, plots/, test_predictions.csv.gz,
+        report.html, model_card.md
 Params  evaluate
 """
 
@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from postergenre import errors, params
-from postergenre.evaluation import html_report, metrics, model_card, report
+from postergenre.evaluation import html_report, model_card, report, terminal
+from postergenre.evaluation.evaluator import Predictions
 from postergenre.networks import model_folder
 from postergenre.prediction import gradcam, predictor
 from postergenre.tracking import runs
@@ -23,20 +24,19 @@ OUTPUT = Path("reports")
 
 
 def main() -> None:
-    evaluate = params.load("evaluate", report.EvaluateParams)
+    section = params.load("evaluate", report.EvaluateParams)
     data = report.read_data(MANIFEST, RESIZED, DATASET, MODELS)
-    network = predictor.load(MODELS)
-    probabilities = network.predict_store(data.store, data.splits["test"].rows)
-    judged = report.judge(
-        data, metrics.Predictions(probabilities, network.thresholds, network.global_threshold), evaluate
-    )
-    report.write(OUTPUT, judged)
-    model_card.write(OUTPUT / "model_card.md", judged)
+    model = predictor.load(MODELS)
+    probabilities = model.predict_store(data.store, data.splits["test"].rows)
+    predictions = Predictions(probabilities, model.thresholds, model.global_threshold)
+    evaluation = report.evaluate(data, predictions, section)
+    report.write(OUTPUT, evaluation)
+    model_card.write(OUTPUT / "model_card.md", evaluation)
     heatmaps = partial(gradcam.heatmaps, model_folder.load_keras(MODELS))
-    html_report.write(OUTPUT / "report.html", judged, evaluate.pictures, heatmaps)
+    html_report.write(OUTPUT / "report.html", evaluation, section.pictures, heatmaps)
     with runs.evaluation_run(MODELS) as run:
         run.log_evaluation(OUTPUT)
-    print(report.results_table(judged.comparison))
+    print(terminal.results_table(evaluation.comparison))
 
 
 if __name__ == "__main__":

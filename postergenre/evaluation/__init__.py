@@ -1,1 +1,1 @@
-"""How good a network is, and the files that say so."""
+"""Evaluate a model on the test posters, and write the reports."""

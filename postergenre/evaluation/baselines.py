@@ -1,36 +1,53 @@
-"""What it takes to answer without looking at a poster."""
+"""Baselines: predictions that are the same for every poster."""
 
 import numpy as np
 import numpy.typing as npt
 
 from postergenre.data.split_tables import Split
-from postergenre.evaluation.metrics import Predictions
+from postergenre.evaluation.evaluator import Predictions
 from postergenre.networks import thresholds
 
+GENRE_PRIOR = "genre prior"
 
-def answers(train: Split, val: Split, shrinkage: float) -> dict[str, Predictions]:
-    """The answers that are the same for every poster, by what they say; the test posters are not asked.
 
-    `no genre`; `genre prior`, each genre with its share of the training posters, and with thresholds that are fitted
-    to the validation posters as the network's are; the most frequent genre; the two most frequent; `all genres`.
+def fit(train: Split, val: Split, shrinkage: float) -> dict[str, Predictions]:
+    """The baselines by their names; probabilities are `(genres,)`.
+
+    no genre: never predicts a genre.
+    genre prior: the probability of each genre is its share of the training posters. Its thresholds are fitted on the
+        validation posters, as the model's are.
+    {Drama}: always predicts the most frequent genre, whatever its name is.
+    {Drama, Comedy}: always predicts the two most frequent genres.
+    all genres: always predicts every genre.
+
+    Args:
+        train: gives the shares of the genres.
+        val: gives the thresholds.
+        shrinkage: see `thresholds.fit`.
     """
-    share = train.labels.mean(axis=0)
-    frequent = np.argsort(-share, kind="stable")
-    prior = np.broadcast_to(share, val.labels.shape)
+    shares = train.labels.mean(axis=0)
+    by_frequency = np.argsort(-shares, kind="stable")
+    prior = np.broadcast_to(shares, val.labels.shape)
     fitted = thresholds.fit(val.labels, prior, shrinkage), thresholds.global_threshold(val.labels, prior)
+    most_frequent = {_name(train.genres, by_frequency[:n]): by_frequency[:n] for n in (1, 2)}
     return {
-        "no genre": _certain(train.genres, []),
-        "genre prior": Predictions(share, *fitted),
-        **{_named(train.genres, frequent[:n]): _certain(train.genres, frequent[:n]) for n in (1, 2)},
-        "all genres": _certain(train.genres, frequent),
+        "no genre": _constant(train.genres, []),
+        GENRE_PRIOR: Predictions(shares, *fitted),
+        **{name: _constant(train.genres, chosen) for name, chosen in most_frequent.items()},
+        "all genres": _constant(train.genres, by_frequency),
     }
 
 
-def _named(genres: list[str], chosen: npt.NDArray[np.int64]) -> str:
+def is_constant_set(name: str) -> bool:
+    """Whether this is the name of a baseline that always predicts the most frequent genres, such as `{Drama}`."""
+    return name.startswith("{")
+
+
+def _name(genres: list[str], chosen: npt.NDArray[np.int64]) -> str:
     return "{" + ", ".join(genres[k] for k in chosen) + "}"
 
 
-def _certain(genres: list[str], chosen: npt.NDArray[np.int64] | list[int]) -> Predictions:
+def _constant(genres: list[str], chosen: npt.NDArray[np.int64] | list[int]) -> Predictions:
     """Probability 1 for the chosen genres, 0 for the others."""
     probabilities = np.zeros(len(genres))
     probabilities[chosen] = 1

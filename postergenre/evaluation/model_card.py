@@ -1,15 +1,16 @@
-"""`model_card.md`: what the model is for, what it was made of and how good it is (Mitchell et al. 2019, 1810.03993)."""
+"""`model_card.md`: the model's purpose, training and scores (Mitchell et al. 2019, arXiv:1810.03993)."""
 
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from postergenre import files
-from postergenre.evaluation.metrics import METRICS
-from postergenre.evaluation.report import MAIN, MODEL, TRUST, Report, against_guessing, figures
+from postergenre.evaluation.comparison import Comparison
+from postergenre.evaluation.metrics import CALIBRATION, MAIN, METRICS
+from postergenre.evaluation.report import Report
 
-# Genres named as the best and as the worst.
-NAMED = 3
+# How many of the best and of the worst genres are named.
+NAMED_GENRES = 3
 
 
 def write(file: Path, report: Report) -> None:
@@ -21,25 +22,23 @@ def write(file: Path, report: Report) -> None:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    judged = report.genres[report.genres["test"] > 0].sort_values("average_precision", ascending=False, kind="stable")
+    genres = report.genres[report.genres["test"] > 0].sort_values("average_precision", ascending=False, kind="stable")
     card = templates.get_template("model_card.md.jinja").render(
         data=report.data,
         run=report.data.run,
-        counts=figures(report),
-        rows=[_row(report, key) for key in (*MAIN, *(key for key in TRUST if key not in MAIN))],
-        best=judged.head(NAMED).to_dict("records"),
-        worst=judged.tail(NAMED).to_dict("records"),
-        guessed=judged.loc[judged["low"] <= judged["prevalence"], "genre"].tolist(),
-        groups=report.groups.to_dict("records"),
+        metrics=report.metrics(),
+        rows=[_row(report.comparison, key) for key in dict.fromkeys((*MAIN, *CALIBRATION))],
+        best=genres.head(NAMED_GENRES).to_dict("records"),
+        worst=genres.tail(NAMED_GENRES).to_dict("records"),
+        not_better=genres.loc[genres["low"] <= genres["prevalence"], "genre"].tolist(),
+        subgroups=report.subgroups.to_dict("records"),
     )
     with files.atomic_write(file) as new:
         new.write_text(card, encoding="utf-8")
 
 
-def _row(report: Report, key: str) -> tuple[str, str, str, str]:
-    """Label, value, interval, and the best baseline's value with its name."""
-    rows = report.comparison[report.comparison["metric"] == key].set_index("answer")
-    cells = rows[["value", "low", "high"]].map("{:.3f}".format).to_dict("index")
-    rival, model = against_guessing(report.comparison, key)[1], cells[MODEL]
-    label = METRICS[key].label + ("" if METRICS[key].higher_is_better else " (low is good)")
-    return label, model["value"], f"{model['low']} - {model['high']}", f"{cells[rival]['value']} ({rival})"
+def _row(comparison: Comparison, key: str) -> tuple[str, str, str, str]:
+    """The metric's heading, the model's value and interval, and the value of the best baseline with its name."""
+    model, best = comparison.score(key).format(), comparison.best_baseline(key)
+    baseline = f"{comparison.score(key, best).format().value} ({best})"
+    return METRICS[key].heading, model.value, model.interval, baseline

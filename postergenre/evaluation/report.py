@@ -1,11 +1,12 @@
-"""What `reports/` says in figures: how good the network is, beside what guessing scores."""
+"""The evaluation of a model: what the files in `reports/` are made from, and its tables."""
 
-import textwrap
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from pydantic import Field
 
@@ -14,39 +15,15 @@ from postergenre.data import manifest, split_tables
 from postergenre.data.split_tables import Split
 from postergenre.data.store import Store
 from postergenre.errors import InputError
-from postergenre.evaluation import baselines, metrics, plot_tables, subgroups, test_predictions
-from postergenre.evaluation.metrics import METRICS, Predictions
+from postergenre.evaluation import baselines, bootstrap, comparison, plot_tables, test_predictions
+from postergenre.evaluation.comparison import MODEL, Comparison, Score
+from postergenre.evaluation.evaluator import Predictions
+from postergenre.evaluation.metrics import CALIBRATION, METRICS
+from postergenre.evaluation.per_genre import per_genre_table
+from postergenre.evaluation.subgroups import subgroup_table
 from postergenre.networks import model_folder
 from postergenre.networks.calibration import Calibration
 from postergenre.params import Section
-
-# What the network is called among those who answer.
-MODEL = "model"
-
-# The figures that the terminal shows.
-MAIN = (
-    "map",
-    "roc_auc",
-    "f1_macro",
-    "f1_micro_at_global_threshold",
-    "lrap",
-    "top1_hit",
-    "top3_hit",
-    "binary_accuracy_at_half",
-    "brier",
-)
-
-# Whether the network beats every baseline, and how a terminal shows that.
-BETTER, UNSURE, NOT_BETTER = "better", "unsure", "not better"
-MARKS = {BETTER: " ", UNSURE: "~", NOT_BETTER: "*"}
-NOTES = {
-    UNSURE: "better than every baseline, but the interval reaches the best of them",
-    NOT_BETTER: "a baseline does as well or better",
-}
-
-
-# The figures that calibration is for.
-TRUST = ("bce", "brier", "ece")
 
 
 class EvaluateParams(Section):
@@ -59,15 +36,21 @@ class EvaluateParams(Section):
 
 @dataclass(frozen=True)
 class Data:
-    """What a report is about.
+    """What a model is evaluated on, and what training wrote about it.
 
-    splits: by name; apart: groups of near-duplicates that are in several of them; titles: by IMDb id; calibration, run,
-    history, summary: as training wrote them.
+    store: the posters.
+    splits: by name.
+    groups_across_splits: groups of near-duplicate posters that are in several splits.
+    titles: by IMDb id.
+    calibration: the one worked into the model.
+    run: the contents of run.json.
+    history: a row for each epoch.
+    summary: the network's layers, as text.
     """
 
     store: Store
     splits: dict[str, Split]
-    apart: int
+    groups_across_splits: int
     titles: dict[str, str]
     calibration: Calibration
     run: dict[str, Any]
@@ -77,146 +60,112 @@ class Data:
 
 @dataclass(frozen=True)
 class Report:
-    """What was found. answers: to the test posters, by who gives them, the network's first.
+    """The evaluation of a model on the test posters.
 
-    uncalibrated: the network's answer before calibration; comparison: see `metrics.compare`; trust: the same, of
-    the answer before and after calibration; genres: see `metrics.per_genre`, with each genre's posters per split;
-    groups: see `groups.compare`.
+    data: what it was evaluated on.
+    predictions: for the test posters, by predictor, the model's first.
+    uncalibrated: the model's predictions before calibration.
+    comparison: the scores of every predictor.
+    uncalibrated_scores: the model's scores before calibration, by metric.
+    genres: see `per_genre_table`; also the genre's name and its posters in each split.
+    subgroups: see `subgroup_table`.
     """
 
     data: Data
-    answers: dict[str, Predictions]
+    predictions: dict[str, Predictions]
     uncalibrated: Predictions
-    comparison: pd.DataFrame
-    trust: pd.DataFrame
+    comparison: Comparison
+    uncalibrated_scores: dict[str, Score]
     genres: pd.DataFrame
-    groups: pd.DataFrame
+    subgroups: pd.DataFrame
+
+    @property
+    def test(self) -> Split:
+        return self.data.splits["test"]
+
+    @property
+    def model(self) -> Predictions:
+        return self.predictions[MODEL]
+
+    def metrics(self) -> dict[str, float | int]:
+        """The contents of metrics.json.
+
+        The model's metrics by their key, without those that are undefined. Those that calibration should improve also
+        before calibration, such as `ece_uncalibrated`. `genres_evaluated` of the `genres` have test posters; averages
+        over genres are over these.
+        """
+        values = {key: self.comparison.score(key).value for key in METRICS}
+        return {key: round(value, 6) for key, value in values.items() if not np.isnan(value)} | {
+            **{f"{key}_uncalibrated": round(self.uncalibrated_scores[key].value, 6) for key in CALIBRATION},
+            "test_posters": len(self.test.rows),
+            "genres": len(self.test.genres),
+            "genres_evaluated": int(self.test.labels.any(axis=0).sum()),
+        }
 
 
-def read_data(films: Path, resized: Path, dataset: Path, models: Path) -> Data:
-    """The posters, their splits and titles, and what is known of the model.
-
-    films: the manifest.
+def read_data(manifest_file: Path, resized: Path, dataset: Path, models: Path) -> Data:
+    """Read the posters, their splits and titles, and what training wrote about the model.
 
     Raises:
-        InputError: one of them is missing, or the model was trained on others than these.
+        InputError: a file is missing, or the model was trained on another dataset.
     """
     store, run = Store(resized), model_folder.read_run(models)
-    read = {name: split_tables.read_split(dataset / f"{name}.csv") for name in split_tables.NAMES}
+    splits = {name: split_tables.read_split(dataset / f"{name}.csv") for name in split_tables.NAMES}
     if (run["data"]["store"], run["data"]["dataset"]) != (store.digest, split_tables.digest(dataset)):
         raise InputError(f"{models} was trained on another dataset than {dataset} and {resized} hold; run `dvc repro`")
-    rows = manifest.read(films)
-    held = rows[rows["status"] == "ok"]
+    films = manifest.read(manifest_file)
+    fetched = films[films["status"] == "ok"]
+    summary = files.read_json(dataset / "summary.json", "`dvc repro dataset`")
     return Data(
         store=store,
-        splits=read,
-        apart=files.read_json(dataset / "summary.json", "`dvc repro dataset`")["near_duplicates"][
-            "groups_across_splits"
-        ],
-        titles=dict(zip(held["imdb_id"], held["title"], strict=True)),
-        calibration=model_folder.read_calibration(models, read["test"].genres),
+        splits=splits,
+        groups_across_splits=summary["near_duplicates"]["groups_across_splits"],
+        titles=dict(zip(fetched["imdb_id"], fetched["title"], strict=True)),
+        calibration=model_folder.read_calibration(models, splits["test"].genres),
         run=run,
         history=model_folder.read_history(models),
         summary=model_folder.read_summary(models),
     )
 
 
-def judge(data: Data, model: Predictions, params: EvaluateParams) -> Report:
-    """Evaluator the network's answer to the test posters, and the baselines' on the same resamples of them."""
+def evaluate(data: Data, model: Predictions, params: EvaluateParams) -> Report:
+    """Evaluate the model's predictions for the test posters, and the baselines on the same resamples."""
     train, val, test = (data.splits[name] for name in split_tables.NAMES)
     shrinkage = data.run["params"]["train"]["threshold_shrinkage"]
-    answers = {MODEL: model} | baselines.answers(train, val, shrinkage)
-    drawn = metrics.resamples(len(test.rows), params.bootstrap, params.seed)
+    predictions = {MODEL: model} | baselines.fit(train, val, shrinkage)
+    resample_counts = bootstrap.resample_counts(len(test.rows), params.bootstrap, params.seed)
     uncalibrated = Predictions(data.calibration.before(model.probabilities), model.thresholds, model.global_threshold)
-    comparison = metrics.compare(test.labels, answers, drawn)
-    before = metrics.compare(test.labels, {"before": uncalibrated}, drawn)
-    after = comparison[comparison["answer"] == MODEL].assign(answer="after")
-    trust = pd.concat([before, after], ignore_index=True)
-    genres = metrics.per_genre(test.labels, model, drawn)
-    for place, name in enumerate(split_tables.NAMES):
-        genres.insert(place, name, data.splits[name].labels.sum(axis=0, dtype=np.int64))
-    genres.insert(0, "genre", test.genres)
     return Report(
         data=data,
-        answers=answers,
+        predictions=predictions,
         uncalibrated=uncalibrated,
-        comparison=comparison,
-        trust=trust[trust["metric"].isin(TRUST)],
-        genres=genres,
-        groups=subgroups.compare(test, data.titles, answers, drawn),
+        comparison=comparison.compare(test.labels, predictions, resample_counts),
+        uncalibrated_scores=comparison.evaluate(test.labels, uncalibrated, resample_counts),
+        genres=_genres(data.splits, model, resample_counts),
+        subgroups=subgroup_table(test, data.titles, predictions, resample_counts),
     )
 
 
 def write(folder: Path, report: Report) -> None:
-    """Write metrics.json, tables, plots/ and what the network said of each test poster into `folder`, each whole."""
-    files.write_json(folder / "metrics.json", figures(report))
-    said = report.answers[MODEL].probabilities
-    test_predictions.write(folder / test_predictions.FILE, report.data.splits["test"], said)
-    for name, table in (("comparison", report.comparison), ("per_genre", report.genres), ("groups", report.groups)):
+    """Write metrics.json, the tables, plots/ and the model's predictions into `folder`; each file is written whole."""
+    files.write_json(folder / "metrics.json", report.metrics())
+    test_predictions.write(folder / test_predictions.FILE, report.test, report.model.probabilities)
+    report.comparison.write(folder / "comparison.csv")
+    for name, table in (("per_genre", report.genres), ("subgroups", report.subgroups)):
         with files.atomic_write(folder / f"{name}.csv") as file:
             _write_table(file, table)
     with files.atomic_folder(folder / "plots") as plots_folder:
-        for name, table in plot_tables.tables(report.data.splits, report.answers[MODEL], report.uncalibrated).items():
+        for name, table in plot_tables.tables(report.data.splits, report.model, report.uncalibrated).items():
             _write_table(plots_folder / name, table)
 
 
-def figures(report: Report) -> dict[str, float | int]:
-    """The network's figures by their key in `METRICS`, but for those without a meaning, and how much was judged.
-
-    Those that calibration is for also as they were before it, such as `ece_uncalibrated`. Averages over genres are over
-    those with test posters: `genres_judged` of the `genres`.
-    """
-    values = report.comparison[report.comparison["answer"] == MODEL].set_index("metric")["value"]
-    before = report.trust[report.trust["answer"] == "before"].set_index("metric")["value"]
-    test = report.data.splits["test"]
-    return {key: round(float(values[key]), 6) for key in METRICS if not np.isnan(values[key])} | {
-        **{f"{key}_uncalibrated": round(float(before[key]), 6) for key in TRUST},
-        "test_posters": len(test.rows),
-        "genres": len(test.genres),
-        "genres_judged": int(test.labels.any(axis=0).sum()),
-    }
-
-
-def against_guessing(comparison: pd.DataFrame, metric: str) -> tuple[str, str]:
-    """Whether the network beats every baseline in a figure, and which baseline is the best.
-
-    `better`: also with the worse end of its 95 % interval; `unsure`: with its value, but not with that; `not better`.
-    """
-    rows = comparison[comparison["metric"] == metric].set_index("answer")[["value", "low", "high"]]
-    rows = rows if METRICS[metric].higher_is_better else -rows
-    guesses = rows["value"].drop(MODEL).fillna(-np.inf)
-    value, worse_end = rows.loc[MODEL, "value"], rows.loc[MODEL].min()
-    verdict = BETTER if worse_end > guesses.max() else UNSURE if value > guesses.max() else NOT_BETTER
-    return verdict, str(guesses.idxmax())
-
-
-def results_table(comparison: pd.DataFrame) -> str:
-    """The main figures as a table for a terminal: the network with its 95 % interval, then each baseline."""
-    guesses = [name for name in comparison["answer"].unique() if name != MODEL]
-    cells = comparison.set_index(["metric", "answer"]).map("{:.3f}".format).to_dict("index")
-    rows = [["", "network ", "95 % interval", *guesses]]
-    for key in MAIN:
-        model, mark = cells[key, MODEL], MARKS[against_guessing(comparison, key)[0]]
-        label = METRICS[key].label + ("" if METRICS[key].higher_is_better else " (low is good)")
-        span = f"{model['low']} - {model['high']}"
-        rows.append([label, model["value"] + mark, span, *(cells[key, name]["value"] for name in guesses)])
-    lines = _aligned(rows)
-    used = {row[1][-1] for row in rows}
-    return "\n".join(lines + [f"{MARKS[verdict]} {NOTES[verdict]}" for verdict in NOTES if MARKS[verdict] in used])
-
-
-def _aligned(rows: list[list[str]]) -> list[str]:
-    """Rows of cells as lines, the first column to the left, the others to the right; headings break between words."""
-    headings = [textwrap.wrap(cell, 9, break_long_words=False) for cell in rows[0]]
-    height = max(map(len, headings))
-    rows = [[*line] for line in zip(*([""] * (height - len(h)) + h for h in headings), strict=True)] + rows[1:]
-    first, *widths = (max(map(len, column)) for column in zip(*rows, strict=True))
-    lines = [
-        row[0].ljust(first) + "".join(cell.rjust(width + 2) for cell, width in zip(row[1:], widths, strict=True))
-        for row in rows
-    ]
-    rule = "-" * len(lines[0])
-    return [line.rstrip() for line in (*lines[:height], rule, *lines[height:])]
+def _genres(splits: Mapping[str, Split], model: Predictions, resample_counts: npt.NDArray[np.integer]) -> pd.DataFrame:
+    """`per_genre_table` with the genre's name and its posters in each split as the first columns."""
+    table = per_genre_table(splits["test"].labels, model, resample_counts)
+    for place, (name, split) in enumerate(splits.items()):
+        table.insert(place, name, split.labels.sum(axis=0, dtype=np.int64))
+    table.insert(0, "genre", splits["test"].genres)
+    return table
 
 
 def _write_table(file: Path, table: pd.DataFrame) -> None:

@@ -1,6 +1,7 @@
-"""`test_answers.csv.gz`: what a network says of each test poster, so that another can be held against it.
+"""`test_predictions.csv.gz`: a model's probabilities for the test posters, to compare it with another model later.
 
-A row per poster: imdb_id, its true genres as `Comedy|Drama`, and each genre's probability to the last bit.
+A row for each poster: imdb_id, its true genres such as `Comedy|Drama`, and a column with the probability of each genre,
+with all digits of a float32.
 """
 
 import zlib
@@ -15,31 +16,40 @@ from postergenre import files
 from postergenre.data.split_tables import Split
 from postergenre.errors import InputError
 
-FILE = "test_answers.csv.gz"
-FIRST = ["imdb_id", "genres"]
-GZIP = 31  # zlib's number for gzip's format, here without a name and a time, which would make equal files differ
+FILE = "test_predictions.csv.gz"
+FIRST_COLUMNS = ["imdb_id", "genres"]
+# zlib's number for the gzip format. It writes no file name and no time, so that the same table gives the same bytes.
+GZIP = 31
 
 
 @dataclass(frozen=True)
-class Transcript:
-    """labels: uint8, multi-hot; probabilities: float32; both `(posters, genres)`."""
+class TestPredictions:
+    """A model's probabilities for the test posters.
+
+    imdb_ids: of the posters.
+    genres: names, in the order of the columns.
+    labels: uint8 `(posters, genres)`, multi-hot.
+    probabilities: float32 `(posters, genres)`.
+    """
+
+    __test__ = False  # its name does not make it a test of pytest's
 
     imdb_ids: list[str]
     genres: list[str]
     labels: npt.NDArray[np.uint8]
     probabilities: npt.NDArray[np.float32]
 
-    def same_test(self, other: "Transcript") -> bool:
-        """Whether both were asked the same: the same films with the same labels, of the same genres.
+    def has_same_test_set(self, other: "TestPredictions") -> bool:
+        """Whether both are for the same films with the same labels and genres.
 
-        The posters may have another size, and the films that were trained on may be others.
+        The size of the posters and the training films may differ.
         """
-        asked = (self.imdb_ids, self.genres) == (other.imdb_ids, other.genres)
-        return asked and np.array_equal(self.labels, other.labels)
+        same_columns = (self.imdb_ids, self.genres) == (other.imdb_ids, other.genres)
+        return same_columns and np.array_equal(self.labels, other.labels)
 
 
 def write(file: Path, test: Split, probabilities: npt.NDArray[np.floating]) -> None:
-    """Write the probabilities `(posters, genres)` of the test posters; the same answers give the same bytes."""
+    """Write the probabilities `(posters, genres)` of the test posters; the same values give the same bytes."""
     genres = np.array(test.genres)
     table = pd.DataFrame(probabilities.astype(np.float32), columns=test.genres)
     table.insert(0, "genres", ["|".join(genres[row]) for row in test.labels.astype(bool)])
@@ -49,20 +59,20 @@ def write(file: Path, test: Split, probabilities: npt.NDArray[np.floating]) -> N
         new.write_bytes(zlib.compress(text.encode(), wbits=GZIP))
 
 
-def read(file: Path) -> Transcript:
-    """The answers in a file.
+def read(file: Path) -> TestPredictions:
+    """Read the table.
 
     Raises:
-        InputError: it is no such table.
+        InputError: the file cannot be read or has other columns.
     """
     try:
-        table = pd.read_csv(file, compression="gzip", keep_default_na=False, dtype=dict.fromkeys(FIRST, str))
+        table = pd.read_csv(file, compression="gzip", keep_default_na=False, dtype=dict.fromkeys(FIRST_COLUMNS, str))
         genres = [str(name) for name in table.columns[2:]]
         probabilities = table[genres].to_numpy(dtype=np.float32)
     except (OSError, EOFError, zlib.error, ValueError) as error:  # pandas' own kinds are ValueErrors
         raise InputError(f"{file.name} cannot be read: {' '.join(str(error).split())}") from None
-    if list(table.columns[:2]) != FIRST or not genres:
+    if list(table.columns[:2]) != FIRST_COLUMNS or not genres:
         raise InputError(f"{file.name} has the columns {', '.join(table.columns)}; it should have imdb_id, genres, ...")
-    said = [set(text.split("|")) for text in table["genres"]]
-    labels = np.array([[genre in true for genre in genres] for true in said], dtype=np.uint8)
-    return Transcript(table["imdb_id"].tolist(), genres, labels, probabilities)
+    true_genres = [set(text.split("|")) for text in table["genres"]]
+    labels = np.array([[genre in true for genre in genres] for true in true_genres], dtype=np.uint8)
+    return TestPredictions(table["imdb_id"].tolist(), genres, labels, probabilities)

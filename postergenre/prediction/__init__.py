@@ -1,1 +1,1 @@
-"""Genres for posters, and what a network looks at."""
+"""Predict genres for posters, and show which places of a poster a prediction comes from."""

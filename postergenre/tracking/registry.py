@@ -11,9 +11,9 @@ from mlflow import MlflowClient
 
 from postergenre.dvc_project import username
 from postergenre.errors import InputError
-from postergenre.evaluation import metrics, test_predictions
-from postergenre.evaluation.metrics import Difference
-from postergenre.evaluation.test_predictions import Transcript
+from postergenre.evaluation import bootstrap, test_predictions
+from postergenre.evaluation.model_difference import Difference, map_difference
+from postergenre.evaluation.test_predictions import TestPredictions
 from postergenre.tracking import mlflow_store
 
 NAME = "poster-genres"
@@ -43,7 +43,7 @@ class Trial:
 def promote(models: Path, run_id: str | None, reason: str | None) -> str:
     """Register a run's model, and make it the champion if its test mAP is above the champion's by more than noise.
 
-    Noise is what the 95 % interval of `metrics.difference` reaches down to. The first model becomes champion as it is.
+    Noise is what the 95 % interval of `map_difference` reaches down to. The first model becomes champion as it is.
 
     Args:
         models: whose run is meant where `run_id` is None. An empty one is refused: in a script, a variable is unset.
@@ -124,25 +124,25 @@ def _tried(client: MlflowClient, run: Any, champion: Any | None) -> Trial:
     return _beside(client, champion, ours, f"run {run.info.run_id}") if champion else Trial(None)
 
 
-def _beside(client: MlflowClient, champion: Any, ours: Transcript, whose: str) -> Trial:
+def _beside(client: MlflowClient, champion: Any, ours: TestPredictions, whose: str) -> Trial:
     """Hold a model's answers against the champion's; whose: the model's name in a sentence."""
     theirs = _transcript(client, champion.run_id)
     named = f"the champion, version {champion.version} (run {champion.run_id}),"
     if theirs is None:
         return Trial(champion, obstacle=f"{named} has no reports/{test_predictions.FILE}")
-    if not ours.same_test(theirs):
+    if not ours.has_same_test_set(theirs):
         obstacle = f"{named} was judged on {_asked(theirs)} and {whose} on {_asked(ours)}"
         return Trial(champion, obstacle=f"{obstacle}, which are not the same")
-    drawn = metrics.resamples(len(ours.imdb_ids), RESAMPLES, SEED)
-    found = metrics.difference(ours.labels, ours.probabilities, theirs.probabilities, drawn)
+    drawn = bootstrap.resample_counts(len(ours.imdb_ids), RESAMPLES, SEED)
+    found = map_difference(ours.labels, ours.probabilities, theirs.probabilities, drawn)
     return Trial(champion, found, len(ours.imdb_ids))
 
 
-def _asked(answers: Transcript) -> str:
+def _asked(answers: TestPredictions) -> str:
     return f"{len(answers.imdb_ids):,} test posters of {len(answers.genres)} genres"
 
 
-def _transcript(client: MlflowClient, run_id: str | None) -> Transcript | None:
+def _transcript(client: MlflowClient, run_id: str | None) -> TestPredictions | None:
     """What a run's model says of the test posters; None where the run is gone, or was not judged."""
     path = f"reports/{test_predictions.FILE}"
     if not run_id or not mlflow_store.exists(run_id):

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 import filelock
 import mlflow
-import pandas as pd
 
 from postergenre import files, params
 from postergenre.dvc_project import lockfile
 from postergenre.errors import InputError, Terminated
+from postergenre.evaluation import comparison
+from postergenre.evaluation.comparison import Comparison
 from postergenre.networks import model_folder
 from postergenre.prediction import predictor
 from postergenre.tracking import delivery, mlflow_store, provenance, spool
@@ -115,13 +116,13 @@ class Run:
 class EvaluatedRun:
     """A run that was trained and judged.
 
-    seconds: from its start to its last epoch, pauses included. comparison: see `metrics.compare`.
+    seconds: from its start to its last epoch, pauses included. comparison: of its model with the baselines.
     """
 
     run_id: str
     weights: int
     seconds: float
-    comparison: pd.DataFrame
+    comparison: Comparison
 
 
 @contextmanager
@@ -247,16 +248,16 @@ def load_model(uri: str, project: Path) -> predictor.Predictor:
         raise InputError(f"{uri} cannot be loaded from {mlflow_store.named()}: {mlflow_store.reason(error)}") from None
     if not about or "global_threshold" not in about:
         raise InputError(f"{uri} carries no genres and thresholds; it was not logged by this project")
-    return predictor.of_keras(model, about)
+    return predictor.from_keras(model, about)
 
 
 def _evaluated(run: Any) -> EvaluatedRun:
     client, run_id = mlflow.MlflowClient(), run.info.run_id
     last = max(metric.timestamp for metric in client.get_metric_history(run_id, "val_map"))
     with tempfile.TemporaryDirectory() as folder:
-        comparison = pd.read_csv(client.download_artifacts(run_id, "reports/comparison.csv", folder))
+        scores = comparison.read(Path(client.download_artifacts(run_id, "reports/comparison.csv", folder)))
     weights = int(run.data.tags["postergenre.weights"])
-    return EvaluatedRun(run_id, weights, (last - run.info.start_time) / 1000, comparison)
+    return EvaluatedRun(run_id, weights, (last - run.info.start_time) / 1000, scores)
 
 
 def _started(make: Callable[[], Entry], afterwards: Callable[[], None]) -> Run:
