@@ -64,7 +64,7 @@ _METRICS = (
     Metric(
         "lrap", "LRAP", "Label ranking average precision: share of true genres in the ranking down to each true genre"
     ),
-    Metric("coverage", "Coverage error", "How many genres of the ranking include all true ones", False, np.inf),
+    Metric("coverage", "Coverage error", "How many genres to go down the ranking to find all true ones", False, np.inf),
     Metric("top1_hit", "Top-1 hit rate", "The most probable genre is a true one"),
     Metric("top3_hit", "Top-3 hit rate", "One of the three most probable genres is a true one"),
     Metric("hamming_at_half", "Hamming loss, at 0.5", "Share of pairs predicted wrongly", False),

@@ -3,8 +3,9 @@ import pandas as pd
 import pytest
 
 from postergenre.data.split_tables import Split
-from postergenre.evaluation import metrics, subgroups
-from postergenre.evaluation.metrics import Predictions
+from postergenre.evaluation import subgroups
+from postergenre.evaluation.bootstrap import resample_counts
+from postergenre.evaluation.evaluator import Predictions, lrap_per_poster
 
 POSTERS = 400
 
@@ -17,7 +18,7 @@ def films() -> Split:
     return Split(imdb_ids, np.arange(POSTERS), ["A", "B", "C", "D", "E"], labels)
 
 
-def answers(films: Split) -> dict[str, Predictions]:
+def predictions(films: Split) -> dict[str, Predictions]:
     half = np.full(5, 0.5)
     network = np.random.default_rng(2).random(films.labels.shape) + 0.5 * films.labels
     return {
@@ -26,15 +27,15 @@ def answers(films: Split) -> dict[str, Predictions]:
     }
 
 
-def compare(films: Split, titles: list[str]) -> pd.DataFrame:
+def table_of(films: Split, titles: list[str]) -> pd.DataFrame:
     named = dict(zip(films.imdb_ids, titles, strict=True))
-    return subgroups.compare(films, named, answers(films), metrics.resamples(POSTERS, 1000, 1))
+    return subgroups.subgroup_table(films, named, predictions(films), resample_counts(POSTERS, 1000, 1))
 
 
-def test_intervals_hold_95_in_100_of_what_chance_would_give(films: Split) -> None:
-    table = compare(films, ["A (1994)", "B (2003)"] * (POSTERS // 2)).set_index("group")
-    of_network = metrics.poster_ranking(films.labels, answers(films)["model"])
-    for decade, values in (("1990s", of_network[::2]), ("2000s", of_network[1::2])):
+def test_intervals_are_as_wide_as_the_standard_error_says(films: Split) -> None:
+    table = table_of(films, ["A (1994)", "B (2003)"] * (POSTERS // 2)).set_index("group")
+    lrap = lrap_per_poster(films.labels, predictions(films)["model"])
+    for decade, values in (("1990s", lrap[::2]), ("2000s", lrap[1::2])):
         row, error = table.loc[decade], values.std() / len(values) ** 0.5
         assert row["lrap"] == pytest.approx(values.mean())
         assert row["lrap"] - row["low"] == pytest.approx(1.96 * error, rel=0.15)
@@ -63,12 +64,12 @@ def test_intervals_hold_95_in_100_of_what_chance_would_give(films: Split) -> Non
     ],
 )
 def test_the_decade_is_that_of_the_year_in_the_title(films: Split, title: str, group: str) -> None:
-    table = compare(films, [title] * POSTERS)
+    table = table_of(films, [title] * POSTERS)
     assert table.loc[table["kind"] == "decade", "group"].tolist() == [group]
 
 
 def test_films_whose_titles_name_no_year_are_counted_after_the_decades(films: Split) -> None:
-    table = compare(films, ["A (2003)", "B (1994)", "C (1995)", ""] * (POSTERS // 4))
+    table = table_of(films, ["A (2003)", "B (1994)", "C (1995)", ""] * (POSTERS // 4))
     rows = table[table["kind"] == "decade"]
     counted = dict(zip(rows["group"], rows["posters"], strict=True))
     assert list(counted.items()) == [("1990s", 200), ("2000s", 100), (subgroups.NO_YEAR, 100)]
