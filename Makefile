@@ -23,10 +23,11 @@ test: setup ## Run the tests
 test-all: setup ## Run the tests, those of many minutes too
 	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m ''
 
-check: setup ## Lint, check the format and the types
+check: setup ## Lint, check the format, the types and the links in the documentation
 	ruff check .
 	ruff format --check .
 	mypy .
+	pytest -q tests/test_docs.py -k link
 
 format: setup ## Format the code, fix what ruff can fix
 	ruff check --fix .

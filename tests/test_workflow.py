@@ -23,7 +23,7 @@ DVC = {
             "cmd": "python evaluate.py",
             "deps": ["evaluate.py", "films.txt"],
             "params": ["noise"],
-            "outs": ["reports/test_answers.csv.gz"],
+            "outs": ["reports/test_predictions.csv.gz"],
             "metrics": [{"reports/metrics.json": {"cache": False}}],
         },
     }
@@ -40,7 +40,7 @@ rng = np.random.default_rng(1)
 labels = (rng.random((150, 3)) < 0.4).astype(np.uint8)
 answers = (labels + noise * rng.random(labels.shape)) / (1 + noise)
 films = [f"tt{k:07d}" for k in range(150)]
-test_predictions.write(Path("reports/test_answers.csv.gz"), Split(films, np.arange(150), [*"ABC"], labels), answers)
+test_predictions.write(Path("reports/test_predictions.csv.gz"), Split(films, np.arange(150), [*"ABC"], labels), answers)
 Path("reports/metrics.json").write_text(json.dumps({"map": 1 / noise}))
 """
 GH = """#!/bin/sh
@@ -73,7 +73,7 @@ def author(tmp_path: Path) -> Path:
     (folder / ".dvc/config").write_text(
         f"[core]\n    remote = team\n['remote \"team\"']\n    url = {tmp_path}/remote\n"
     )
-    (folder / ".gitignore").write_text("/.venv\n/films.txt\n/reports/test_answers.csv.gz\n/bin\n")
+    (folder / ".gitignore").write_text("/.venv\n/films.txt\n/reports/test_predictions.csv.gz\n/bin\n")
     (folder / "dvc.yaml").write_text(yaml.safe_dump(DVC))
     (folder / "evaluate.py").write_text(EVALUATE)
     run(folder, "git", "init", "-q", "-b", "main")
@@ -158,7 +158,7 @@ def test_a_pull_request_is_told_how_it_does_beside_main_and_the_champion(author:
         assert said == "there is no champion of poster-genres yet; the model here would be the first\n"
         run(author, "git", "checkout", "-q", "main")
         run(author, "dvc", "checkout", "-q")
-        crown(uri, author / "reports/test_answers.csv.gz")
+        crown(uri, author / "reports/test_predictions.csv.gz")
         said = beside_the_champion(steps(folder, uri))
     assert said.startswith("the model here would become champion: its test mAP is ")
     assert re.search(r"on 150 posters is \+0\.\d+ \(95 % interval \+0\.\d+ to \+0\.\d+\)\n$", said)
@@ -176,6 +176,6 @@ def test_a_pull_request_is_told_how_it_does_beside_main_and_the_champion(author:
         "Stages that would run: not known, for the team's data cannot be had here.\nWhat follows was "
     )
     run(folder, "git", "checkout", "-q", "params.yaml")
-    (folder / "reports/test_answers.csv.gz").unlink()
+    (folder / "reports/test_predictions.csv.gz").unlink()
     said = beside_the_champion(steps(folder, ""))
-    assert said.startswith("error: reports/test_answers.csv.gz is missing; `dvc pull reports/test_answers.csv.gz`")
+    assert said.startswith("error: reports/test_predictions.csv.gz is missing; `dvc pull reports/test_predictions.csv.gz`")
