@@ -1,4 +1,4 @@
-"""The network's answers for films of the test split, by title: what the README shows.
+"""The network's answers for films of the test split, by title: what docs/results.md shows.
 
     python -m benchmarks.films 'Toy Story' 'Alien'
 

@@ -26,7 +26,11 @@ from postergenre import cli
 from tests import support
 from tests.support import ROOT
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "benchmarks/README.md"]
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *(ROOT / f"{name}/README.md" for name in ("benchmarks", "data/splits")),
+]
 PARAMS: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
 MAKEFILE = (ROOT / "Makefile").read_text()
 
