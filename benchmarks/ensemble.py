@@ -19,7 +19,7 @@ from scipy.special import logit
 from benchmarks import ablation
 from postergenre.data import split_tables
 from postergenre.data.store import Store
-from postergenre.networks.training import mean_average_precision
+from postergenre.networks.validation import mean_average_precision
 from postergenre.prediction import predictor
 
 MODELS = Path("models")

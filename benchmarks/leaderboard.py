@@ -69,8 +69,9 @@ def speed(network: EvaluatedRun, posters: npt.NDArray[np.uint8]) -> float:
 
 
 def _as_onnx(run_id: str) -> Any:
-    from postergenre.networks import onnx_model
+    from postergenre.networks import backend, onnx_model
 
+    backend.start()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.onnx"
         onnx_model.export(runs.load_keras(run_id), file)

@@ -23,18 +23,24 @@ WAYS: dict[str, dict[str, str]] = {"as glibc comes": {"MALLOC_PERTURB_": "0"}, "
 def step(network: str) -> str:
     """Seconds and kernel seconds of a step, and the process's peak memory in MiB."""
     from postergenre import params
-    from postergenre.networks import architecture, config, training
+    from postergenre.networks import backend
+
+    backend.start()
+
+    from postergenre.networks import architecture, config, training_data
+    from postergenre.networks.batches import Batches
     from postergenre.networks.optimizers import AdamW
 
-    training.prepare(params.load("train", config.TrainParams))
-    data = training.read_data(Path("data/resized"), Path("data/dataset"))
+    train = params.load("train", config.TrainParams)
+    backend.configure(train.device, train.deterministic, train.mixed_precision)
+    data = training_data.read(Path("data/resized"), Path("data/dataset"))
     built = params.load(f"networks.{network}", config.Network).architecture
     shares = data.train.labels.mean(axis=0)
     model = architecture.build(built, data.store.height, data.store.width, shares, 1, network)
     model.compile(optimizer=AdamW(learning_rate=1e-4, weight_decay=0.1), loss="binary_crossentropy", jit_compile=False)
     rows, labels = data.train.rows[: STEPS * POSTERS], data.train.labels[: STEPS * POSTERS]
     few = dataclasses.replace(data.train, rows=rows, labels=labels)
-    batches = training.Batches(data.store, few, POSTERS, seed=1, epoch=0)
+    batches = Batches(data.store, few, POSTERS, seed=1, epoch=0)
     model.fit(batches, shuffle=False, verbose=0)
     began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
     model.fit(batches, shuffle=False, verbose=0)

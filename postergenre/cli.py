@@ -267,15 +267,20 @@ def _path(text: str) -> Path:
 
 def _be_patient() -> None:
     """Nothing but this command waits, and it may have a whole model to send."""
+    from postergenre.networks import backend
+
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    backend.start()  # MLflow may load a Keras model
 
 
 def _load(model: str | None) -> "Predictor":
     from postergenre.prediction import predictor
 
     if model and model.startswith(("models:/", "runs:/")):
+        from postergenre.networks import backend
         from postergenre.tracking import mlflow_store, runs
 
+        backend.start()
         here = Path.cwd()
         return runs.load_model(model, here if (here / mlflow_store.STORE).exists() else CHECKOUT)
     if model:

@@ -10,6 +10,10 @@ from functools import partial
 from pathlib import Path
 
 from postergenre import errors, params
+from postergenre.networks import backend
+
+backend.start()  # before the next lines import Keras
+
 from postergenre.evaluation import html_report, model_card, report, terminal
 from postergenre.evaluation.evaluator import Predictions
 from postergenre.networks import model_folder

@@ -4,14 +4,18 @@ Reads   data/resized/, data/dataset/
 Writes  models/: weights.weights.h5, architecture.json, model.onnx, genres.json, calibration.json, thresholds.json,
         summary.txt, history.csv, run.json
 Keeps   checkpoints/ of the project, outside DVC, also of an experiment in a folder of its own: an interrupted training
-        goes on from its last finished epoch
+        resumes from its last finished epoch
 Params  train, networks.NAME
 """
 
 from pathlib import Path
 
 from postergenre import errors, files, params
-from postergenre.networks import calibration, checkpoints, config, model_folder, thresholds, training
+from postergenre.networks import backend
+
+backend.start()  # before the next lines import Keras
+
+from postergenre.networks import checkpoints, config, model_folder, training, training_data
 from postergenre.networks.model_folder import Trained
 from postergenre.tracking import mlflow_store, runs
 
@@ -24,27 +28,21 @@ CHECKPOINTS = Path("checkpoints")
 def main() -> None:
     train = params.load("train", config.TrainParams)
     network = params.load(f"networks.{train.network}", config.Network)
-    data = training.read_data(RESIZED, DATASET)
-    device = training.prepare(train)
-    about = training.about(network, train, data)
+    data = training_data.read(RESIZED, DATASET)
+    device = backend.configure(train.device, train.deterministic, train.mixed_precision)
+    description = training.describe(network, train, data)
     print(f"{train.network}: {len(data.train.rows):,} posters, {len(data.train.genres)} genres, on the {device}")
-    kept = mlflow_store.project_root(Path.cwd()) / CHECKPOINTS
+    checkpoint_folder = mlflow_store.project_root(Path.cwd()) / CHECKPOINTS
     with (
-        checkpoints.checkpointed(kept, about) as checkpoint,
-        runs.training_run(about, checkpoint.run_id) as run,
+        checkpoints.checkpointed(checkpoint_folder, description) as checkpoint,
+        runs.training_run(description, checkpoint.run_id) as run,
     ):
         checkpoint.save_run(run.key)
         model = training.fit(network, train, data, checkpoint, run.log_epoch)
-        raw = training.answers(model, data.store, data.val)
-        calibrated = calibration.fit(data.val.labels, raw)
-        calibration.work_in(model, calibrated)
-        answers = calibrated.after(raw)
-        chosen = thresholds.fit(data.val.labels, answers, train.threshold_shrinkage)
-        shared = thresholds.global_threshold(data.val.labels, answers)
+        calibrated = training.calibrate(model, data, train.threshold_shrinkage)
+        history, best_epoch = checkpoint.history, checkpoint.best_epoch
         with files.atomic_folder(OUTPUT) as folder:
-            trained = Trained(
-                model, checkpoint.history, checkpoint.best_epoch, calibrated, chosen, shared, data.train.genres, about
-            )
+            trained = Trained(model, history, best_epoch, *calibrated, data.train.genres, description)
             model_folder.write(folder, trained)
         run.log_training(OUTPUT)
 

@@ -134,7 +134,7 @@ def evaluate(data: Data, model: Predictions, params: EvaluateParams) -> Report:
     shrinkage = data.run["params"]["train"]["threshold_shrinkage"]
     predictions = {MODEL: model} | baselines.fit(train, val, shrinkage)
     resample_counts = bootstrap.resample_counts(len(test.rows), params.bootstrap, params.seed)
-    uncalibrated = Predictions(data.calibration.before(model.probabilities), model.thresholds, model.global_threshold)
+    uncalibrated = Predictions(data.calibration.undo(model.probabilities), model.thresholds, model.global_threshold)
     return Report(
         data=data,
         predictions=predictions,

@@ -4,7 +4,7 @@ The model takes posters as the store holds them, uint8 in [0, 255]; resizing, sc
 so that whoever has the model has them too.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -14,30 +14,28 @@ from pydantic import Field, field_validator, model_validator
 from postergenre.errors import InputError
 from postergenre.networks import backbones
 from postergenre.networks.backend import keras
+from postergenre.networks.layer_names import AUGMENTATION, BLOCK, DENSE, GENRES, MAP, NORM, POOLED, RESIZE
 from postergenre.params import Section
 
 layers = keras.layers
-# The names of the layers that augment.
-AUGMENTATION = {"shift", "brightness", "contrast", "flip"}
-# The layer that gives the vector in which the backbone ends and the head begins.
-POOLED = "head_pooled"
-# Begins the names of the layers that pool several maps, with the number of the block.
-MAP = "head_map"
-NORM = "head_norm"
-# How the names of the layers with the head's weights begin.
-HEAD = ("head_norm", "dense", "genres")
+# Keras's .99 would need hundreds of steps to forget the start; a short training has few.
+BATCH_NORM_MOMENTUM = 0.9
+# Of channels in a group norm.
+GROUPS = 8
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
-Norm = Literal["none", "batch", "group", "layer"]
+Norm = Literal["none", "batch", "group"]
+Activation = Literal["relu", "relu6"]
+# Numbers that seed the layers with a random state, one after the other.
 Seeds = Iterator[np.uint32]
-Activation = Literal["relu", "relu6", "leaky_relu", "elu", "gelu", "silu", "tanh"]
 
 
 class Input(Section):
     """What the network sees; posters of another size are resized inside the model.
 
-    height, width: pixels. scale: of black and white, `unit` [0, 1] or `symmetric` [-1, 1], or the backbone's `own`.
+    height, width: pixels.
+    scale: of black and white, `unit` [0, 1] or `symmetric` [-1, 1], or the backbone's `own`.
     """
 
     height: Annotated[int, Field(ge=8)]
@@ -48,7 +46,8 @@ class Input(Section):
 class Augmentation(Section):
     """Random changes while training.
 
-    shift: share of the height and width to move by, each way. brightness, contrast: each way, as a share.
+    shift: the most that a poster is moved, each way, as a share of its height and width.
+    brightness, contrast: the largest change, each way, as a share.
     horizontal_flip: mirrors titles too, so it is off in the networks that come with the project.
     """
 
@@ -61,17 +60,22 @@ class Augmentation(Section):
 class Block(Section):
     """`repeats` units of one kind with `filters` channels, then pooling, then dropout.
 
-    kind: `plain` is a convolution with its norm and activation; `separable` the same with a depthwise-separable one
-    (Chollet 2017, arXiv:1610.02357); `residual` two convolutions beside a shortcut (He et al. 2016, arXiv:1512.03385);
-    `inverted` a shortcut between few channels, and `expansion` times as many inside, each convolved by itself (Sandler
-    et al. 2018, arXiv:1801.04381).
-    kernel: side of the convolutions. stride: of the first unit. pool: side and stride of the max pooling, 1 for none.
-    squeeze: weigh the channels by what the whole map shows, through a layer of so many times fewer units (Hu et al.
-    2018, arXiv:1709.01507). drop_path: how often, in training, a poster passes by the shortcut alone (Huang et al.
-    2016, arXiv:1603.09382).
+    kind: `plain`, a convolution with its norm and activation; `residual`, two convolutions beside a shortcut (He et
+        al. 2016, arXiv:1512.03385); or `inverted`, a shortcut between few channels, and between them a depthwise
+        convolution of `expansion` times as many (Sandler et al. 2018, arXiv:1801.04381).
+    filters: channels.
+    repeats: units.
+    kernel: side of the convolutions.
+    stride: of the first unit.
+    pool: side and stride of the max pooling; 1 for none.
+    norm: after each convolution.
+    dropout: share of values set to 0 in training, at the end of the block.
+    squeeze: weigh the channels by a view of the whole map, through a layer of so many times fewer units (Hu et al.
+        2018, arXiv:1709.01507).
+    drop_path: share of posters, in training, that pass by the shortcut alone (Huang et al. 2016, arXiv:1603.09382).
     """
 
-    kind: Literal["plain", "separable", "residual", "inverted"]
+    kind: Literal["plain", "residual", "inverted"]
     filters: Count
     repeats: Count
     kernel: Annotated[int, Field(ge=1, le=11)]
@@ -85,10 +89,10 @@ class Block(Section):
     drop_path: Rate | None = None
 
     @model_validator(mode="after")
-    def _expands(self) -> "Block":
+    def _has_its_keys(self) -> "Block":
         if (self.kind == "inverted") != (self.expansion is not None):
             raise ValueError("expansion belongs to inverted blocks, all of them and no others")
-        if self.drop_path is not None and self.kind not in ("residual", "inverted"):
+        if self.drop_path is not None and self.kind == "plain":
             raise ValueError("drop_path belongs to blocks with a shortcut, residual and inverted ones")
         return self
 
@@ -102,21 +106,23 @@ class Dense(Section):
 
 
 class Head(Section):
-    """From what blocks see, `(height, width, channels)`, to a vector, through the dense layers, to the genres.
+    """From the blocks' maps `(height, width, channels)` to a vector, through the dense layers, to the genres.
 
-    blocks: by their numbers, counted from 1, those whose maps are pooled side by side; without, the last one's alone.
-    Early ones see colour, texture and lettering, of which the last one keeps no more than tells objects apart.
+    pooling: `flatten` keeps every place of the map; `average` is the mean of its places.
     norm: of the pooled vector.
+    dropout: of the pooled vector.
+    blocks: numbers of the blocks, counted from 1, whose maps are pooled side by side; without, the last one's alone.
+        Early blocks see colour, texture and lettering; the last one keeps only what tells objects apart.
     """
 
-    pooling: Literal["flatten", "average", "max"]
+    pooling: Literal["flatten", "average"]
     norm: Literal["none", "batch"]
     dropout: Rate
     dense: list[Dense]
     blocks: list[Count] | None = None
 
     def widened(self, times: int) -> "Head":
-        """With so many times the units in its dense layers."""
+        """The same with so many times the units in its dense layers."""
         dense = [layer.model_copy(update={"units": layer.units * times}) for layer in self.dense]
         return self.model_copy(update={"dense": dense})
 
@@ -134,7 +140,7 @@ class Architecture(Section):
     @classmethod
     def _known(cls, name: str | None) -> str | None:
         if name is not None and name not in backbones.NAMES:
-            raise ValueError(f"{name!r} is none of Keras's: {', '.join(backbones.NAMES)}")
+            raise ValueError(f"{name!r} is no network of keras.applications: {', '.join(backbones.NAMES)}")
         return name
 
     @model_validator(mode="after")
@@ -166,9 +172,9 @@ class Architecture(Section):
                     f"has shrunk to {height} x {width} there; take a larger input or pool less"
                 )
             height, width = height // block.pool, width // block.pool
-            for filters in (block.filters, channels * (block.expansion or 8)):
-                if block.norm == "group" and filters % 8:
-                    raise ValueError(f"blocks.{number} has {filters} filters; group norm needs a multiple of 8")
+            for filters in (block.filters, channels * (block.expansion or GROUPS)):
+                if block.norm == "group" and filters % GROUPS:
+                    raise ValueError(f"blocks.{number} has {filters} filters; group norm needs a multiple of {GROUPS}")
             channels = block.filters
         return self
 
@@ -185,31 +191,27 @@ def build(
     """The network for posters of `height` x `width`: uint8 `(n, height, width, 3)` to float32 `(n, genres)` in [0, 1].
 
     prevalence: each genre's share of the training posters, in (0, 1). The last bias starts from it, so that training
-    does not spend its first steps on learning how rare genres are (Lin et al. 2017, arXiv:1708.02002, section 4.1).
-    seed: decides the initial weights, the augmentation and the dropout. imagenet: give a backbone its own weights.
+        does not spend its first steps on learning how rare genres are (Lin et al. 2017, arXiv:1708.02002, section 4.1).
+    seed: decides the initial weights, the augmentation and the dropout.
+    imagenet: whether a backbone of `keras.applications` starts from its ImageNet weights.
     """
-    seeds = iter(np.random.SeedSequence(seed).generate_state(10_000))
-    keras.utils.set_random_seed(int(next(seeds)))
+    seeds = _seed(seed)
     posters = keras.Input((height, width, 3), dtype="uint8", name="poster")
-    x = layers.Rescaling(1 / 255, name="scale")(posters)
-    if (height, width) != (architecture.input.height, architecture.input.width):
-        x = layers.Resizing(architecture.input.height, architecture.input.width, name="resize")(x)
-    x = _augment(x, architecture.augmentation, seeds)
-    if architecture.input.scale == "symmetric":
-        x = layers.Rescaling(2, -1, name="symmetric")(x)
-    if architecture.backbone:
-        x = backbones.features(architecture.backbone, x, imagenet)
-    maps = []
-    for number, block in enumerate(architecture.blocks, 1):
-        x = _block(x, block, f"block{number}", seeds)
-        maps.append(x)
-    seen = [maps[number - 1] for number in architecture.head.blocks or ()] or [x]
-    x = _head(seen, architecture.head, seeds)
-    share = np.clip(np.asarray(prevalence, dtype=np.float64), 1e-4, 1 - 1e-4)
-    bias = keras.initializers.Constant(np.log(share / (1 - share)).tolist())
-    # float32 also under mixed precision: a sigmoid in float16 rounds rare genres to 0.
-    genres = layers.Dense(len(share), "sigmoid", bias_initializer=bias, dtype="float32", name="genres")(x)
-    return keras.Model(posters, genres, name=name)
+    features = _features(posters, architecture, imagenet, seeds)
+    return keras.Model(posters, _genres(features, architecture.head, prevalence, seeds), name=name)
+
+
+def build_head(head: Head, backbone: keras.Model, prevalence: npt.ArrayLike, seed: int, name: str) -> keras.Model:
+    """The head alone: the backbone's features float32 `(n, k)` to float32 `(n, genres)`.
+
+    Of a network of blocks it starts from the weights that `build` gives the head of the whole network with this seed.
+    """
+    seeds = _seed(seed)
+    # Each new initializer draws its own seed from Python's `random`. In the whole network the backbone's come first.
+    for _ in range(sum(weight.name.endswith("kernel") for weight in backbone.weights)):
+        keras.initializers.GlorotUniform()
+    features = keras.Input(backbone.output_shape[1:], name="features")
+    return keras.Model(features, _genres(features, head, prevalence, seeds), name=name)
 
 
 def from_json(text: str) -> keras.Model:
@@ -232,8 +234,8 @@ def for_prediction(model: keras.Model) -> keras.Model:
     def call(layer: keras.layers.Layer, *inputs: Any, **options: Any) -> Any:
         if layer.name in AUGMENTATION:
             return inputs[0]
-        if layer.name == "resize":
-            # Resizing takes itself to be training where nobody says otherwise, and all layers after it believe it.
+        if layer.name == RESIZE:
+            # Without training=False, Keras runs Resizing and all later layers in training mode.
             options["training"] = False
         if isinstance(layer, layers.Normalization):
             # Its constants would become inputs of the ONNX network.
@@ -245,9 +247,61 @@ def for_prediction(model: keras.Model) -> keras.Model:
     return keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=call)
 
 
-def probabilities(model: keras.Model, inputs: Iterable[npt.NDArray[Any]]) -> npt.NDArray[np.float32]:
-    """The model's answers, `(n, genres)`, to batches of its inputs, for posters uint8 `(k, height, width, 3)`."""
-    return np.concatenate([np.asarray(model.predict_on_batch(batch), dtype=np.float32) for batch in inputs])
+def reseed(model: keras.Model, seed: int, epoch: int) -> None:
+    """Set the state of the model's random layers from seed and epoch."""
+    states = [variable for variable in model.variables if variable.name == "seed_generator_state"]
+    for number, state in enumerate(states):
+        state.assign(np.random.SeedSequence([seed, epoch, number]).generate_state(2))
+
+
+def _seed(seed: int) -> Seeds:
+    """Seed Keras's initializers; returns the seeds of the layers with a random state."""
+    seeds = iter(np.random.SeedSequence(seed).generate_state(10_000))
+    keras.utils.set_random_seed(int(next(seeds)))
+    return seeds
+
+
+def _features(
+    posters: keras.KerasTensor, architecture: Architecture, imagenet: bool, seeds: Seeds
+) -> keras.KerasTensor:
+    """The backbone, up to its pooled vector `(n, k)`."""
+    size = architecture.input.height, architecture.input.width
+    x = layers.Rescaling(1 / 255, name="scale")(posters)
+    if posters.shape[1:3] != size:
+        x = layers.Resizing(*size, name=RESIZE)(x)
+    x = _augment(x, architecture.augmentation, seeds)
+    if architecture.input.scale == "symmetric":
+        x = layers.Rescaling(2, -1, name="symmetric")(x)
+    if architecture.backbone:
+        x = backbones.features(architecture.backbone, x, imagenet)
+    maps = []
+    for number, block in enumerate(architecture.blocks, 1):
+        x = _block(x, block, f"{BLOCK}{number}", seeds)
+        maps.append(x)
+    return _pool(maps or [x], architecture.head)
+
+
+def _pool(maps: list[keras.KerasTensor], head: Head) -> keras.KerasTensor:
+    kind = {"flatten": layers.Flatten, "average": layers.GlobalAveragePooling2D}[head.pooling]
+    if head.blocks is None or len(head.blocks) == 1:
+        return kind(name=POOLED)(maps[-1])
+    pooled = [kind(name=f"{MAP}{number}")(maps[number - 1]) for number in head.blocks]
+    return layers.Concatenate(name=POOLED)(pooled)
+
+
+def _genres(x: keras.KerasTensor, head: Head, prevalence: npt.ArrayLike, seeds: Seeds) -> keras.KerasTensor:
+    """The head, from the pooled vector to the genres' probabilities."""
+    x = _normalise(x, head.norm, NORM)
+    if head.dropout:
+        x = layers.Dropout(head.dropout, seed=int(next(seeds)), name="head_dropout")(x)
+    for number, dense in enumerate(head.dense, 1):
+        x = layers.Dense(dense.units, dense.activation, name=f"{DENSE}{number}")(x)
+        if dense.dropout:
+            x = layers.Dropout(dense.dropout, seed=int(next(seeds)), name=f"{DENSE}{number}_dropout")(x)
+    share = np.clip(np.asarray(prevalence, dtype=np.float64), 1e-4, 1 - 1e-4)
+    bias = keras.initializers.Constant(np.log(share / (1 - share)).tolist())
+    # float32 also under mixed precision: a sigmoid in float16 rounds rare genres to 0.
+    return layers.Dense(len(share), "sigmoid", bias_initializer=bias, dtype="float32", name=GENRES)(x)
 
 
 def _augment(x: keras.KerasTensor, augmentation: Augmentation, seeds: Seeds) -> keras.KerasTensor:
@@ -279,9 +333,8 @@ def _block(x: keras.KerasTensor, block: Block, name: str, seeds: Seeds) -> keras
 def _convolution(
     x: keras.KerasTensor, block: Block, stride: int, name: str, activate: bool = True, kernel: int | None = None
 ) -> keras.KerasTensor:
-    kind = layers.SeparableConv2D if block.kind == "separable" else layers.Conv2D
     # A norm has a bias of its own.
-    convolution = kind(
+    convolution = layers.Conv2D(
         block.filters,
         kernel or block.kernel,
         stride,
@@ -298,7 +351,7 @@ def _plain(x: keras.KerasTensor, block: Block, stride: int, name: str, seeds: Se
 
 
 def _branch(x: keras.KerasTensor, block: Block, name: str, seeds: Seeds) -> keras.KerasTensor:
-    """What is about to be added to a shortcut."""
+    """The values that are added to a shortcut."""
     if block.drop_path:
         return layers.Dropout(block.drop_path, (None, 1, 1, 1), seed=int(next(seeds)), name=f"{name}_drop_path")(x)
     return x
@@ -344,27 +397,7 @@ def _inverted(x: keras.KerasTensor, block: Block, stride: int, name: str, seeds:
 
 def _normalise(x: keras.KerasTensor, norm: Norm, name: str) -> keras.KerasTensor:
     if norm == "batch":
-        # 0.99 would need hundreds of steps to forget the start; a short training has few.
-        return layers.BatchNormalization(momentum=0.9, name=name)(x)
+        return layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, name=name)(x)
     if norm == "group":
-        return layers.GroupNormalization(8, name=name)(x)
-    if norm == "layer":
-        return layers.LayerNormalization(name=name)(x)
-    return x
-
-
-def _head(maps: list[keras.KerasTensor], head: Head, seeds: Seeds) -> keras.KerasTensor:
-    kind = {"flatten": layers.Flatten, "average": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D}
-    if len(maps) == 1:
-        x = kind[head.pooling](name=POOLED)(maps[0])
-    else:
-        pooled = [kind[head.pooling](name=f"{MAP}{k}")(x) for k, x in zip(head.blocks or (), maps, strict=True)]
-        x = layers.Concatenate(name=POOLED)(pooled)
-    x = _normalise(x, head.norm, NORM)
-    if head.dropout:
-        x = layers.Dropout(head.dropout, seed=int(next(seeds)), name="head_dropout")(x)
-    for number, dense in enumerate(head.dense, 1):
-        x = layers.Dense(dense.units, dense.activation, name=f"dense{number}")(x)
-        if dense.dropout:
-            x = layers.Dropout(dense.dropout, seed=int(next(seeds)), name=f"dense{number}_dropout")(x)
+        return layers.GroupNormalization(GROUPS, name=name)(x)
     return x

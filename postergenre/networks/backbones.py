@@ -1,4 +1,4 @@
-"""The backbones of `keras.applications`, by name, with or without what they learned from ImageNet."""
+"""The backbones of `keras.applications`, by name, with or without their ImageNet weights."""
 
 import sys
 from collections.abc import Callable
@@ -16,7 +16,7 @@ NAMES = sorted(name for name in dir(keras.applications) if name[0].isupper())
 def features(name: str, x: keras.KerasTensor, imagenet: bool) -> keras.KerasTensor:
     """The backbone's last feature map `(n, h, w, k)` of pictures `(n, height, width, 3)` in [0, 1].
 
-    imagenet: whether it has the weights that it learned there, which Keras downloads once, or fresh ones.
+    imagenet: whether it has its ImageNet weights, which Keras downloads once, or random ones.
 
     Raises:
         InputError: the pictures are too small for it, or its weights cannot be downloaded.
@@ -28,13 +28,13 @@ def features(name: str, x: keras.KerasTensor, imagenet: bool) -> keras.KerasTens
         model = _application(name)(include_top=False, weights="imagenet" if imagenet else None, input_tensor=x)
     except ValueError as error:
         raise InputError(f"{name} takes no posters of {height} x {width}: {_first_line(error)}") from None
-    except Exception as error:  # Keras raises no kind of its own where a download fails
+    except Exception as error:  # Keras has no exception of its own for a failed download
         raise InputError(
-            f"the ImageNet weights of {name} cannot be had ({_first_line(error)}); Keras downloads them once, into "
+            f"the ImageNet weights of {name} cannot be loaded ({_first_line(error)}); Keras downloads them once, into "
             "~/.keras or $KERAS_HOME; backbone.weights none starts without them"
         ) from None
     if imagenet and is_reversed:
-        # It learned from blue, green and red, in this order; posters are red, green and blue.
+        # It learned from channels in the order blue, green, red; posters have red, green, blue.
         first = next(layer for layer in model.layers if layer.weights)
         first.set_weights([first.get_weights()[0][:, :, ::-1], *first.get_weights()[1:]])
     return model.output
@@ -49,8 +49,9 @@ def _application(name: str) -> Callable[..., keras.Model]:
 
 
 def _preprocessing(name: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], bool]:
-    """By which scale and offset of red, green and blue a picture becomes what the backbone learned from, and whether
-    that has the colours in the reverse order. Its `preprocess_input` is asked, which does no more than that.
+    """The scale and offset by which the backbone's pictures are prepared, and whether in reverse order of the channels.
+
+    They are measured from its `preprocess_input`, which does no more than that.
     """
     preprocess: Any = sys.modules[_application(name).__module__].preprocess_input
     black, white = (np.asarray(preprocess(np.full((1, 1, 3), value, np.float32)))[0, 0] for value in (0, 255))

@@ -1,4 +1,4 @@
-"""What a training keeps after each epoch, so that it goes on from there after any interruption."""
+"""Checkpoints: the state of a training after each epoch, from which it resumes after any interruption."""
 
 import json
 from collections.abc import Iterator
@@ -15,10 +15,12 @@ from postergenre.networks.backend import keras
 
 
 class Checkpoint:
-    """The state after each finished epoch, in a folder named by what decides the training's result.
+    """The state after each finished epoch, in a folder.
 
-    state.json: the history so far and the id of the tracked run; epoch-N.weights.h5: weights and optimizer of the last
-    and of the best epoch. A kill leaves the state of one finished epoch or the next.
+    state.json: the history so far and the id of the tracked run.
+    epoch-N.weights.h5: weights and optimizer of the last and of the best epoch.
+
+    A kill leaves the state of one finished epoch or the next.
     """
 
     def __init__(self, folder: Path):
@@ -29,13 +31,17 @@ class Checkpoint:
 
     @property
     def epochs(self) -> int:
-        """How many are finished."""
+        """How many epochs are finished."""
         return len(self.history)
 
     @property
     def best_epoch(self) -> int:
-        """The first with the highest validation mAP, counted from 1."""
+        """The first epoch with the highest validation mAP, counted from 1."""
         return 1 + int(np.argmax([row["val_map"] for row in self.history]))
+
+    def is_finished(self, epochs: int, patience: int) -> bool:
+        """Whether all `epochs` are finished, or the last `patience` ones brought no better epoch."""
+        return self.epochs >= epochs or (self.epochs > 0 and self.epochs - self.best_epoch >= patience)
 
     def weights(self, epoch: int) -> Path:
         return self.folder / f"epoch-{epoch:04d}.weights.h5"
@@ -55,22 +61,23 @@ class Checkpoint:
 
 
 @contextmanager
-def checkpointed(folder: Path, about: dict[str, Any]) -> Iterator[Checkpoint]:
-    """The place in `folder` for a training that `about` describes: another one never resumes from it.
+def checkpointed(folder: Path, description: dict[str, Any]) -> Iterator[Checkpoint]:
+    """The checkpoint in `folder` of the training with this description, which decides its result.
 
-    It is this process's alone, and gone when the block ends without an exception.
+    A training with another description never resumes from it. Only this process has it; it is deleted when the block
+    ends without an exception.
 
     Raises:
         InputError: another process has it.
     """
-    place = folder / files.sha256_text(json.dumps(about, sort_keys=True))[:16]
+    place = folder / files.sha256_text(json.dumps(description, sort_keys=True))[:16]
     place.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(place / "lock", timeout=0)  # ends with this process however that ends
+    lock = filelock.FileLock(place / "lock", timeout=0)  # ends with this process, however that ends
     try:
         lock.acquire()
     except filelock.Timeout:
         raise InputError(
-            f"another process trains the same, in {place}; once it has ended, `dvc repro` takes its result"
+            f"another process runs this training, in {place}; once it has ended, `dvc repro` takes its result"
         ) from None
     try:
         yield Checkpoint(place)

@@ -24,13 +24,13 @@ class TrainParams(Section):
 
 
 class Recipe(Section):
-    """`networks.NAME.training`: how that network is trained.
+    """`networks.NAME.training`: how that network is trained. params.yaml explains the keys.
 
-    schedule: of the learning rate after `warmup_epochs` of linear growth (cosine: Loshchilov and Hutter 2017,
-    arXiv:1608.03983). weight_decay: of AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101) and Muon, on kernels only.
-    patience: epochs without a better validation mAP before training stops.
-    label_smoothing, class_weights: see `losses`. frequency_bias: start from each genre's share. ema: judge and keep the
-    weights' exponential moving average over the steps, of this momentum; 0 for the weights themselves.
+    schedule: of the learning rate after its warmup (cosine: Loshchilov and Hutter 2017, arXiv:1608.03983).
+    weight_decay: on kernels only, of AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101) and Muon.
+    loss, label_smoothing, class_weights: see `losses`.
+    ema: momentum of the weights' exponential moving average over the steps, which is evaluated and kept; 0 for the
+        weights themselves.
     """
 
     epochs: Annotated[int, Field(ge=1)]
@@ -50,27 +50,25 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _reaches_its_rate(self) -> "Recipe":
         if self.warmup_epochs > self.epochs:
-            raise ValueError(
-                f"warmup_epochs is {self.warmup_epochs}, more than the {self.epochs} epochs that there are"
-            )
+            raise ValueError(f"warmup_epochs is {self.warmup_epochs}, more than the {self.epochs} epochs of training")
         return self
 
 
 class HeadFirst(Section):
-    """`networks.NAME.backbone.head_first`: how the head is trained alone before; the rest is as in `training`."""
+    """`networks.NAME.backbone.head_first`: how the head alone is trained before; all else is as in `training`."""
 
     epochs: Annotated[int, Field(ge=1)]
     learning_rate: Annotated[float, Field(gt=0)]
 
 
 class Backbone(Section):
-    """`networks.NAME.backbone`: where the backbone, all but the head, comes from and how it is trained.
+    """`networks.NAME.backbone`: where the weights of the backbone, all but the head, come from, and how it is trained.
 
-    weights: `imagenet` are those of EfficientNet-Lite0, or the backbone's. trainable: `all`, `head` (the backbone stays as
-    it is), or of a backbone of blocks `last-N-blocks`. learning_rate: the backbone's; the head has `training.learning_rate`.
-    heads: above a backbone that stays as it is, so many heads learn apart, and their log-odds are averaged. head_first:
-    the backbone stays as it is until the heads have learned, which then are trained further with it as one (Kumar et al.
-    2022, arXiv:2202.10054).
+    weights: `imagenet`, those of EfficientNet-Lite0 or of the backbone of `keras.applications`; or `none`.
+    trainable: `all`, `head` (the backbone is frozen), or, of a backbone of blocks, `last-N-blocks`.
+    learning_rate: of the backbone; the head has `training.learning_rate`.
+    heads: so many heads are trained independently on the frozen backbone, and their log-odds are averaged.
+    head_first: train the head on the frozen backbone first, then both (Kumar et al. 2022, arXiv:2202.10054).
     """
 
     weights: Literal["imagenet", "none"]
@@ -93,7 +91,7 @@ class Backbone(Section):
 
 
 class Network(Section):
-    """`networks.NAME`: an architecture, its training, and its backbone where that is not simply trained with the rest."""
+    """`networks.NAME`: an architecture, how it is trained, and what its backbone starts from."""
 
     architecture: Architecture
     training: Recipe
@@ -106,51 +104,46 @@ class Network(Section):
 
     @property
     def heads(self) -> int:
-        """How many learn apart."""
+        """How many heads are trained independently."""
         return (self.backbone and self.backbone.heads) or 1
 
     @property
-    def wide(self) -> "Network":
-        """With all heads in one."""
-        head = self.architecture.head.widened(self.heads)
-        return self.model_copy(update={"architecture": self.architecture.model_copy(update={"head": head})})
+    def merged(self) -> Architecture:
+        """The architecture with all heads merged into one."""
+        return self.architecture.model_copy(update={"head": self.architecture.head.widened(self.heads)})
 
-    def for_head(self, first: HeadFirst) -> "Network":
-        """As its head is trained first."""
+    def with_recipe_of(self, first: HeadFirst) -> "Network":
+        """The network as its head is trained first."""
         changes = first.model_dump() | {"patience": first.epochs, "ema": 0.0}
         return self.model_copy(update={"training": self.training.model_copy(update=changes)})
 
     @model_validator(mode="after")
-    def _agrees(self) -> "Network":
-        if (
-            self.backbone
-            and self.backbone.weights == "none"
-            and (self.backbone.trainable != "all" or self.backbone.head_first)
-        ):
-            raise ValueError(
-                "a backbone that is not trained as a whole needs weights: imagenet, for it sees nothing else"
-            )
-        if self.backbone and self.backbone.weights == "imagenet" and self.architecture.input.scale == "unit":
-            raise ValueError("backbone.weights imagenet learned from input.scale symmetric, or a backbone's own")
-        if self.backbone and self.backbone.head_first and self.frozen:
+    def _backbone_agrees(self) -> "Network":
+        backbone, architecture, blocks = self.backbone, self.architecture, len(self.architecture.blocks)
+        if not backbone:
+            return self
+        if backbone.weights == "none" and (backbone.trainable != "all" or backbone.head_first):
+            raise ValueError("a partly frozen backbone needs weights: imagenet")
+        if backbone.weights == "imagenet" and architecture.input.scale == "unit":
+            raise ValueError("backbone.weights imagenet needs input.scale symmetric, or own of a backbone by name")
+        if backbone.head_first and self.frozen:
             raise ValueError("backbone.head_first belongs to a backbone that is trained; backbone.trainable is head")
-        if self.backbone and self.backbone.head_first and self.training.warmup_epochs > self.backbone.head_first.epochs:
+        if backbone.head_first and self.training.warmup_epochs > backbone.head_first.epochs:
             raise ValueError(
                 f"training.warmup_epochs is {self.training.warmup_epochs}, more than the "
-                f"{self.backbone.head_first.epochs} epochs of backbone.head_first"
+                f"{backbone.head_first.epochs} epochs of backbone.head_first"
             )
-        if self.backbone and self.backbone.heads and not (self.frozen or self.backbone.head_first):
+        if backbone.heads and not (self.frozen or backbone.head_first):
             raise ValueError("backbone.heads belongs to backbone.trainable head or to backbone.head_first")
-        if self.frozen and any(self.architecture.augmentation.model_dump().values()):
+        if self.frozen and any(architecture.augmentation.model_dump().values()):
             raise ValueError(
-                "a frozen backbone sees each poster once: set all of architecture.augmentation to 0 or false"
+                "the features of a frozen backbone are computed once; set all of architecture.augmentation to 0 or "
+                "false"
             )
-        if self.backbone and self.architecture.backbone and self.backbone.trainable not in ("all", "head"):
-            raise ValueError(f"backbone.trainable is {self.backbone.trainable}; of a backbone it is all or head")
-        if (
-            self.backbone
-            and not self.architecture.backbone
-            and self.backbone.trained_blocks(blocks := len(self.architecture.blocks)) > blocks
-        ):
-            raise ValueError(f"backbone.trainable is {self.backbone.trainable} and the network has {blocks} blocks")
+        if architecture.backbone and backbone.trainable not in ("all", "head"):
+            raise ValueError(
+                f"backbone.trainable is {backbone.trainable}; of a backbone by name it should be all or head"
+            )
+        if not architecture.backbone and backbone.trained_blocks(blocks) > blocks:
+            raise ValueError(f"backbone.trainable is {backbone.trainable} and the network has {blocks} blocks")
         return self

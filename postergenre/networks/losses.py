@@ -1,4 +1,4 @@
-"""Losses for several genres a film: each genre is a yes or no of its own."""
+"""Losses for several genres a film: each genre is a binary label."""
 
 from typing import Any
 
@@ -8,21 +8,21 @@ import numpy.typing as npt
 from postergenre.networks.backend import keras
 
 ops = keras.ops
-# Lin et al. 2017; the asymmetric loss's three are those of Ridnik et al. 2021.
+# Of Lin et al. 2017; the asymmetric loss's three are those of Ridnik et al. 2021.
 FOCAL_GAMMA = 2.0
 GAMMA_POSITIVE, GAMMA_NEGATIVE, MARGIN = 1.0, 4.0, 0.05
 
 
 class Loss(keras.losses.Loss):
-    """The loss of labels and probabilities, both float32 `(n, genres)` in [0, 1]; a number per poster, `(n,)`.
+    """The loss of labels and probabilities, both float32 `(n, genres)` in [0, 1]: one number a poster, `(n,)`.
 
-    Of several heads' probabilities `(n, heads, genres)` each has a loss of its own, `(n, heads)`.
+    Probabilities of several heads, `(n, heads, genres)`, give one number a head, `(n, heads)`.
 
-    kind: `bce`, binary cross-entropy; `focal`, which counts what is nearly right less (Lin et al. 2017,
-    arXiv:1708.02002); `asymmetric`, which does so for absent genres more than for present ones, and drops those that
-    are surely absent (Ridnik et al. 2021, arXiv:2009.14119).
+    kind: `bce`, binary cross-entropy; `focal`, which gives predictions that are nearly right less weight (Lin et al.
+        2017, arXiv:1708.02002); `asymmetric`, which does so for absent genres more than for present ones, and ignores
+        those with a probability below a margin (Ridnik et al. 2021, arXiv:2009.14119).
     smoothing: labels of 0 and 1 become `smoothing / 2` and `1 - smoothing / 2` (Szegedy et al. 2016, arXiv:1512.00567).
-    weights: each genre's, `(genres,)`.
+    weights: of the genres, `(genres,)`.
     """
 
     def __init__(self, kind: str, smoothing: float, weights: npt.ArrayLike):
@@ -45,9 +45,9 @@ class Loss(keras.losses.Loss):
 
 
 def rarity(prevalence: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """A weight for each genre from its share of the posters, `(genres,)`: larger for rare ones, by the root of it.
+    """A weight for each genre, `(genres,)`: one over the square root of its share of the posters.
 
-    Over the positives of all genres the weights average to 1; a genre without any has the weight 0.
+    They are scaled so that they average to 1 over the positives of all genres; a genre without any has the weight 0.
     """
     share = np.asarray(prevalence, dtype=np.float64)
     weights: npt.NDArray[np.float64] = np.where(share > 0, share.clip(1e-12) ** -0.5, 0.0)

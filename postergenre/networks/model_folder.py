@@ -1,4 +1,4 @@
-"""`models/`: what the train stage leaves. This module writes the folder and reads it; no other knows its files."""
+"""`models/`, the output of the train stage. Only this module knows its files: it writes and reads them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,16 +28,16 @@ SMALL = (GENRES, CALIBRATION, THRESHOLDS, RUN, ARCHITECTURE, SUMMARY, HISTORY)
 
 @dataclass(frozen=True)
 class Trained:
-    """A training that has ended.
+    """The result of a training.
 
-    model: the best epoch's, with the calibration worked in.
+    model: of the best epoch, calibrated.
     history: a row for each epoch, from the first on.
     best_epoch: counted from 1.
-    calibration: the one that is worked in.
+    calibration: the model's.
     thresholds: float64 `(genres,)`, of calibrated probabilities.
     global_threshold: the one threshold for all genres.
     genres: in the order of the model's outputs.
-    about: what decided the result, see `training.about`.
+    description: what decided the result, see `training.describe`.
     """
 
     model: "keras.Model"
@@ -47,7 +47,7 @@ class Trained:
     thresholds: npt.NDArray[np.float64]
     global_threshold: float
     genres: list[str]
-    about: dict[str, Any]
+    description: dict[str, Any]
 
 
 def write(folder: Path, trained: Trained) -> None:
@@ -58,7 +58,7 @@ def write(folder: Path, trained: Trained) -> None:
     files.write_json(folder / GENRES, vocabulary(genres))
     cuts = {genre: round(float(cut), 6) for genre, cut in zip(genres, trained.thresholds, strict=True)}
     files.write_json(folder / THRESHOLDS, {"global_threshold": round(trained.global_threshold, 6), "genres": cuts})
-    files.write_json(folder / CALIBRATION, calibration.described(trained.calibration, genres))
+    files.write_json(folder / CALIBRATION, calibration.to_json(trained.calibration, genres))
     (folder / SUMMARY).write_text(_summary(model), encoding="utf-8")
     pd.DataFrame(trained.history).to_csv(folder / HISTORY, index=False, float_format="%.6g")
     onnx_model.export(model, folder / ONNX)
@@ -68,14 +68,14 @@ def write(folder: Path, trained: Trained) -> None:
         "weights": int(model.count_params()),
         "best_epoch": trained.best_epoch,
     }
-    files.write_json(folder / RUN, facts | trained.about)
+    files.write_json(folder / RUN, facts | trained.description)
 
 
 def read_run(folder: Path) -> dict[str, Any]:
-    """What run.json tells of the model: its hashes, and what decided the training's result.
+    """The contents of run.json: the model's hashes, and what decided the training's result.
 
     Raises:
-        InputError: the folder holds no model, or the file is not as the train stage writes it.
+        InputError: the folder holds no model, or the file was not written by the train stage.
     """
     file = folder / RUN
     run = files.read_json(file, TRAIN)
@@ -88,10 +88,10 @@ def read_metadata(folder: Path) -> dict[str, Any]:
     """What predictions need beside the network: genres, thresholds, global threshold, size and fit of posters.
 
     Raises:
-        InputError: it is no folder, a file is missing, or not as the train stage writes it.
+        InputError: it is no folder, a file is missing, or the files are not of one training.
     """
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file; the folder is wanted that {TRAIN} wrote")
+        raise InputError(f"{folder} is a file; it should be the folder that {TRAIN} wrote")
     ids, thresholds, run = (files.read_json(folder / name, TRAIN) for name in (GENRES, THRESHOLDS, RUN))
     try:
         genres = sorted(ids["genre2id"], key=ids["genre2id"].__getitem__)
@@ -110,13 +110,13 @@ def read_metadata(folder: Path) -> dict[str, Any]:
 
 
 def read_calibration(folder: Path, genres: list[str]) -> Calibration:
-    """The calibration that is worked into the model, in the order of `genres`.
+    """The model's calibration, in the order of `genres`.
 
     Raises:
         InputError: the file is missing, or of other genres.
     """
     try:
-        return calibration.read(files.read_json(folder / CALIBRATION, TRAIN), genres)
+        return calibration.from_json(files.read_json(folder / CALIBRATION, TRAIN), genres)
     except ValueError as error:
         raise InputError(f"{folder / CALIBRATION} is {error}; run {TRAIN}") from None
 
@@ -142,7 +142,7 @@ def load_onnx(folder: Path) -> OnnxModel:
 
 
 def load_keras(folder: Path) -> "keras.Model":
-    """The network as Keras has it.
+    """The network as a Keras model.
 
     Raises:
         InputError: a file is missing, or they are not of one training.
@@ -163,7 +163,7 @@ def _summary(model: "keras.Model") -> str:
 
 
 def _check(folder: Path, key: str, *parts: Path) -> None:
-    """The parts are there, and are those that run.json knows by their hash."""
+    """Check that the parts are there and match their hash in run.json."""
     missing = next((file for file in parts if not file.is_file()), None)
     if missing:
         raise InputError(f"{missing} is missing; {TRAIN} writes it")

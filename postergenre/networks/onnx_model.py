@@ -1,4 +1,4 @@
-"""The trained network as ONNX, which answers without Keras: onnxruntime starts in a tenth of TensorFlow's time."""
+"""The trained network as ONNX, which predicts without Keras: onnxruntime starts in a tenth of TensorFlow's time."""
 
 import hashlib
 import warnings
@@ -18,21 +18,22 @@ TOLERANCE = 1e-4
 
 
 class OnnxModel:
-    """Answers with the network in `file`.
+    """The network in `file`.
 
-    shape: of a poster, `(height, width, 3)`. genres: how many it answers for.
+    shape: of a poster, `(height, width, 3)`.
+    genres: their number.
 
     Raises:
         InputError: there is no such network.
     """
 
     def __init__(self, file: Path):
-        # Here, for it takes half a second, and training needs it only at its end.
+        # Imported here because it takes half a second, and training needs it only at its end.
         import onnxruntime
 
         try:
             self._session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime's own kinds have no common one
+        except Exception as error:  # onnxruntime's exceptions have no common class
             raise InputError(
                 f"{file} holds no network that onnxruntime {onnxruntime.__version__} runs: {error}"
             ) from None
@@ -42,39 +43,44 @@ class OnnxModel:
 
     def __call__(self, posters: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """The probabilities `(n, genres)` of posters uint8 `(n, height, width, 3)`."""
-        answers: npt.NDArray[np.float32] = self._session.run(None, {self._input: posters})[0]
-        return answers
+        probabilities: npt.NDArray[np.float32] = self._session.run(None, {self._input: posters})[0]
+        return probabilities
 
 
 def export(model: "keras.Model", file: Path) -> None:
-    """Write the model as ONNX, and see that it answers as Keras does.
+    """Write the model as ONNX, and check that it predicts what Keras does.
 
     Raises:
         InputError: it does not.
     """
     import onnx
 
+    from postergenre.networks import backend
     from postergenre.networks.architecture import for_prediction
 
     posters = _pictures(*model.input_shape[1:3])
-    plain, expected = for_prediction(model), model.predict_on_batch(posters)
+    with backend.float32():
+        plain = for_prediction(model)
+    expected = model.predict_on_batch(posters)
     plain.predict_on_batch(posters[:1])  # Keras exports no model that was never called
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # Keras patches NumPy for tf2onnx, and NumPy remarks on it
+        warnings.simplefilter("ignore", FutureWarning)  # Keras patches NumPy for tf2onnx, and NumPy warns of it
         plain.export(file, format="onnx", verbose=False)
     written = onnx.load(file)
     _canonicalise(written.graph)
     file.write_bytes(written.SerializeToString(deterministic=True))
     if (most := float(np.abs(OnnxModel(file)(posters) - expected).max())) > TOLERANCE:
-        raise InputError(f"the network answers differently as ONNX, by up to {most:.2g}; {TOLERANCE} would be right")
+        raise InputError(f"the network predicts differently as ONNX, by up to {most:.2g}; {TOLERANCE} would be right")
 
 
 def _canonicalise(graph: Any) -> None:
-    """Name all by what is behind it, and order it by name, so that two equal trainings write the same bytes.
+    """Name nodes and tensors by a hash of what they are, and sort them, so that equal trainings write the same bytes.
 
-    tf2onnx has both from sets and counters, and they differ each time.
+    tf2onnx takes names and order from sets and counters, which differ each time.
     """
-    names = {value.name: value.name for value in graph.input} | {"": ""}  # the latter is an input that is left out
+    names = {value.name: value.name for value in graph.input} | {
+        "": ""
+    }  # the empty name stands for an input that is left out
     tensors, nodes = dict[str, Any](), dict[str, Any]()
     for tensor in graph.initializer:
         old, tensor.name = tensor.name, ""
@@ -111,10 +117,10 @@ def _digest(data: bytes) -> str:
 
 
 def _pictures(height: int, width: int) -> npt.NDArray[np.uint8]:
-    """Of noise, then of patches with sides of 2, 4, ... 128 pixels: uint8 `(8, height, width, 3)`."""
-    random, made = np.random.default_rng(0), []
+    """Noise, then patches with sides of 2, 4, ... 128 pixels: uint8 `(8, height, width, 3)`."""
+    random, pictures = np.random.default_rng(0), []
     for power in range(8):
         side = 2**power
         patches = random.integers(0, 256, (-(-height // side), -(-width // side), 3), dtype=np.uint8)
-        made.append(patches.repeat(side, axis=0).repeat(side, axis=1)[:height, :width])
-    return np.stack(made)
+        pictures.append(patches.repeat(side, axis=0).repeat(side, axis=1)[:height, :width])
+    return np.stack(pictures)

@@ -1,4 +1,4 @@
-"""From probabilities to genres: above which probability a poster is said to have one."""
+"""Thresholds: the probability from which on a poster is given a genre."""
 
 import numpy as np
 import numpy.typing as npt
@@ -10,17 +10,17 @@ SMALLEST = 1e-6
 def fit(
     labels: npt.NDArray[np.uint8], probabilities: npt.NDArray[np.floating], shrinkage: float
 ) -> npt.NDArray[np.float64]:
-    """The threshold of each genre, `(genres,)` in (0, 1): a poster has the genre from it upwards.
+    """The threshold of each genre, `(genres,)` in (0, 1); a probability equal to it counts as above.
 
-    A genre's own threshold is the one of best F1 on the posters given, which are the validation split's (Lipton, Elkan
-    and Narayanaswamy 2014, arXiv:1402.1892). With few positives that is mostly chance, as they show too, so it leans on
-    the one threshold of best micro F1 over all genres, which has every positive behind it: of a genre with n positives
-    the answer is `(n * own + shrinkage * global threshold) / (n + shrinkage)`.
+    A genre's own threshold is that of best F1 on the given posters, those of the validation split (Lipton, Elkan and
+    Narayanaswamy 2014, arXiv:1402.1892). With few positives it is mostly chance, as they show too. So it is shrunk
+    towards the global threshold, which rests on the positives of all genres: a genre with n positives has
+    `(n * own + shrinkage * global threshold) / (n + shrinkage)`.
 
     Args:
         labels: multi-hot, `(posters, genres)`.
         probabilities: same shape, in [0, 1].
-        shrinkage: how many positives the global threshold weighs as much as; 0 leaves every genre its own.
+        shrinkage: the global threshold weighs as much as this many positives; 0 leaves every genre its own.
     """
     scores = probabilities.astype(np.float64)
     shared = global_threshold(labels, probabilities)
@@ -33,16 +33,16 @@ def fit(
 
 
 def global_threshold(labels: npt.NDArray[np.uint8], probabilities: npt.NDArray[np.floating]) -> float:
-    """The one threshold, in (0, 1), of best micro F1 where all genres share it; both `(posters, genres)`.
+    """The one threshold for all genres, in (0, 1), of best micro F1; both arguments are `(posters, genres)`.
 
-    Of probabilities that are calibrated no thresholds have a better one, for what micro F1 gains by a pair does not
-    depend on its genre; a genre's own is for the F1 of that genre, of which macro F1 is the mean.
+    With calibrated probabilities no set of thresholds has a better micro F1, because a pair of poster and genre counts
+    the same in it whatever its genre. Thresholds of each genre's own serve macro F1, the mean of the genres' F1.
     """
     return float(np.clip(_best(labels.ravel(), probabilities.astype(np.float64).ravel()), SMALLEST, 1 - SMALLEST))
 
 
 def _best(truth: npt.NDArray[np.uint8], scores: npt.NDArray[np.float64]) -> float:
-    """The threshold of best F1, midway to the next lower score; the higher of two that are as good, 0.5 of none."""
+    """The threshold of best F1, midway to the next lower score; the higher one of equals; 0.5 without positives."""
     if not truth.any():
         return 0.5
     order = np.argsort(-scores, kind="stable")

@@ -1,9 +1,9 @@
-"""Weights out of a file that `torch.save` wrote before PyTorch 1.6, without PyTorch and without running what it holds.
+"""Weights from a file that `torch.save` wrote before PyTorch 1.6, without PyTorch and without running the file's code.
 
-A pickle can call any function; this reader lets it build an ordered dict of tensors and nothing else. The format: four
-pickles (a magic number, a protocol version, facts of the machine, the object, where each tensor names its storage by a
-key), the list of the storages' keys, then for each storage its length and its numbers (`torch/serialization.py`,
-`_legacy_load`).
+A pickle can call any function; this reader lets it build an ordered dict of tensors and nothing else. The format, by
+`_legacy_load` in `torch/serialization.py`: four pickles (a magic number, a protocol version, facts of the machine, the
+object, in which each tensor names its storage by a key), then the list of the storages' keys, then for each storage its
+length and its numbers.
 """
 
 import math
@@ -33,7 +33,7 @@ def load(file: Path) -> dict[str, npt.NDArray[Any]]:
             return _read(stream)
     except FileNotFoundError:
         raise InputError(f"{file} is missing") from None
-    except Exception as error:  # whatever a damaged pickle provokes, which is much
+    except Exception as error:  # a damaged pickle may raise anything
         raise InputError(f"{file} is not a state dict in PyTorch's format before 1.6: {error}") from None
 
 
@@ -47,7 +47,7 @@ class _Tensor:
 
 
 class _Unpickler(pickle.Unpickler):
-    """A pickle that asks for another name than these four ends here."""
+    """An unpickler that knows these four names and refuses all others."""
 
     def find_class(self, module: str, name: str) -> Any:
         match f"{module}.{name}":

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from postergenre.networks.architecture import MAP, POOLED
 from postergenre.networks.backend import keras
+from postergenre.networks.layer_names import MAP, POOLED
 
 BATCH = 32
 

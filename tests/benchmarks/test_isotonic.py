@@ -12,7 +12,7 @@ def test_isotonic_regression_unbends_what_no_slope_can_and_leaves_rare_genres_to
     true = expit(np.where(np.abs(odds) < 1, 0, 3 * odds)) * (1, 0.01)
     labels = (random.random(odds.shape) < true).astype(np.uint8)
     known, new = (labels[:2000], expit(odds[:2000])), expit(odds[2000:])
-    platt = benchmark.linear(calibration._platt, *known, new)
+    platt = benchmark.linear(calibration.fit_platt, *known, new)
     found = benchmark.isotonic(100, *known, new)
     losses = [binary_cross_entropy(labels[2000:], answer)[:, 0].mean() for answer in (found, platt)]
     assert losses[0] < losses[1] - 0.01

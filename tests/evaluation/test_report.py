@@ -61,7 +61,7 @@ def project(root: Path) -> Path:
     files.write_json(root / "dataset/genres.json", genres.vocabulary(GENRES))
     files.write_json(root / "dataset/summary.json", {"near_duplicates": {"groups_across_splits": 0}})
     known = Calibration("temperature", np.full(3, 2.0), np.zeros(3), {"none": 0.6, "temperature": 0.5, "platt": 0.55})
-    files.write_json(root / "models/calibration.json", calibration.described(known, GENRES))
+    files.write_json(root / "models/calibration.json", calibration.to_json(known, GENRES))
     write_model(root)
     return root
 

@@ -32,7 +32,7 @@ def test_an_overconfident_network_is_calibrated_on_posters_it_was_not_fitted_to(
     found = calibration.fit(labels[:2000], sure[:2000])
     assert found.method == "temperature"
     assert found.slope == pytest.approx(0.4, abs=0.02)
-    before, after = (ece(labels[2000:], p[2000:]) for p in (sure, found.after(sure)))
+    before, after = (ece(labels[2000:], p[2000:]) for p in (sure, found.apply(sure)))
     assert before > 0.05
     assert after < 0.015
 
@@ -42,7 +42,7 @@ def test_genres_that_are_wrong_in_their_own_ways_are_mended_one_by_one() -> None
     wrong = skewed(truth, np.array([0.5, 2, 1, 1.5]), np.array([1, -1, 0, 0.5]))
     found = calibration.fit(labels[:2000], wrong[:2000])
     assert found.method == "platt"
-    assert ece(labels[2000:], found.after(wrong)[2000:]) < ece(labels[2000:], wrong[2000:]) / 3
+    assert ece(labels[2000:], found.apply(wrong)[2000:]) < ece(labels[2000:], wrong[2000:]) / 3
 
 
 def test_a_genre_that_no_poster_has_leans_on_the_temperature_of_all() -> None:
@@ -60,7 +60,7 @@ def test_a_calibrated_network_on_few_posters_is_left_alone_or_nearly_so() -> Non
     labels, truth = posters(300)
     found = calibration.fit(labels, truth)
     assert found.method in ("none", "temperature")
-    assert np.abs(found.after(truth) - truth).max() < 0.03
+    assert np.abs(found.apply(truth) - truth).max() < 0.03
 
 
 def test_with_all_the_posters_in_the_world_a_genre_gets_what_logistic_regression_finds() -> None:
@@ -78,23 +78,23 @@ def test_too_few_posters_to_tell_leave_the_probabilities_as_they_are(count: int)
     labels, truth = posters(count)
     found = calibration.fit(labels, truth)
     assert found.method == "none"
-    assert found.after(truth) == pytest.approx(truth)
+    assert found.apply(truth) == pytest.approx(truth)
 
 
 def test_probabilities_of_0_and_1_and_genres_without_posters_are_no_obstacle() -> None:
     labels = np.zeros((40, 2), np.uint8)
     labels[:20, 0] = 1
     found = calibration.fit(labels, np.repeat([[1.0, 0.0], [0.0, 0.0]], 20, axis=0))
-    assert np.all(np.isfinite(found.after(np.array([[0.0, 1.0], [0.5, 0.5]]))))
+    assert np.all(np.isfinite(found.apply(np.array([[0.0, 1.0], [0.5, 0.5]]))))
     assert np.all(found.slope > 0)
 
 
 def test_no_genre_ranks_posters_otherwise_and_what_was_can_be_had_back() -> None:
     labels, truth = posters(500)
     found = calibration.fit(labels, skewed(truth, 2.5, 0.5))
-    after = found.after(truth)
+    after = found.apply(truth)
     assert (np.argsort(after, axis=0) == np.argsort(truth, axis=0)).all()
-    assert found.before(after) == pytest.approx(truth)
+    assert found.undo(after) == pytest.approx(truth)
 
 
 def test_the_model_answers_calibrated_once_it_is_worked_in(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -102,15 +102,15 @@ def test_the_model_answers_calibrated_once_it_is_worked_in(tmp_path_factory: pyt
     seen = np.random.default_rng(1).integers(0, 256, (6, 24, 16, 3), dtype=np.uint8)
     before = model.predict_on_batch(seen)
     found = calibration.Calibration("platt", np.array([0.5, 1.5, 1.0]), np.array([0.2, -0.3, 0.0]), {})
-    calibration.work_in(model, found)
-    assert model.predict_on_batch(seen) == pytest.approx(found.after(before), abs=1e-6)
+    calibration.apply_to_model(model, found)
+    assert model.predict_on_batch(seen) == pytest.approx(found.apply(before), abs=1e-6)
 
 
 def test_what_is_written_reads_back() -> None:
     labels, truth = posters(300)
     genres = ["A", "B", "C", "D"]
     found = calibration.fit(labels, skewed(truth, 2.5, 0))
-    again = calibration.read(calibration.described(found, genres), genres)
+    again = calibration.from_json(calibration.to_json(found, genres), genres)
     assert again.method == found.method
     assert again.slope == pytest.approx(found.slope, abs=1e-6)
     assert set(again.cross_entropy) == {"none", "temperature", "platt"}
@@ -128,4 +128,4 @@ def test_what_is_written_reads_back() -> None:
 )
 def test_what_is_no_calibration_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="no calibration"):
-        calibration.read(wrong, ["A"])
+        calibration.from_json(wrong, ["A"])
