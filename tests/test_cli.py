@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 
 from postergenre import cli, files
-from postergenre.evaluation import metrics, report
+from postergenre.evaluation import comparison
+from postergenre.evaluation.bootstrap import resample_counts
+from postergenre.evaluation.comparison import MODEL
+from postergenre.evaluation.evaluator import Predictions
 from postergenre.tracking import runs
 from tests import support
 from tests.support import command, encoded, picture
@@ -37,7 +40,7 @@ def test_help_explains_the_mark_and_loads_no_library(tmp_path: Path) -> None:
         "except SystemExit: print('loaded', {'keras', 'mlflow', 'numpy', 'pandas', 'PIL'} & {*sys.modules})"
     )
     done = support.run(sys.executable, "-c", code, cwd=tmp_path)
-    assert "* marks those above the genre's threshold" in " ".join(done.stdout.split())
+    assert "* marks the predicted genres" in " ".join(done.stdout.split())
     assert done.stdout.endswith("loaded set()\n")
 
 
@@ -45,22 +48,21 @@ def test_results_are_a_table_and_where_to_look_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert "comparison.csv is missing; `dvc repro` writes it" in str(command("results"))
+    assert "comparison.csv is missing; `dvc repro evaluate` writes it" in str(command("results"))
     labels = np.eye(4, dtype=np.uint8)
-    answers = {
-        name: metrics.Predictions(labels.astype(np.float32), np.full(4, 0.5), 0.5) for name in (report.MODEL, "prior")
-    }
+    perfect = Predictions(labels.astype(np.float32), np.full(4, 0.5), 0.5)
+    compared = comparison.compare(labels, dict.fromkeys((MODEL, "prior"), perfect), resample_counts(4, 100, 1))
     Path("reports").mkdir()
-    metrics.compare(labels, answers, metrics.resamples(4, 100, 1)).to_csv("reports/comparison.csv", index=False)
+    compared.write(Path("reports/comparison.csv"))
     assert command("results") == 0
     said = capsys.readouterr().out
     assert "mAP" in said
     assert all(place in said for place in ("reports/report.html", "make mlflow", "postergenre predict poster.jpg"))
-    assert "these figures came with git, and the model did not" in said
+    assert "these results are in git, but the model is not" in said
     Path("models").mkdir()
     Path("models/run.json").touch()
     assert command("results") == 0
-    assert "came with git" not in capsys.readouterr().out
+    assert "are in git" not in capsys.readouterr().out
 
 
 def test_track_says_whether_the_run_was_there(

@@ -45,12 +45,12 @@ def test_the_map_shows_where_the_genre_comes_from() -> None:
     assert heat[16:].max() < 0.1
 
 
-def test_what_speaks_against_a_genre_is_not_shown() -> None:
+def test_evidence_against_a_genre_is_not_shown() -> None:
     assert gradcam.heatmaps(brightness_seeker(), half_white(), np.array([1])).max() == 0
 
 
 def test_a_channel_has_one_weight_all_over_the_map() -> None:
-    """The mean of its gradients, as Grad-CAM has it; here the head listens to the left half only."""
+    """The mean of its gradients, as in Grad-CAM; here the head uses the left half only."""
     model = brightness_seeker(pooling="flatten")
     dense, offset = model.get_layer("genres").get_weights()
     dense.reshape(12, 8, -1, 2)[:, 4:] = 0
@@ -65,20 +65,20 @@ def test_a_channel_has_one_weight_all_over_the_map() -> None:
 )
 def test_any_head_is_looked_through_and_more_posters_than_a_batch(head: dict[str, Any]) -> None:
     posters = np.random.default_rng(0).integers(0, 256, (gradcam.BATCH + 2, 24, 16, 3), dtype=np.uint8)
-    model, asked = network(**head), np.arange(gradcam.BATCH + 2) % 2
-    heat = gradcam.heatmaps(model, posters, asked)
+    model, genres = network(**head), np.arange(gradcam.BATCH + 2) % 2
+    heat = gradcam.heatmaps(model, posters, genres)
     assert 0 <= heat.min() <= heat.max() <= 1
     # One by one they are the same.
-    again = gradcam.heatmaps(model, posters[-1:], asked[-1:])
+    again = gradcam.heatmaps(model, posters[-1:], genres[-1:])
     np.testing.assert_allclose(again[0], heat[-1], atol=1e-5)
 
 
 def test_the_gradient_is_that_of_small_steps() -> None:
-    _, rest = gradcam._parts(network(dense=[{"units": 5, "activation": "tanh", "dropout": 0.0}]))
+    _, head = gradcam.split_model(network(dense=[{"units": 5, "activation": "tanh", "dropout": 0.0}]))
     random, step = np.random.default_rng(1), 1e-2
-    features, along = (random.normal(size=(2, *rest.inputs[0].shape[1:])).astype(np.float32) for _ in range(2))
+    features, along = (random.normal(size=(2, *head.inputs[0].shape[1:])).astype(np.float32) for _ in range(2))
     directions = random.normal(size=(2, 5)).astype(np.float32)
-    up, down = (rest.predict_on_batch(features + sign * step * along) for sign in (1, -1))
+    up, down = (head.predict_on_batch(features + sign * step * along) for sign in (1, -1))
     slope = ((up - down) * directions).sum(axis=1) / (2 * step)
-    found = gradcam._gradients(rest, [features], directions)
-    np.testing.assert_allclose((found * along).sum(axis=(1, 2, 3)), slope, rtol=0.02, atol=1e-4)
+    gradient = gradcam.gradients(head, [features], directions)
+    np.testing.assert_allclose((gradient * along).sum(axis=(1, 2, 3)), slope, rtol=0.02, atol=1e-4)

@@ -173,7 +173,7 @@ def test_where_nothing_was_answered_the_table_stays(
     assert predict(str(pictures / "a.jpg"), *options) == 0
     before = file.read_bytes()
     capsys.readouterr()
-    assert "no picture was answered; the table stays as it was" in str(predict("typo.jpg", "--json", *options))
+    assert predict("typo.jpg", "--json", *options) == f"error: no picture could be read; {file} is unchanged"
     assert json.loads(capsys.readouterr().out) == []
     assert file.read_bytes() == before
 
@@ -183,7 +183,7 @@ def test_a_table_of_something_else_is_not_replaced(models: Path, pictures: Path,
     file = tmp_path / "labels.csv"
     file.write_text(text)
     said = predict(str(pictures / "a.jpg"), "--model", str(models), "--csv", str(file))
-    assert said == f"error: {file} is there and is no table of `predict`; --csv takes a new file, or such a table"
+    assert said == f"error: {file} exists and is not a table of `predict`; --csv takes a new file or such a table"
     assert file.read_text() == text
 
 
@@ -223,7 +223,7 @@ def test_a_table_replaces_no_device_no_link_and_no_picture(models: Path, picture
     link.symlink_to("table.csv")
     options = (str(picture), "--model", str(models), "--csv")
     assert predict(*options, str(pipe)) == f"error: {pipe} is a device or a pipe; --csv takes a file"
-    no_table = f"error: {picture} is there and is no table of `predict`; --csv takes a new file, or such a table"
+    no_table = f"error: {picture} exists and is not a table of `predict`; --csv takes a new file or such a table"
     assert predict(*options, str(picture)) == no_table
     assert predict(str(tmp_path), *options[1:], str(picture)) == no_table
     assert predict(*options, str(link)) == 0
