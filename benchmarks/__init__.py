@@ -1,1 +1,1 @@
-"""What is timed, and against what; README.md beside this says how to repeat it."""
+"""Measurements of the project beside others; README.md has the results and the commands."""

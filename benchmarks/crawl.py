@@ -2,8 +2,8 @@
 
     python -m benchmarks.crawl POSTERS --img2dataset PROGRAM
 
-POSTERS: a folder of pictures, which nginx serves on loopback (Debian's package `nginx`). PROGRAM: img2dataset's, from
-an environment of its own, for it wants an older pandas. Politeness is off, each runs once, one after another.
+POSTERS is a folder of pictures, which nginx (Debian's package `nginx`) serves on loopback. PROGRAM is img2dataset, in
+an environment of its own, because it needs an older pandas. Politeness is off. Each runs once, one after another.
 """
 
 import argparse
@@ -36,7 +36,7 @@ http {{
   server {{ listen 127.0.0.1:{port}; root {posters}; }}
 }}
 """
-# The student project's way, as its notebook had it, less the plotting.
+# The loop of the student project's notebook, without its plots.
 ONE_BY_ONE = """
 import sys, urllib.request
 for number, url in enumerate(open(sys.argv[1]).read().split()):
@@ -46,7 +46,7 @@ for number, url in enumerate(open(sys.argv[1]).read().split()):
 
 @contextmanager
 def nginx(posters: Path, folder: Path) -> Iterator[None]:
-    """The folder on loopback, by one nginx worker."""
+    """Serve a folder on loopback with one nginx worker."""
     file = folder / "nginx.conf"
     file.write_text(CONFIGURATION.format(folder=folder, posters=posters.resolve(), port=PORT))
     server = subprocess.Popen(["nginx", "-c", str(file), "-g", "daemon off; user root;"])
@@ -58,25 +58,25 @@ def nginx(posters: Path, folder: Path) -> Iterator[None]:
         server.wait()
 
 
-def measured(command: Sequence[str], cwd: Path) -> tuple[float, float]:
-    """Wall seconds, and processor seconds of the command with all that it started.
+def measure(command: Sequence[str], cwd: Path) -> tuple[float, float]:
+    """Run a command; returns its wall seconds and its processor seconds, child processes included.
 
     Raises:
-        SystemExit: it failed.
+        SystemExit: the command failed.
     """
     started = time.monotonic()
     before = os.times()
-    environment = os.environ | {"NO_ALBUMENTATIONS_UPDATE": "1"}  # img2dataset's dependency looks for news of itself
-    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    environment = os.environ | {"NO_ALBUMENTATIONS_UPDATE": "1"}  # else a dependency of img2dataset looks for updates
+    process = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
     after = os.times()
-    if done.returncode:
-        sys.exit(f"{' '.join(command)} failed: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    if process.returncode:
+        sys.exit(f"{' '.join(command)} failed: {process.stdout[-2000:]}{process.stderr[-2000:]}")
     processor = after.children_user + after.children_system - before.children_user - before.children_system
     return time.monotonic() - started, processor
 
 
-def ours(folder: Path, urls: Sequence[str], processes: int) -> tuple[float, float]:
-    """The scrape stage, tar shards and manifest included."""
+def crawl(folder: Path, urls: Sequence[str], processes: int) -> tuple[float, float]:
+    """The scrape stage, with its tar shards and its manifest."""
     folder.mkdir()
     rows = [f"{number},,,,Drama,{url}" for number, url in enumerate(urls, 1)]
     (folder / "films.csv").write_text("\n".join(["imdbId,Imdb Link,Title,IMDB Score,Genre,Poster", *rows]) + "\n")
@@ -85,11 +85,14 @@ def ours(folder: Path, urls: Sequence[str], processes: int) -> tuple[float, floa
     (folder / "params.yaml").write_text(
         yaml.safe_dump({"scrape": section | {"min_success": 1.0, "placeholder_films": 1000}})
     )
-    return measured([sys.executable, "-m", "stages.scrape"], folder)
+    return measure([sys.executable, "-m", "stages.scrape"], folder)
 
 
 def img2dataset(program: Path, folder: Path, urls: Path, unchecked: bool) -> tuple[float, float]:
-    """Tar shards with hashes, pictures in their own size, by a process for each core. unchecked: not decoded."""
+    """img2dataset: tar shards with hashes, pictures in their own size, one process for each core.
+
+    unchecked: keep the bytes without decoding them.
+    """
     options = {
         "url_list": urls,
         "input_format": "txt",
@@ -103,36 +106,36 @@ def img2dataset(program: Path, folder: Path, urls: Path, unchecked: bool) -> tup
         "processes_count": os.cpu_count(),
         "thread_count": 32,
     }
-    return measured([str(program), *(f"--{name}={value}" for name, value in options.items())], folder.parent)
+    return measure([str(program), *(f"--{name}={value}" for name, value in options.items())], folder.parent)
 
 
 def one_by_one(folder: Path, urls: Path) -> tuple[float, float]:
-    """urllib.request.urlretrieve in a loop."""
+    """`urllib.request.urlretrieve` in a loop."""
     folder.mkdir()
-    return measured([sys.executable, "-c", ONE_BY_ONE, str(urls), str(folder)], folder)
+    return measure([sys.executable, "-c", ONE_BY_ONE, str(urls), str(folder)], folder)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("posters", type=Path, help="a folder of pictures")
-    parser.add_argument(
-        "--times", type=int, default=4, help="how often each picture is asked for, as a film's of its own"
-    )
+    parser.add_argument("--times", type=int, default=4, help="how many films each picture stands for (default: 4)")
     parser.add_argument("--img2dataset", type=Path, required=True, metavar="PROGRAM")
-    asked = parser.parse_args()
-    names = sorted(file.name for file in asked.posters.iterdir())
-    with tempfile.TemporaryDirectory() as scratch, nginx(asked.posters, Path(scratch)):
+    arguments = parser.parse_args()
+    names = sorted(file.name for file in arguments.posters.iterdir())
+    with tempfile.TemporaryDirectory() as scratch, nginx(arguments.posters, Path(scratch)):
         folder = Path(scratch)
-        urls = [f"http://127.0.0.1:{PORT}/{name}?{turn}" for turn in range(asked.times) for name in names]
-        listed = folder / "urls.txt"
-        listed.write_text("\n".join(urls) + "\n")
+        urls = [f"http://127.0.0.1:{PORT}/{name}?{turn}" for turn in range(arguments.times) for name in names]
+        url_file = folder / "urls.txt"
+        url_file.write_text("\n".join(urls) + "\n")
         urllib.request.urlopen(urls[0]).close()
         rows = {
-            "the spider, 1 process": ours(folder / "one", urls, 1),
-            "the spider, 2 processes": ours(folder / "two", urls, 2),
-            "img2dataset, pictures checked": img2dataset(asked.img2dataset, folder / "checked", listed, False),
-            "img2dataset, bytes kept unchecked": img2dataset(asked.img2dataset, folder / "unchecked", listed, True),
-            "urlretrieve, one by one, unchecked": one_by_one(folder / "urlretrieve", listed),
+            "the spider, 1 process": crawl(folder / "one", urls, 1),
+            "the spider, 2 processes": crawl(folder / "two", urls, 2),
+            "img2dataset, pictures checked": img2dataset(arguments.img2dataset, folder / "checked", url_file, False),
+            "img2dataset, bytes kept unchecked": img2dataset(
+                arguments.img2dataset, folder / "unchecked", url_file, True
+            ),
+            "urlretrieve, one by one, unchecked": one_by_one(folder / "urlretrieve", url_file),
         }
     print(f"{len(urls):,} posters\n\n| | posters a second | processor seconds per thousand |\n|---|--:|--:|")
     for name, (wall, processor) in rows.items():

@@ -1,9 +1,9 @@
-"""What it is worth to look at each poster several times, or with several networks that differ by their seed alone.
+"""How much it helps to average over several views of a poster, or over several networks that differ by their seed.
 
     python -m benchmarks.ensemble pretrained --seeds 3
 
-Averages are of log-odds. Prints a Markdown table of validation mAPs, and how often a network looks at each poster; the
-test posters are not asked. The networks are trained as `benchmarks.ablation` trains them, and models/ holds the last.
+Averages are of log-odds. Prints a Markdown table of validation mAPs and of the predictions that each poster needs; the
+test posters are not used. `benchmarks.ablation` trains the networks, and models/ holds the last.
 """
 
 import argparse
@@ -29,18 +29,18 @@ LogOdds = npt.NDArray[np.float64]
 
 
 def shifted(posters: Posters, down: float, right: float) -> Posters:
-    """Posters `(n, height, width, 3)` moved by shares of their height and width; what comes in repeats the edge."""
+    """Posters `(n, height, width, 3)` moved by shares of their height and width; edge pixels fill the gap."""
     height, width = posters.shape[1:3]
     rows = np.clip(np.arange(height) - round(down * height), 0, height - 1)
     columns = np.clip(np.arange(width) - round(right * width), 0, width - 1)
     return posters[:, rows][:, :, columns]
 
 
-# What a network is shown of each poster.
-LOOKS: dict[str, list[Callable[[Posters], Posters]]] = {
-    "once": [lambda posters: posters],
-    "and mirrored": [lambda posters: posters, lambda posters: posters[:, :, ::-1]],
-    "and moved four ways": [
+# The views of each poster whose predictions are averaged.
+VIEWS: dict[str, list[Callable[[Posters], Posters]]] = {
+    "original": [lambda posters: posters],
+    "original and mirrored": [lambda posters: posters, lambda posters: posters[:, :, ::-1]],
+    "original and four shifts": [
         lambda posters: posters,
         lambda posters: shifted(posters, SHIFT, 0),
         lambda posters: shifted(posters, -SHIFT, 0),
@@ -51,22 +51,23 @@ LOOKS: dict[str, list[Callable[[Posters], Posters]]] = {
 
 
 def log_odds(posters: Posters) -> dict[str, LogOdds]:
-    """Of the network in models/, by what it is shown: `(n, genres)`."""
+    """The log-odds `(n, genres)` of the network in models/, by the views."""
     network = predictor.load(MODELS)
     return {
-        name: np.mean([logit(network.predict(look(posters)).clip(1e-7, 1 - 1e-7)) for look in looks], axis=0)
-        for name, looks in LOOKS.items()
+        name: np.mean([logit(network.predict(view(posters)).clip(1e-7, 1 - 1e-7)) for view in views], axis=0)
+        for name, views in VIEWS.items()
     }
 
 
-def table(labels: npt.NDArray[np.uint8], answers: list[dict[str, LogOdds]]) -> str:
-    """answers: of each network, by what it is shown."""
-    lines = [f"| shown | one network | {len(answers)} networks | looks at each poster |", "|---|--:|--:|--:|"]
-    for name, looks in LOOKS.items():
-        seen = [answer[name].astype(np.float32) for answer in answers]
-        alone = mean(mean_average_precision(labels, one) for one in seen)
-        together = mean_average_precision(labels, np.mean(seen, axis=0))
-        lines.append(f"| {name} | {alone:.4f} | {together:.4f} | {len(looks)} or {len(looks) * len(answers)} |")
+def table(labels: npt.NDArray[np.uint8], networks: list[dict[str, LogOdds]]) -> str:
+    """A Markdown table; networks: the log-odds of each network by the views."""
+    count = len(networks)
+    lines = [f"| views | one network | {count} networks | predictions for a poster |", "|---|--:|--:|--:|"]
+    for name, views in VIEWS.items():
+        of_networks = [network[name].astype(np.float32) for network in networks]
+        single = mean(mean_average_precision(labels, each) for each in of_networks)
+        average = mean_average_precision(labels, np.mean(of_networks, axis=0))
+        lines.append(f"| {name} | {single:.4f} | {average:.4f} | {len(views)} or {len(views) * count} |")
     return "\n".join(lines)
 
 
@@ -74,19 +75,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ensemble")
     parser.add_argument("network")
     parser.add_argument("--seeds", type=int, default=3)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     if not ablation.PARAMS.exists():
         sys.exit(f"error: {ablation.PARAMS} is missing; run this in the project's folder")
-    before, answers = ablation.PARAMS.read_bytes(), []
+    original, networks = ablation.PARAMS.read_bytes(), []
     try:
-        for seed in range(1, given.seeds + 1):
-            ablation.PARAMS.write_bytes(before)
-            ablation.trained(given.network, [], seed)
+        for seed in range(1, arguments.seeds + 1):
+            ablation.PARAMS.write_bytes(original)
+            ablation.train(arguments.network, [], seed)
             val = split_tables.read_split(Path("data/dataset/val.csv"))
-            answers.append(log_odds(Store(Path("data/resized"))[val.rows]))
+            networks.append(log_odds(Store(Path("data/resized"))[val.rows]))
     finally:
-        ablation.PARAMS.write_bytes(before)
-    print(table(val.labels, answers))
+        ablation.PARAMS.write_bytes(original)
+    print(table(val.labels, networks))
 
 
 if __name__ == "__main__":

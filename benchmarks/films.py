@@ -1,8 +1,8 @@
-"""The network's answers for films of the test split, by title: what docs/results.md shows.
+"""The model's predictions for films of the test split, by title: the example in docs/results.md.
 
     python -m benchmarks.films 'Toy Story' 'Alien'
 
-A film is shown where its title begins with one of the words given; `*` marks genres above their threshold.
+Shows the films whose title begins with one of the arguments; `*` marks predicted genres.
 """
 
 import sys
@@ -10,24 +10,28 @@ from pathlib import Path
 
 from postergenre import errors
 from postergenre.data import manifest, split_tables, store
+from postergenre.errors import InputError
 from postergenre.prediction import predictor
 
 TOP = 4
 
 
 def main(beginnings: list[str]) -> None:
-    network, posters = predictor.load(Path("models")), store.Store(Path("data/resized"))
+    model, posters = predictor.load(Path("models")), store.Store(Path("data/resized"))
     films = manifest.read(Path("data/posters/manifest.csv")).query("status == 'ok'").set_index("imdb_id")
     test = split_tables.read_split(Path("data/dataset/test.csv"))
     titles = films["title"].reindex(test.imdb_ids).tolist()
     chosen = [k for k, title in enumerate(titles) if title.startswith(tuple(beginnings))]
     if not chosen:
-        sys.exit("error: no film of the test split has such a title")
-    for k, answer in zip(chosen, network.predict_store(posters, test.rows[chosen]), strict=True):
-        likeliest = (-answer).argsort(kind="stable")[:TOP]
-        marks = ["*" if answer[g] >= network.thresholds[g] else "" for g in likeliest]
-        said = (f"{network.genres[g]} {answer[g]:.4f}{mark}" for g, mark in zip(likeliest, marks, strict=True))
-        print(f"{titles[k]} [{films['genres'][test.imdb_ids[k]].replace('|', ', ')}]\n    {' | '.join(said)}")
+        raise InputError(f"no film of the test split has a title that begins with {' or '.join(beginnings)}")
+    for k, probabilities in zip(chosen, model.predict_store(posters, test.rows[chosen]), strict=True):
+        most_probable = (-probabilities).argsort(kind="stable")[:TOP]
+        marks = ["*" if probabilities[g] >= model.thresholds[g] else "" for g in most_probable]
+        genres = (
+            f"{model.genres[g]} {probabilities[g]:.4f}{mark}" for g, mark in zip(most_probable, marks, strict=True)
+        )
+        true_genres = films["genres"][test.imdb_ids[k]].replace("|", ", ")
+        print(f"{titles[k]} [{true_genres}]\n    {' | '.join(genres)}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Peak memory of a crawl by the size of its catalogue, against nginx on loopback that answers 404 to all of it.
+"""Peak memory of a crawl by the size of its catalogue, with nginx on loopback that answers every request with 404.
 
     python -m benchmarks.memory 10000 1000000
 
-Needs Debian's package `nginx`. A million rows take the better part of an hour on two cores.
+Needs Debian's package `nginx`. A million rows take almost an hour on two cores.
 """
 
 import resource
@@ -17,8 +17,8 @@ import yaml
 from benchmarks.crawl import PORT, nginx
 
 
-def crawled(folder: Path, rows: int) -> tuple[float, float]:
-    """Seconds, and MiB of the largest process of the scrape stage.
+def crawl(folder: Path, rows: int) -> tuple[float, float]:
+    """Run the scrape stage; returns its seconds and the MiB of its largest process.
 
     Raises:
         SystemExit: the stage failed.
@@ -45,9 +45,9 @@ def main() -> None:
         folder = Path(scratch)
         (folder / "empty").mkdir()
         with nginx(folder / "empty", folder):
-            # From small to large: the peak is that of the largest so far.
+            # From small to large, because the operating system reports the peak of all runs so far.
             for rows in sorted(int(text) for text in sys.argv[1:]):
-                seconds, peak = crawled(folder / str(rows), rows)
+                seconds, peak = crawl(folder / str(rows), rows)
                 lines.append(f"| {rows:,} | {seconds:.0f} | {peak:.0f} |")
     print("\n| catalogue rows | seconds | peak memory, MiB |\n|--:|--:|--:|", *lines, sep="\n")
 

@@ -1,10 +1,10 @@
-"""What a tracking server that is dead or slow costs a training, as a Markdown table.
+"""How much a dead or slow tracking server delays a training, as a Markdown table.
 
     python -m benchmarks.outages 3
 
-Runs the train stage on what params.yaml names and data/ holds, for so many epochs, in a folder of its own: with the
-project's own store, with a server that is dead, and with one that takes 10 seconds for each call. Then the same in
-reverse order, so that what else the machine does falls on all.
+Runs the train stage with params.yaml and data/ for that many epochs, in a folder of its own: with the project's own
+store, with a dead server, and with one that takes 10 seconds for each call. Then the three in reverse order, so that
+other work on the machine does not favour one of them.
 """
 
 import os
@@ -26,7 +26,7 @@ DELAY = 10.0  # seconds
 
 
 class _Slow(BaseHTTPRequestHandler):
-    """Every call takes its time, and is answered as by a server without any run."""
+    """Waits before each answer, which is that of a server without runs."""
 
     def do_GET(self) -> None:
         time.sleep(DELAY)
@@ -45,7 +45,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_: object) -> None:
-        """Who asked did not wait."""
+        """The client did not wait; that is no error."""
 
 
 @contextmanager
@@ -57,10 +57,10 @@ def slow_server() -> Iterator[str]:
 
 
 def seconds(epochs: int, uri: str) -> float:
-    """Of one train stage, from its start to its exit.
+    """The seconds of one train stage, from start to exit.
 
     Raises:
-        SystemExit: the stage failed, or the server's state was not what it should be.
+        SystemExit: the stage failed, or the number of runs in the spool is not the expected one.
     """
     with tempfile.TemporaryDirectory() as folder:
         params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
@@ -70,12 +70,13 @@ def seconds(epochs: int, uri: str) -> float:
         path = os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")])
         environment = os.environ | {"MLFLOW_TRACKING_URI": uri, "PYTHONPATH": path}
         started = time.monotonic()
-        done = subprocess.run([sys.executable, "-m", "stages.train"], cwd=folder, env=environment, check=False)
-        took = time.monotonic() - started
+        process = subprocess.run([sys.executable, "-m", "stages.train"], cwd=folder, env=environment, check=False)
+        elapsed = time.monotonic() - started
         spooled = list(Path(folder).glob("mlflow-spool/*/models/run.json"))
-    if done.returncode or len(spooled) != bool(uri):
-        sys.exit(f"the training with {uri or 'its own store'} left {len(spooled)} runs in the spool, and {done}")
-    return took
+    if process.returncode or len(spooled) != bool(uri):
+        server = uri or "the project's own store"
+        sys.exit(f"the training with {server} ended with {process.returncode} and {len(spooled)} runs in the spool")
+    return elapsed
 
 
 def main() -> None:
@@ -84,10 +85,10 @@ def main() -> None:
         servers = {"the project's own store": "", "dead": DEAD, f"{DELAY:.0f} s for each call": slow}
         order = [*servers, *reversed(servers)]
         measured = [(name, seconds(epochs, servers[name])) for name in order]
-    taken = {name: [took for other, took in measured if other == name] for name in servers}
-    first = mean(next(iter(taken.values())))
-    print("\n| server | seconds | | beside the first |\n|---|--:|--:|--:|")
-    for name, (one, two) in taken.items():
+    by_server = {name: [elapsed for other, elapsed in measured if other == name] for name in servers}
+    first = mean(next(iter(by_server.values())))
+    print("\n| tracking server | seconds | seconds, again | difference from the first row |\n|---|--:|--:|--:|")
+    for name, (one, two) in by_server.items():
         print(f"| {name} | {one:.1f} | {two:.1f} | {mean((one, two)) / first - 1:+.1%} |")
 
 

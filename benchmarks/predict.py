@@ -1,8 +1,8 @@
-"""How long `postergenre predict` takes, for one picture and for a folder of them.
+"""How long `postergenre predict` takes, for one picture and for a folder of pictures.
 
     python -m benchmarks.predict FOLDER [--model DIR]
 
-Beside it, what importing TensorFlow alone takes: the answer comes from ONNX and does not wait for that.
+For comparison, the time to import TensorFlow: `predict` uses ONNX and does not import it.
 """
 
 import argparse
@@ -15,34 +15,34 @@ TIMES = 3
 
 
 def seconds(command: list[str]) -> float:
-    """The shortest of a few runs, each from a cold start.
+    """The seconds of the fastest of a few runs, each in a new process.
 
     Raises:
         CalledProcessError: the command failed.
     """
-    taken = []
+    times = []
     for _ in range(TIMES):
         started = time.monotonic()
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        taken.append(time.monotonic() - started)
-    return min(taken)
+        times.append(time.monotonic() - started)
+    return min(times)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.predict")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", default="models")
-    given = parser.parse_args()
-    pictures = sorted(file for file in given.folder.glob("*") if file.is_file())
+    arguments = parser.parse_args()
+    pictures = sorted(file for file in arguments.folder.glob("*") if file.is_file())
     if not pictures:
-        sys.exit(f"error: there are no files in {given.folder}")
-    predict = [sys.executable, "-m", "postergenre.cli", "predict", "--model", given.model]
+        sys.exit(f"error: there are no files in {arguments.folder}")
+    predict = [sys.executable, "-m", "postergenre.cli", "predict", "--model", arguments.model]
     tensorflow, one, folder = (
         seconds([sys.executable, "-c", "import tensorflow"]),
         seconds([*predict, str(pictures[0])]),
-        seconds([*predict, str(given.folder)]),
+        seconds([*predict, str(arguments.folder)]),
     )
-    print("| | seconds | of importing TensorFlow |\n|---|--:|--:|")
+    print("| | seconds | of the TensorFlow import |\n|---|--:|--:|")
     print(f"| importing TensorFlow | {tensorflow:.2f} | 100% |")
     print(f"| one picture | {one:.2f} | {one / tensorflow:.0%} |")
     print(f"| {len(pictures):,} pictures, {len(pictures) / folder:.0f} a second | {folder:.2f} | |")

@@ -1,10 +1,10 @@
-"""Seconds of `dvc pull` of the posters, the arrays and the tables, from a folder, by ssh and from S3, and of a repro.
+"""Seconds of `dvc push`, `dvc pull` and `dvc repro` of the posters, with a folder, ssh and S3 as the remote.
 
     python -m benchmarks.remotes
 
-All three remotes are on this machine: Debian's `openssh-server`, and moto, a server for tests, for an S3. What the
-last commit's dvc.lock names must be in the cache. Each time it is pulled into a new clone with a cache of its own, in
-which no stage has anything to do then.
+All three remotes are on this machine: Debian's `openssh-server` for ssh, and moto, a test server, for S3. The outputs
+in the last commit's dvc.lock must be in the cache. Each remote is pulled into a new clone with a cache of its own,
+where the repro then finds nothing to do.
 """
 
 import getpass
@@ -17,43 +17,43 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from dvc.repo import Repo
-
-from tests.team import servers
+from benchmarks import servers
 
 STAGES = ("scrape", "resize", "dataset")
 
 
-def timed(*command: str, cwd: Path) -> float:
-    """Seconds of a command.
+def seconds(*command: str, cwd: Path) -> float:
+    """Run a command; returns its seconds.
 
     Raises:
-        SystemExit: it failed.
+        SystemExit: the command failed.
     """
     started = time.monotonic()
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)} failed: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    process = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    if process.returncode:
+        sys.exit(f"{' '.join(command)} failed: {process.stdout[-2000:]}{process.stderr[-2000:]}")
     return time.monotonic() - started
 
 
 def clone(folder: Path, remote: str) -> Path:
-    timed("git", "clone", "-q", ".", str(folder), cwd=Path.cwd())
-    timed(sys.executable, "-m", "postergenre.cli", "team", remote, cwd=folder)
+    """Clone the project into a folder and set its remote."""
+    seconds("git", "clone", "-q", ".", str(folder), cwd=Path.cwd())
+    seconds(sys.executable, "-m", "postergenre.cli", "team", remote, cwd=folder)
     return folder
 
 
-def measured(folder: Path, remote: str) -> list[float]:
-    """Seconds of the push, of the pull into another clone, and of the repro there."""
+def measure(folder: Path, remote: str) -> list[float]:
+    """The seconds of a push, of a pull into another clone, and of a repro there."""
     mine, theirs = clone(folder / "mine", remote), clone(folder / "theirs", remote)
-    with Repo() as repo:
-        timed("dvc", "config", "--local", "cache.dir", repo.cache.local_cache_dir, cwd=mine)
-    verbs: Sequence[Sequence[str]] = (("push", *STAGES), ("pull", *STAGES), ("repro", STAGES[-1]))
-    return [timed("dvc", *verb, cwd=mine if verb[0] == "push" else theirs) for verb in verbs]
+    cache = subprocess.run(["dvc", "cache", "dir"], capture_output=True, text=True, check=True).stdout.strip()
+    seconds("dvc", "config", "--local", "cache.dir", cache, cwd=mine)
+    commands: Sequence[Sequence[str]] = (("push", *STAGES), ("pull", *STAGES), ("repro", STAGES[-1]))
+    return [seconds("dvc", *command, cwd=mine if command[0] == "push" else theirs) for command in commands]
 
 
 @contextmanager
 def remotes(folder: Path) -> Iterator[dict[str, str]]:
+    """Start the servers; gives the address of each remote by its name."""
     with servers.sshd(folder / "sshd", folder / "home") as port, servers.s3("films") as address:
         os.environ |= servers.CREDENTIALS | {"AWS_ENDPOINT_URL": address, "HOME": str(folder / "home")}
         os.environ.pop("SSH_AUTH_SOCK", None)
@@ -69,7 +69,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch, remotes(Path(scratch)) as places:
         for name, remote in places.items():
             (here := Path(scratch, f"from {name}")).mkdir()
-            lines.append(f"| {name} | " + " | ".join(f"{seconds:.1f}" for seconds in measured(here, remote)) + " |")
+            lines.append(f"| {name} | " + " | ".join(f"{each:.1f}" for each in measure(here, remote)) + " |")
     print("\n| from | push | pull | no-op repro |\n|---|--:|--:|--:|", *lines, sep="\n")
 
 

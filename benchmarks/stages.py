@@ -2,8 +2,8 @@
 
     python -m benchmarks.stages
 
-Runs every stage as `dvc repro` does, on what params.yaml names, and replaces the outputs. Downloads that are held are
-not fetched again: move downloads/ away to time a crawl from nothing.
+Runs every stage as `dvc repro` does, with params.yaml, and replaces the outputs. Posters in downloads/ are not fetched
+again: move the folder away to time a whole crawl.
 """
 
 import os
@@ -14,7 +14,7 @@ STAGES = ("scrape", "resize", "dataset", "train", "evaluate")
 
 
 def measure(stage: str) -> tuple[float, float, float]:
-    """Wall seconds, processor seconds and MiB of the largest process of a stage, its workers included.
+    """Run a stage; returns wall seconds, processor seconds and MiB of the largest process, workers included.
 
     Raises:
         SystemExit: the stage failed.

@@ -1,9 +1,9 @@
-"""What it is worth that glibc keeps memory: the seconds of a training step on the processor, beside glibc as it comes.
+"""How much faster a training step on the processor is if glibc keeps freed memory.
 
     python -m benchmarks.step resnet
 
-On the present dataset, the whole network, with AdamW. Each in a process of its own, three times in turn; of these the
-one whose seconds are in the middle. 40 steps, after as many that are not counted.
+Trains the whole network with AdamW on the present dataset: 40 steps, after 40 that are not counted. Each setting runs
+three times, in turn and in a new process; the table has the run with the median seconds.
 """
 
 import argparse
@@ -16,12 +16,12 @@ import time
 from pathlib import Path
 
 STEPS, POSTERS, TIMES = 40, 32, 3
-# By what a row says, the environment: a variable of glibc's that changes nothing makes postergenre leave it alone.
-WAYS: dict[str, dict[str, str]] = {"as glibc comes": {"MALLOC_PERTURB_": "0"}, "memory kept": {}}
+# Environment variables by the text of a row. A harmless variable of glibc makes postergenre leave its settings alone.
+SETTINGS: dict[str, dict[str, str]] = {"as glibc comes": {"MALLOC_PERTURB_": "0"}, "memory kept": {}}
 
 
 def step(network: str) -> str:
-    """Seconds and kernel seconds of a step, and the process's peak memory in MiB."""
+    """Measure here: seconds and kernel seconds of a step, and the process's peak memory in MiB, as text."""
     from postergenre import params
     from postergenre.networks import backend
 
@@ -52,19 +52,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.step")
     parser.add_argument("network")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.here:
-        print(step(given.network))
+    arguments = parser.parse_args()
+    if arguments.here:
+        print(step(arguments.network))
         return
     inherited = {name: text for name, text in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_TUNABLES"))}
-    found: dict[str, list[list[float]]] = {name: [] for name in WAYS}
+    measured: dict[str, list[list[float]]] = {name: [] for name in SETTINGS}
     for _ in range(TIMES):
-        for name, variables in WAYS.items():
-            command = [sys.executable, "-m", "benchmarks.step", given.network, "--here"]
-            done = subprocess.run(command, env=inherited | variables, stdout=subprocess.PIPE, text=True, check=True)
-            found[name].append([float(word) for word in done.stdout.split()])
+        for name, variables in SETTINGS.items():
+            command = [sys.executable, "-m", "benchmarks.step", arguments.network, "--here"]
+            process = subprocess.run(command, env=inherited | variables, stdout=subprocess.PIPE, text=True, check=True)
+            measured[name].append([float(word) for word in process.stdout.split()])
     print("| | seconds a step | of them in the kernel, of all cores | peak memory, MiB |\n|---|--:|--:|--:|")
-    for name, runs in found.items():
+    for name, runs in measured.items():
         seconds, kernel, memory = sorted(runs)[TIMES // 2]
         print(f"| {name} | {seconds:.3f} | {kernel:.3f} | {memory:.0f} |")
 

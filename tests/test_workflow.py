@@ -178,4 +178,6 @@ def test_a_pull_request_is_told_how_it_does_beside_main_and_the_champion(author:
     run(folder, "git", "checkout", "-q", "params.yaml")
     (folder / "reports/test_predictions.csv.gz").unlink()
     said = beside_the_champion(steps(folder, ""))
-    assert said.startswith("error: reports/test_predictions.csv.gz is missing; `dvc pull reports/test_predictions.csv.gz`")
+    assert said.startswith(
+        "error: reports/test_predictions.csv.gz is missing; `dvc pull reports/test_predictions.csv.gz`"
+    )

@@ -29,8 +29,8 @@ def test_each_change_is_one_and_gives_a_network(network: str, name: str) -> None
     params.parse(f"networks.{network}", Network, section)
 
 
-def test_the_table_says_how_far_each_is_from_the_network_as_it_is() -> None:
-    lines = ablation.table({"as it is": [0.3, 0.31], "worse": [0.29, 0.28], "once": [0.4]}).splitlines()
-    assert lines[2] == "| as it is | 0.3050 | ± 0.0071 |  |"
+def test_the_table_has_the_difference_to_the_unchanged_network() -> None:
+    lines = ablation.table({"unchanged": [0.3, 0.31], "worse": [0.29, 0.28], "once": [0.4]}).splitlines()
+    assert lines[2] == "| unchanged | 0.3050 | ± 0.0071 |  |"
     assert lines[3] == "| worse | 0.2850 | ± 0.0071 | -0.0200 |"
     assert lines[4] == "| once | 0.4000 |  | +0.0950 |"

@@ -15,6 +15,6 @@ def test_a_moved_poster_keeps_its_size_and_repeats_its_edge() -> None:
 def test_networks_that_err_apart_are_better_together() -> None:
     labels = np.array([[1], [1], [0], [0]], np.uint8)
     one, other = np.array([[3.0], [-1], [0], [-3]]), np.array([[-1.0], [3], [-3], [0]])
-    answers = [dict.fromkeys(ensemble.LOOKS, found) for found in (one, other)]
-    first = ensemble.table(labels, answers).splitlines()[2]
-    assert first == "| once | 0.8333 | 1.0000 | 1 or 2 |"
+    networks = [dict.fromkeys(ensemble.VIEWS, log_odds) for log_odds in (one, other)]
+    first = ensemble.table(labels, networks).splitlines()[2]
+    assert first == "| original | 0.8333 | 1.0000 | 1 or 2 |"

@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import yaml
 
 from benchmarks import leaderboard
 from postergenre import files
+from postergenre.evaluation.comparison import Comparison, Score
 from postergenre.evaluation.metrics import METRICS
 from postergenre.tracking import runs
 from postergenre.tracking.runs import EvaluatedRun
@@ -23,10 +23,9 @@ def in_project(in_project: Path, empty_store: Path) -> Path:
     return in_project
 
 
-def comparison(value: float) -> pd.DataFrame:
-    rows = [("model", key, value, value - 0.1, value + 0.1) for key in METRICS]
-    rows += [("genre prior", key, 0.25, 0.2, 0.3) for key in METRICS]
-    return pd.DataFrame(rows, columns=["answer", "metric", "value", "low", "high"])
+def comparison(value: float) -> Comparison:
+    scores = {"model": Score(value, value - 0.1, value + 0.1), "genre prior": Score(0.25, 0.2, 0.3)}
+    return Comparison({name: dict.fromkeys(METRICS, score) for name, score in scores.items()})
 
 
 def trained(folder: Path, models: Path, dataset: str, network: str, value: float) -> str | None:
@@ -37,7 +36,7 @@ def trained(folder: Path, models: Path, dataset: str, network: str, value: float
     about["params"]["train"]["network"] = network
     files.write_json(folder / "reports/metrics.json", {"map": value})
     files.write_json(folder / "reports/scrape.json", {"rows": 5, "status": {"ok": 3, "gone": 2}})
-    comparison(value).to_csv(folder / "reports/comparison.csv", index=False)
+    comparison(value).write(folder / "reports/comparison.csv")
     with runs.training_run(about) as run:
         run.log_epoch(1, {"loss": 0.5, "val_map": 0.1})
         run.log_training(models)
@@ -56,12 +55,12 @@ def test_the_newest_run_of_each_network_on_this_dataset_is_found_and_can_be_time
     assert found["a"].run_id == last
     assert found["a"].weights == json.loads((models / "run.json").read_text())["weights"]
     assert 0 <= found["a"].seconds < 60
-    assert found["a"].comparison["value"].iloc[0] == pytest.approx(0.45)
+    assert found["a"].comparison.score("map").value == pytest.approx(0.45)
     assert runs.newest("3.dir") == {}
     assert leaderboard.speed(found["a"], np.zeros((200, 24, 16, 3), np.uint8)) > 0
 
 
-def test_the_best_network_comes_first_and_those_that_guess_last() -> None:
+def test_the_best_network_comes_first_and_the_baselines_last() -> None:
     networks = {name: EvaluatedRun("id", 1234567, 61.4, comparison(value)) for name, value in (("a", 0.4), ("b", 0.5))}
     lines = leaderboard.table(networks, {"a": 100.4, "b": 20.0}).splitlines()
     assert len({line.count("|") for line in lines}) == 1
@@ -77,8 +76,8 @@ def test_the_written_leaderboard_has_the_columns_that_would_be_written_now() -> 
     assert found == heading, "`python -m benchmarks.leaderboard` writes it anew"
 
 
-def test_without_a_judged_run_it_says_what_makes_one(in_project: Path) -> None:
+def test_without_an_evaluated_run_it_says_what_makes_one(in_project: Path) -> None:
     lock: dict[str, Any] = {"stages": {"dataset": {"outs": [{"path": "data/dataset", "md5": "1.dir"}]}}}
     Path("dvc.lock").write_text(yaml.safe_dump(lock))
-    with pytest.raises(SystemExit, match=r"no judged run of the present dataset; `dvc repro` makes one"):
+    with pytest.raises(SystemExit, match=r"no evaluated run of the present dataset; `dvc repro` makes one"):
         leaderboard.main()

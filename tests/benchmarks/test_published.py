@@ -14,8 +14,9 @@ from postergenre.data import catalogue, dataset, split_tables, splits
 from postergenre.data.splits import DatasetParams
 from postergenre.data.store import Store
 from postergenre.errors import InputError
-from postergenre.evaluation import baselines, metrics, test_predictions
-from postergenre.evaluation.metrics import Predictions
+from postergenre.evaluation import baselines, comparison, test_predictions
+from postergenre.evaluation.bootstrap import resample_counts
+from postergenre.evaluation.evaluator import Predictions
 from tests.factories import write_store
 from tests.support import ROOT, run
 
@@ -64,14 +65,14 @@ def test_a_film_without_an_id_keeps_its_place_in_the_order_and_is_named_in_no_sp
 
 @pytest.fixture
 def evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
-    """What `figures` says of 90 films, ten of them without a genre, of which the first `came` have a poster."""
+    """The output of `figures` for 90 films, ten of them without a genre; the first `fetched` films have a poster."""
     table(tmp_path / "train.csv", 90)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(published, "POSTERS", 90)
     published.main(["splits", "train.csv"])
 
-    def made(came: int = 90, given: str | None = "data/splits/published-80-10-10.csv", fewest: int = 1) -> list[str]:
-        films = [(film.imdb_id, "|".join(film.genres), "ok") for film in catalogue.read(Path("train.csv"))][:came]
+    def made(fetched: int = 90, given: str | None = "data/splits/published-80-10-10.csv", fewest: int = 1) -> list[str]:
+        films = [(film.imdb_id, "|".join(film.genres), "ok") for film in catalogue.read(Path("train.csv"))][:fetched]
         section = {"val_share": 0.2, "test_share": 0.2, "near_duplicate_bits": 0, "limit": None, "seed": 1}
         parsed = params.parse("dataset", DatasetParams, section | {"split_file": given, "min_posters": fewest})
         Path("resized").mkdir()
@@ -79,86 +80,90 @@ def evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
         manifest = pd.DataFrame(films, columns=["imdb_id", "genres", "status"])
         outside = dataset.read_split_file(given, Path("data/splits"))
         dataset.write(Path("data"), dataset.make(manifest, Store(Path("resized")), parsed, outside))
-        judge(Path("comparison.csv"))
-        return published.figures("80-10-10", Path("comparison.csv"), Path("data/summary.json")).splitlines()
+        evaluate(Path("comparison.csv"))
+        return published.results("80-10-10", Path("comparison.csv"), Path("data/summary.json")).splitlines()
 
     return made
 
 
-def judge(file: Path) -> None:
-    """Writes what an evaluation writes of a network that says no genre, and of the baselines."""
+def evaluate(file: Path) -> None:
+    """Writes the files of an evaluation of a model that never predicts a genre."""
     train, val, test = (split_tables.read_split(Path("data", f"{name}.csv")) for name in split_tables.NAMES)
-    answers = {"model": Predictions(np.zeros(len(test.genres)), np.ones(len(test.genres)), 1.0)}
-    answers |= baselines.answers(train, val, 2)
-    metrics.compare(test.labels, answers, metrics.resamples(len(test.rows), 10, 1)).to_csv(file, index=False)
+    predictions = {"model": Predictions(np.zeros(len(test.genres)), np.ones(len(test.genres)), 1.0)}
+    predictions |= baselines.fit(train, val, 2)
+    comparison.compare(test.labels, predictions, resample_counts(len(test.rows), 10, 1)).write(file)
     test_predictions.write(file.parent / test_predictions.FILE, test, np.zeros(test.labels.shape))
 
 
-def test_figures_of_all_posters_stand_beside_the_published_ones(evaluated: Callable[..., list[str]]) -> None:
+def test_results_for_all_posters_stand_beside_the_published_ones(evaluated: Callable[..., list[str]]) -> None:
     lines = evaluated()
     assert lines[0] == "| metric | published | ours | {Drama, Comedy} |"
     test = split_tables.read_split(Path("data/test.csv"))
-    guess = np.isin(test.genres, ["Drama", "Comedy"])
-    assert f"| hamming_at_half | 0.084 | {test.labels.mean():.3f} | {(test.labels != guess).mean():.3f} |" in lines
-    assert any(line.startswith("| f1_weighted | 0.309 | 0.000 | 0.") for line in lines)
-    assert lines[4:] == ["", "10 of the set's films have no genre and are in no split of ours."]
+    constant = np.isin(test.genres, ["Drama", "Comedy"])
+    assert (
+        f"| Hamming loss, at 0.5 (lower is better) | 0.084 | {test.labels.mean():.3f} | "
+        f"{(test.labels != constant).mean():.3f} |"
+    ) in lines
+    assert any(line.startswith("| F1, weighted | 0.309 | 0.000 | 0.") for line in lines)
+    assert lines[4:] == ["", "10 of the set's films have no genre and are in none of our splits."]
 
 
-def test_figures_of_some_posters_are_not_comparable(evaluated: Callable[..., list[str]]) -> None:
-    assert evaluated(came=80)[-1] == "Ours are of 80 of the set's 90 posters: not comparable."
+def test_results_for_some_posters_are_not_comparable(evaluated: Callable[..., list[str]]) -> None:
+    assert evaluated(fetched=80)[-1] == "Not comparable: our results are for 80 of the set's 90 posters."
 
 
-def test_figures_without_the_rare_genres_are_not_comparable(evaluated: Callable[..., list[str]]) -> None:
+def test_results_without_the_rare_genres_are_not_comparable(evaluated: Callable[..., list[str]]) -> None:
     lines = evaluated(fewest=40)
-    assert lines[-1] == "Ours leave out Action, for dataset.min_posters is not 1: not comparable."
+    assert lines[-1] == "Not comparable: dataset.min_posters is not 1, so our results leave out Action."
 
 
-def test_the_answer_that_says_the_same_of_all_is_the_one_that_was_judged(evaluated: Callable[..., list[str]]) -> None:
+def test_the_constant_baseline_is_that_of_the_evaluation(evaluated: Callable[..., list[str]]) -> None:
     evaluated()
     file = Path("comparison.csv")
     file.write_text(file.read_text().replace("{Drama, Comedy}", "{Comedy, Short}"))
-    lines = published.figures("80-10-10", file, Path("data/summary.json")).splitlines()
+    lines = published.results("80-10-10", file, Path("data/summary.json")).splitlines()
     assert lines[0] == "| metric | published | ours | {Comedy, Short} |"
 
 
 @pytest.mark.parametrize("given", [None, "data/splits/published-70-15-15.csv"])
 def test_a_run_on_another_split_is_refused(evaluated: Callable[..., list[str]], given: str | None) -> None:
-    with pytest.raises(InputError, match=rf"split_file {given or 'null'}; these figures are for .*published-80-10-10"):
+    with pytest.raises(InputError, match=rf"split_file {given or 'null'}; these results are for .*published-80-10-10"):
         evaluated(given=given)
 
 
 @pytest.mark.parametrize(
-    ("kept", "said"),
+    ("lines_kept", "reason"),
     [
         (None, "is missing; `dvc repro evaluate` writes it"),
-        ("", "lacks figures of model or of an answer such as"),
-        ("answer|{Drama", "lacks figures of model"),
-        ("answer|model", "lacks figures of model or of an answer such as"),
-        ("answer|model,map|{Drama", "lacks figures of model"),
+        ("", "is not as the evaluate stage writes it"),
+        ("predictor|{Drama", "has the predictor model, baselines, and every metric of each"),
+        ("predictor|model", "has the predictor model, baselines, and every metric of each"),
+        ("predictor|model,map|{Drama", "has the predictor model, baselines, and every metric of each"),
+        ("predictor|model|no genre", r"has no baseline such as {Drama, Comedy}; run `dvc repro evaluate`"),
     ],
 )
-def test_an_evaluation_without_the_figures_is_refused(
-    evaluated: Callable[..., list[str]], kept: str | None, said: str
+def test_an_evaluation_without_the_scores_is_refused(
+    evaluated: Callable[..., list[str]], lines_kept: str | None, reason: str
 ) -> None:
     evaluated()
     file = Path("comparison.csv")
     lines = file.read_text().splitlines(keepends=True)
     file.unlink()
-    if kept is not None:
-        file.write_text("".join(line for line in lines if kept and re.match(kept, line)))
-    with pytest.raises(InputError, match=said):
-        published.figures("80-10-10", file, Path("data/summary.json"))
+    if lines_kept is not None:
+        file.write_text("".join(line for line in lines if lines_kept and re.match(lines_kept, line)))
+    with pytest.raises(InputError, match=reason):
+        published.results("80-10-10", file, Path("data/summary.json"))
 
 
 def test_an_evaluation_of_other_test_posters_is_refused(evaluated: Callable[..., list[str]]) -> None:
     evaluated()
     other = split_tables.read_split(Path("data/val.csv"))
     test_predictions.write(Path(test_predictions.FILE), other, np.zeros(other.labels.shape))
-    with pytest.raises(InputError, match=r"comparison\.csv is of other test posters than data/test\.csv names"):
-        published.figures("80-10-10", Path("comparison.csv"), Path("data/summary.json"))
+    with pytest.raises(InputError, match=r"comparison\.csv is for other test posters than data/test\.csv names"):
+        published.results("80-10-10", Path("comparison.csv"), Path("data/summary.json"))
 
 
-def test_of_a_film_that_stands_twice_the_first_row_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_row_of_a_film_with_two_rows_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     films = table(tmp_path / "train.csv", 200)
     monkeypatch.chdir(tmp_path)
     published.main(["splits", "train.csv"])
@@ -173,14 +178,14 @@ def test_of_a_film_that_stands_twice_the_first_row_counts(tmp_path: Path, monkey
 @pytest.mark.parametrize("films", [1, 12])
 def test_a_table_too_small_to_be_split_so_is_refused(tmp_path: Path, films: int) -> None:
     table(tmp_path / "train.csv", films)
-    with pytest.raises(InputError, match=rf"train\.csv with its {films} films cannot be split so: "):
+    with pytest.raises(InputError, match=rf"train\.csv: its {films} films are too few for these splits: "):
         published.write(tmp_path / "train.csv")
 
 
 def test_a_summary_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "summary.json").write_text("{}")
     with pytest.raises(InputError, match="is not as the dataset stage writes it"):
-        published.figures("80-10-10", tmp_path / "comparison.csv", tmp_path / "summary.json")
+        published.results("80-10-10", tmp_path / "comparison.csv", tmp_path / "summary.json")
 
 
 def test_without_a_dataset_it_ends_with_one_sentence(tmp_path: Path) -> None:

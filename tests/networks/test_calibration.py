@@ -3,7 +3,8 @@ import pytest
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
-from postergenre.evaluation import metrics
+from postergenre.evaluation.bootstrap import original_counts
+from postergenre.evaluation.evaluator import Evaluator, Predictions
 from postergenre.networks import calibration
 from tests.factories import fit_network
 
@@ -23,7 +24,8 @@ def skewed(probabilities: np.ndarray, slope: float | np.ndarray, intercept: floa
 
 
 def ece(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    return metrics.expected_calibration_error(labels, probabilities)
+    predictions = Predictions(probabilities, np.full(labels.shape[1], 0.5), 0.5)
+    return float(Evaluator(labels, predictions).metrics(original_counts(len(labels)))["ece"][0])
 
 
 def test_an_overconfident_network_is_calibrated_on_posters_it_was_not_fitted_to() -> None:

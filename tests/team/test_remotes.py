@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import servers
 from tests import support
 from tests.factories import commit, count_stages, dvc_, git, is_clean, make_two_stages, postergenre, read_dvc_config
 from tests.support import ROOT, command
-from tests.team import servers
 
 BUCKET = "s3://films/posters"
 

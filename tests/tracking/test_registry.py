@@ -16,7 +16,8 @@ import pytest
 
 from postergenre.data.split_tables import Split
 from postergenre.errors import InputError
-from postergenre.evaluation import metrics, test_predictions
+from postergenre.evaluation import test_predictions
+from postergenre.evaluation.model_difference import map_difference
 from postergenre.prediction import predictor
 from postergenre.tracking import mlflow_store, runs, spool
 from tests import support
@@ -103,7 +104,7 @@ def test_a_comparison_says_what_a_promotion_would_do_and_changes_nothing(
     assert "the model here cannot be compared: the champion, version 1 " in capsys.readouterr().out
     assert (len(versions()), champion()) == (1, versions()["1"])
     (project / "reports" / test_predictions.FILE).unlink()
-    assert "reports/test_answers.csv.gz is missing; `dvc pull " in str(command("compare"))
+    assert "reports/test_predictions.csv.gz is missing; `dvc pull " in str(command("compare"))
 
 
 def test_promoting_the_champion_again_changes_nothing(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -187,14 +188,13 @@ def test_a_champion_that_another_promotion_makes_meanwhile_stays(
 ) -> None:
     first, good, better = run(project, 0.2), run(project, 0.5), run(project, 2.0)
     assert command("promote", first) == 0
-    compare = metrics.difference
 
     def slow(*given: Any) -> Any:
-        monkeypatch.setattr(metrics, "difference", compare)
+        monkeypatch.setattr("postergenre.tracking.registry.map_difference", map_difference)
         assert command("promote", better) == 0
-        return compare(*given)
+        return map_difference(*given)
 
-    monkeypatch.setattr(metrics, "difference", slow)
+    monkeypatch.setattr("postergenre.tracking.registry.map_difference", slow)
     assert command("promote", good, *more) == (
         "error: nothing was promoted: meanwhile version 2 became the champion; "
         "promote again to be compared with what is there now"
@@ -217,7 +217,7 @@ def test_a_run_that_cannot_be_champion_is_refused_in_a_sentence_and_not_register
     deleted = run(project, 0.5)
     mlflow.delete_run(deleted)
     refused = {
-        trained.id: "has no reports/test_answers.csv.gz; with its model in models/, `dvc repro` judges it",
+        trained.id: "has no reports/test_predictions.csv.gz; with its model in models/, `dvc repro` judges it",
         failed.id: "is FAILED; it should have FINISHED",
         running: "is RUNNING; it should have FINISHED",
         foreign.info.run_id: "holds no model of this project",
@@ -238,7 +238,7 @@ def test_a_champion_without_a_transcript_is_beaten_only_by_force(project: Path) 
     good, first = run(project, 2.0), run(project, 0.5)
     assert command("promote", first) == 0
     mlflow.delete_run(first)
-    assert f"version 1 (run {first}), has no reports/test_answers.csv.gz" in str(command("promote", good))
+    assert f"version 1 (run {first}), has no reports/test_predictions.csv.gz" in str(command("promote", good))
     assert versions() == {"1": first}
     assert command("promote", good, "--force", "its run was deleted") == 0
     assert champion() == good

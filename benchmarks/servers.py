@@ -1,4 +1,4 @@
-"""Real servers on loopback that a remote can be on: an S3, and an sshd of our own."""
+"""Servers on loopback for DVC remotes: S3, by moto, and ssh, by an sshd of our own. Tests use them too."""
 
 import logging
 import os
@@ -27,15 +27,15 @@ PasswordAuthentication no
 StrictModes no
 Subsystem sftp internal-sftp
 """
-# moto takes any; in the environment their names are the same in capitals.
+# moto accepts any. The environment variables have the same names in capitals.
 KEYS = {"aws_access_key_id": "me", "aws_secret_access_key": "mine"}
 CREDENTIALS = {name.upper(): value for name, value in KEYS.items()} | {"AWS_DEFAULT_REGION": "us-east-1"}
 
 
 @contextmanager
 def s3(bucket: str) -> Iterator[str]:
-    """The address of moto's S3 with an empty bucket."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # else a line for each request
+    """Start an S3 server with an empty bucket; gives its address."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # else it prints a line for each request
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     try:
@@ -48,15 +48,15 @@ def s3(bucket: str) -> Iterator[str]:
 
 @contextmanager
 def sshd(folder: Path, home: Path) -> Iterator[int]:
-    """The port of an sshd with its files in `folder`, to which the default key of `home`, made here, gives access.
+    """Start an sshd with its files in `folder`; gives its port. Makes the default key of `home`, which has access.
 
     Raises:
-        InputError: it is not installed, or did not start.
+        InputError: sshd is not installed, or did not start.
     """
     if not SSHD.exists():
         raise InputError(f"{SSHD} is missing; `apt-get install openssh-server` installs it")
     if not os.getuid():
-        Path("/run/sshd").mkdir(exist_ok=True)  # where root's sshd locks itself in; Debian's service makes it
+        Path("/run/sshd").mkdir(exist_ok=True)  # sshd of root needs this folder; Debian's service makes it
     folder.mkdir()
     (home / ".ssh").mkdir(parents=True, mode=0o700)
     for key in (folder / "host_key", home / ".ssh/id_ed25519"):
@@ -68,7 +68,7 @@ def sshd(folder: Path, home: Path) -> Iterator[int]:
     with (folder / "log").open("w") as log:
         server = subprocess.Popen([SSHD, "-D", "-e", "-f", folder / "config"], stderr=log)
     try:
-        if not _answers(server, port):
+        if not _accepts_connections(server, port):
             raise InputError(f"sshd did not start: {(folder / 'log').read_text().strip()}")
         yield port
     finally:
@@ -76,7 +76,7 @@ def sshd(folder: Path, home: Path) -> Iterator[int]:
         server.wait()
 
 
-def _answers(server: subprocess.Popen[bytes], port: int) -> bool:
+def _accepts_connections(server: subprocess.Popen[bytes], port: int) -> bool:
     while server.poll() is None:
         try:
             socket.create_connection(("127.0.0.1", port)).close()
