@@ -5,7 +5,6 @@ TensorFlow and MLflow are imported by the functions that need them, so that othe
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
@@ -211,14 +210,20 @@ def make_films(site: Site, count: int = 48) -> list[tuple[str, str, str]]:
     return [*rows, ("99", "Drama", f"{site.url}/gone.jpg"), ("98", "", f"{site.url}/1.jpg")]
 
 
-def make_project(folder: Path, site: Site, **changes: Any) -> Path:
-    """Copy and commit the project as git has it, with a small catalogue and network; change sections of params.yaml."""
+def make_project(
+    folder: Path, site: Site, films: list[tuple[str, str, str]] | None = None, **changes: dict[str, Any]
+) -> Path:
+    """Copy and commit the project as git has it, with a small network.
+
+    films: rows of its catalogue; those of `make_films` where there are none.
+    changes: of sections of params.yaml.
+    """
     tracked = support.run("git", "ls-files", "-co", "--exclude-standard", cwd=ROOT).stdout.splitlines()
     for name in tracked:
         if (ROOT / name).is_file() and not name.startswith(("tests/", "reports/", "dvc.lock", "data/sample/")):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
-    support.catalogue(folder / "films.csv", make_films(site))
+    support.catalogue(folder / "films.csv", films or make_films(site))
     sections = yaml.safe_load((ROOT / "params.yaml").read_text())
     sections["scrape"] |= {"catalogue": "films.csv", "retries": 0, "allow_private_hosts": True}
     sections["resize"] |= {"height": 24, "width": 16}
@@ -246,13 +251,18 @@ def read_lock(folder: Path) -> dict[str, Any]:
 
 
 def read_runs(folder: Path) -> pd.DataFrame:
-    """Read the runs of a project's mlflow.db as `mlflow.search_runs` returns them."""
-    code = (
-        "import mlflow, sys; mlflow.set_tracking_uri(sys.argv[1]);"
-        "print(mlflow.search_runs(experiment_names=['poster-genres']).to_json())"
-    )
-    done = support.run(sys.executable, "-c", code, f"sqlite:///{folder}/mlflow.db", cwd=folder)
-    return pd.DataFrame(json.loads(done.stdout.splitlines()[-1]))
+    """Read the runs of a project's mlflow.db: columns as `mlflow.search_runs` names them, without their artifacts."""
+    import mlflow
+
+    client = mlflow.MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    experiment = client.get_experiment_by_name("poster-genres")
+    assert experiment
+    rows = []
+    for run in client.search_runs([experiment.experiment_id]):
+        row = {"run_id": run.info.run_id, "status": run.info.status, "start_time": run.info.start_time}
+        data = {"params": run.data.params, "metrics": run.data.metrics, "tags": run.data.tags}
+        rows.append(row | {f"{kind}.{name}": value for kind, named in data.items() for name, value in named.items()})
+    return pd.DataFrame(rows)
 
 
 # A small pipeline under git and DVC, and commands in it

@@ -1,9 +1,7 @@
 import os
-import pickle
-import struct
-import sys
 import types
 from collections import OrderedDict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,58 +10,14 @@ import pytest
 
 from postergenre.errors import InputError
 from postergenre.networks import torch_pickle
-
-
-class Storage:
-    """Stands for a tensor's storage in a pickle, as `torch.save` writes it."""
-
-    def __init__(self, kind: str, key: str, array: np.ndarray[Any, Any]):
-        self.kind, self.key, self.array = kind, key, array
-
-
-class Call:
-    """Pickles as a call of a function with arguments."""
-
-    def __init__(self, function: Any, *arguments: Any):
-        self.function, self.arguments = function, arguments
-
-    def __reduce__(self) -> Any:
-        return self.function, self.arguments
+from tests.networks import torch_files
+from tests.networks.torch_files import Call, Storage, save, tensor
 
 
 @pytest.fixture
-def torch(monkeypatch: pytest.MonkeyPatch) -> types.SimpleNamespace:
-    """The names that a state dict refers to, so that one can be written without PyTorch."""
-    module, utils = types.ModuleType("torch"), types.ModuleType("torch._utils")
-    names = types.SimpleNamespace()
-    for place, name in ((module, "FloatStorage"), (module, "LongStorage"), (utils, "_rebuild_tensor_v2")):
-        made = type(name, (), {"__module__": place.__name__})
-        setattr(place, name, made)
-        setattr(names, name, made)
-    monkeypatch.setitem(sys.modules, "torch", module)
-    monkeypatch.setitem(sys.modules, "torch._utils", utils)
-    return names
-
-
-def save(file: Path, state: Any, storages: list[Storage], torch: types.SimpleNamespace) -> Path:
-    class Pickler(pickle.Pickler):
-        def persistent_id(self, obj: Any) -> Any:
-            if isinstance(obj, Storage):
-                return "storage", getattr(torch, obj.kind), obj.key, "cpu", len(obj.array), None
-            return None
-
-    with file.open("wb") as stream:
-        for value in (torch_pickle.MAGIC, torch_pickle.PROTOCOL, {"little_endian": True}):
-            pickle.dump(value, stream, 2)
-        Pickler(stream, 2).dump(state)
-        pickle.dump([storage.key for storage in storages], stream, 2)
-        for storage in storages:
-            stream.write(struct.pack("<q", len(storage.array)) + storage.array.tobytes())
-    return file
-
-
-def tensor(torch: types.SimpleNamespace, storage: Storage, offset: int, shape: Any, strides: Any) -> Call:
-    return Call(torch._rebuild_tensor_v2, storage, offset, shape, strides, False, OrderedDict())
+def torch() -> Iterator[types.SimpleNamespace]:
+    with torch_files.torch_names() as names:
+        yield names
 
 
 def test_tensors_come_with_their_names_shapes_and_numbers(tmp_path: Path, torch: types.SimpleNamespace) -> None:
