@@ -6,7 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from postergenre.networks import backend
 from tests.support import ROOT
+
+backend.start()  # before a test imports Keras
 
 # What takes longest goes first, so that no process of `make test` is left alone with one of these at the end.
 LONG = ("pipeline", "hostile", "runs", "team", "pretrained", "training", "restore")
@@ -40,16 +43,16 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from postergenre.networks.checkpoints import Checkpoint
     from postergenre.networks.config import TrainParams
     from postergenre.networks.model_folder import Trained
-    from tests.factories import TRAIN, make_network, make_training_data
+    from tests.factories import TRAIN, make_network, make_training_data, prepare
 
     folder = tmp_path_factory.mktemp("trained")
     train, checkpoint = params.parse("train", TrainParams, TRAIN), Checkpoint(folder / "checkpoint")
-    training.prepare(train)
+    prepare(train)
     model = training.fit(make_network(epochs=3), train, make_training_data(), checkpoint, lambda *_: None)
-    about = training.about(make_network(), train, make_training_data())
+    description = training.describe(make_network(), train, make_training_data())
     (folder / "models").mkdir()
     none, cuts = Calibration("none", np.ones(3), np.zeros(3), {}), np.array([0.4, 0.5, 0.6])
-    trained = Trained(model, checkpoint.history, checkpoint.best_epoch, none, cuts, 0.4, ["A", "B", "C"], about)
+    trained = Trained(model, checkpoint.history, checkpoint.best_epoch, none, cuts, 0.4, ["A", "B", "C"], description)
     model_folder.write(folder / "models", trained)
     return folder / "models"
 

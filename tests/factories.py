@@ -27,8 +27,8 @@ from tests.support import ROOT, Site
 if TYPE_CHECKING:
     import keras
 
-    from postergenre.networks.config import Network
-    from postergenre.networks.training import Data
+    from postergenre.networks.config import Network, TrainParams
+    from postergenre.networks.training_data import Data
 
 # Networks and their training
 
@@ -96,7 +96,7 @@ class Posters:
 
 def make_training_data() -> Data:
     """Make 40 posters to train on and 20 to validate on, with the genres A, B and C."""
-    from postergenre.networks.training import Data
+    from postergenre.networks.training_data import Data
 
     posters = Posters(60)
     train, val = (
@@ -113,6 +113,13 @@ def make_network(**changes: Any) -> Network:
     return params.parse("networks.small", Network, NETWORK | {"training": RECIPE | changes})
 
 
+def prepare(train: TrainParams) -> None:
+    """Set up the backend as the train stage does."""
+    from postergenre.networks import backend
+
+    backend.configure(train.device, train.deterministic, train.mixed_precision)
+
+
 def fit_network(
     folder: Path, log: Callable[[int, dict[str, float]], None] = lambda *_: None, **changes: Any
 ) -> keras.Model:
@@ -122,7 +129,7 @@ def fit_network(
     from postergenre.networks.config import TrainParams
 
     train = params.parse("train", TrainParams, TRAIN)
-    training.prepare(train)
+    prepare(train)
     return training.fit(make_network(**changes), train, make_training_data(), Checkpoint(folder), log)
 
 

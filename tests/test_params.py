@@ -1,7 +1,9 @@
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from postergenre import params
 from postergenre.data.packing import ResizeParams
@@ -47,6 +49,37 @@ def test_a_wrong_section_is_named_with_what_would_be_right(tmp_path: Path, text:
 def test_an_unknown_network_is_told_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no section networks\.vgg; there are: student_cnn, resnet"):
         params.load("networks.vgg", ResizeParams, written(tmp_path, GOOD))
+
+
+def test_every_key_of_the_projects_params_has_a_comment() -> None:
+    """Above it, with at most one line between, or at the end of its line; a network's key where it first appears."""
+    lines = (ROOT / "params.yaml").read_text().splitlines()
+    explained: set[tuple[str, ...]] = set()
+    for path, number in keys_with_lines(yaml.compose("\n".join(lines))):
+        if path[0] == "networks" and len(path) > 2:
+            path = ("networks", "NAME", *path[2:])
+        if path in explained:
+            continue
+        above = [line.lstrip().startswith("#") for line in lines[max(number - 2, 0) : number]]
+        assert " # " in lines[number] or any(above), f"line {number + 1}: {'.'.join(path)}"
+        explained.add(path)
+    assert ("networks", "NAME", "architecture", "blocks", "expansion") in explained
+
+
+def test_no_line_of_the_projects_params_is_longer_than_120_characters() -> None:
+    assert not [line for line in (ROOT / "params.yaml").read_text().splitlines() if len(line) > 120]
+
+
+def keys_with_lines(node: yaml.Node | None, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], int]]:
+    """Each key below a node as its path, without numbers of list items, and its line, counted from 0."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            inner = (*path, str(key.value))
+            yield inner, key.start_mark.line
+            yield from keys_with_lines(value, inner)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from keys_with_lines(item, path)
 
 
 def test_no_key_is_one_that_dvc_leaves_out_of_the_run_cache() -> None:

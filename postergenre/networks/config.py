@@ -123,7 +123,7 @@ class Network(Section):
         if not backbone:
             return self
         if backbone.weights == "none" and (backbone.trainable != "all" or backbone.head_first):
-            raise ValueError("a partly frozen backbone needs weights: imagenet")
+            raise ValueError("a backbone that is frozen, in part or at first, needs weights: imagenet")
         if backbone.weights == "imagenet" and architecture.input.scale == "unit":
             raise ValueError("backbone.weights imagenet needs input.scale symmetric, or own of a backbone by name")
         if backbone.head_first and self.frozen:

@@ -8,6 +8,7 @@ from postergenre.errors import InputError
 from postergenre.networks import architecture
 from postergenre.networks.architecture import Architecture
 from postergenre.networks.backend import keras
+from postergenre.networks.layer_names import POOLED
 from tests.factories import BLOCK, SMALL
 from tests.support import ROOT
 
@@ -37,9 +38,8 @@ def test_the_seed_network_is_the_original_one() -> None:
     assert kinds == ["InputLayer", "Rescaling", *block, *block, "Flatten", "Dense", "Dropout", "Dense"]
 
 
-@pytest.mark.parametrize(("name", "millions"), [("resnet", 1.2), ("resnet34", 21.5)])
-def test_networks_from_scratch_are_of_the_size_they_are_said_to_be(name: str, millions: float) -> None:
-    assert built(shipped(name), 150, 100, genres=20).count_params() == pytest.approx(millions * 1e6, rel=0.03)
+def test_the_small_residual_network_has_as_many_weights_as_its_comment_says() -> None:
+    assert built(shipped("resnet"), 150, 100, genres=20).count_params() == pytest.approx(1.2e6, rel=0.03)
 
 
 def test_posters_of_another_size_are_resized_inside() -> None:
@@ -48,20 +48,20 @@ def test_posters_of_another_size_are_resized_inside() -> None:
     assert network.count_params() == built(shipped("student_cnn"), 150, 100, genres=3).count_params()
 
 
-@pytest.mark.parametrize("name", ["student_cnn", "resnet", "resnet34", "pretrained"])
+@pytest.mark.parametrize("name", ["student_cnn", "resnet", "pretrained"])
 def test_every_layer_has_a_name_of_its_own_place(name: str) -> None:
     names = [layer.name for layer in built(shipped(name), 150, 100).layers]
     assert not [n for n in names if n.rsplit("_", 1)[-1].isdigit()]
 
 
-@pytest.mark.parametrize("kind", ["plain", "separable", "residual", "inverted"])
-@pytest.mark.parametrize("norm", ["none", "batch", "group", "layer"])
+@pytest.mark.parametrize("kind", ["plain", "residual", "inverted"])
+@pytest.mark.parametrize("norm", ["none", "batch", "group"])
 @pytest.mark.parametrize("squeeze", [None, 1])
 def test_every_weight_gets_a_gradient(kind: str, norm: str, squeeze: int | None) -> None:
-    block = BLOCK | {"kind": kind, "norm": norm, "repeats": 2, "stride": 2, "dropout": 0.0, "activation": "gelu"}
+    block = BLOCK | {"kind": kind, "norm": norm, "repeats": 2, "stride": 2, "dropout": 0.0}
     block |= {"squeeze": squeeze}
     block |= {"expansion": 8} if kind == "inverted" else {}
-    network = built(small(blocks=[block], head={"pooling": "max", "norm": "none", "dropout": 0.0, "dense": []}))
+    network = built(small(blocks=[block], head=SMALL["head"] | {"pooling": "flatten"}))
     before = [weight.numpy().copy() for weight in network.trainable_variables]
     network.compile(keras.optimizers.SGD(10.0), "binary_crossentropy")
     labels = np.random.default_rng(1).integers(0, 2, (8, 5)).astype("float32")
@@ -84,14 +84,14 @@ def test_the_head_sees_the_blocks_it_names() -> None:
     blocks = [BLOCK | {"filters": filters, "pool": 1} for filters in (8, 16, 24)]
     network = built(small(blocks=blocks, head=SMALL["head"] | {"blocks": [1, 3]}))
     maps = keras.Model(network.input, [network.get_layer(f"block{k}_dropout").output for k in (1, 3)])
-    pooled = keras.Model(network.input, network.get_layer(architecture.POOLED).output)
+    pooled = keras.Model(network.input, network.get_layer(POOLED).output)
     expected = np.concatenate([seen.mean(axis=(1, 2)) for seen in maps.predict_on_batch(posters(2))], axis=1)
     np.testing.assert_allclose(pooled.predict_on_batch(posters(2)), expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["residual", "inverted"])
 def test_a_dropped_path_leaves_the_shortcut_of_some_posters_alone(kind: str) -> None:
-    block = BLOCK | {"kind": kind, "filters": 3, "pool": 1, "norm": "none", "activation": "tanh", "drop_path": 0.5}
+    block = BLOCK | {"kind": kind, "filters": 3, "pool": 1, "norm": "none", "drop_path": 0.5}
     block |= {"expansion": 2} if kind == "inverted" else {}
     network = built(small(blocks=[block]))
     branch = keras.Model(network.input, network.get_layer("block1_unit1_drop_path").output)
@@ -102,7 +102,7 @@ def test_a_dropped_path_leaves_the_shortcut_of_some_posters_alone(kind: str) -> 
     np.testing.assert_allclose(trained[~dropped], 2 * predicted[~dropped], rtol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["plain", "separable", "residual", "inverted"])
+@pytest.mark.parametrize("kind", ["plain", "residual", "inverted"])
 def test_every_kind_of_unit_squeezes(kind: str) -> None:
     block = BLOCK | {"kind": kind, "repeats": 1} | ({"expansion": 2} if kind == "inverted" else {})
     plain, squeezed = (built(small(blocks=[block | {"squeeze": squeeze}])) for squeeze in (None, 4))
@@ -164,10 +164,10 @@ def test_the_written_description_rebuilds_the_network() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"blocks": [BLOCK | {"kind": "dense"}]}, "'plain', 'separable', 'residual' or 'inverted'"),
+        ({"blocks": [BLOCK | {"kind": "dense"}]}, "'plain', 'residual' or 'inverted'"),
         ({"blocks": [BLOCK | {"kind": "inverted"}]}, "expansion belongs to inverted blocks"),
         ({"blocks": [BLOCK | {"expansion": 2}]}, "expansion belongs to inverted blocks"),
-        ({"blocks": [BLOCK | {"activation": "sine"}]}, "blocks.0.activation is 'sine'; it should be 'relu'"),
+        ({"blocks": [BLOCK | {"activation": "sine"}]}, "blocks.0.activation is 'sine'; it should be 'relu' or 'relu6'"),
         ({"blocks": [BLOCK | {"filters": 0}]}, "blocks.0.filters is 0; it should be greater than or equal to 1"),
         ({"blocks": [BLOCK | {"dropout": 1.0}]}, "blocks.0.dropout is 1.0; it should be less than 1"),
         ({"blocks": [BLOCK | {"color": 1}]}, "blocks.0.color is not a known key"),
@@ -178,7 +178,7 @@ def test_the_written_description_rebuilds_the_network() -> None:
         ),
         ({"blocks": []}, "blocks: List should have at least 1 item"),
         ({"blocks": [BLOCK] * 5}, "blocks.4 pools by 2 but an input of 24 x 16 has shrunk to 1 x 1 there"),
-        ({"head": SMALL["head"] | {"pooling": "mean"}}, "'flatten', 'average' or 'max'"),
+        ({"head": SMALL["head"] | {"pooling": "mean"}}, "'flatten' or 'average'"),
         ({"head": SMALL["head"] | {"blocks": []}}, "head.blocks is []; it should name blocks in their order"),
         ({"blocks": [BLOCK] * 2, "head": SMALL["head"] | {"blocks": [2, 1]}}, "head.blocks is [2, 1]; it should name"),
         ({"head": SMALL["head"] | {"blocks": [1, 2]}}, "and end with the last one, 1,"),

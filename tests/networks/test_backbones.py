@@ -13,11 +13,12 @@ from postergenre.networks.architecture import Architecture
 from postergenre.networks.backend import keras
 from postergenre.networks.checkpoints import Checkpoint
 from postergenre.networks.config import Network, TrainParams
+from postergenre.networks.validation import predictions
 from tests import support
-from tests.factories import RECIPE, SMALL, TRAIN, compute_val_loss
+from tests.factories import RECIPE, SMALL, TRAIN, compute_val_loss, prepare
 from tests.factories import make_training_data as data
 
-TRUNK = {"weights": "none", "trainable": "all", "learning_rate": 0.001}
+BACKBONE = {"weights": "none", "trainable": "all", "learning_rate": 0.001}
 
 
 def described(name: str, **changes: Any) -> dict[str, Any]:
@@ -85,7 +86,7 @@ def test_it_is_kept_as_json_and_as_onnx(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def prepared(name: str, trainable: str, monkeypatch: pytest.MonkeyPatch) -> keras.Model:
-    backbone = TRUNK | {"trainable": trainable, "weights": "imagenet"}
+    backbone = BACKBONE | {"trainable": trainable, "weights": "imagenet"}
     section = {"architecture": described(name), "training": RECIPE, "backbone": backbone}
     shrink(name, monkeypatch)
     pretrained.prepare(model := built(name, imagenet=True), params.parse("networks.n", Network, section))
@@ -118,15 +119,15 @@ def test_it_is_trained_and_kept_as_any_network(trainable: str, tmp_path: Path, m
     section = {
         "architecture": described("DenseNet121", augmentation=still),
         "training": RECIPE | {"epochs": 1, "warmup_epochs": 0},
-        "backbone": TRUNK | {"trainable": trainable, "weights": "imagenet"},
+        "backbone": BACKBONE | {"trainable": trainable, "weights": "imagenet"},
     }
     train = params.parse("train", TrainParams, TRAIN)
-    training.prepare(train)
+    prepare(train)
     known: list[dict[str, float]] = []
     made = params.parse("networks.n", Network, section)
     model = training.fit(made, train, data(), Checkpoint(tmp_path), lambda _, metrics: known.append(metrics))
-    answers = training.answers(model, data().store, data().val)
-    assert compute_val_loss(answers) == pytest.approx(known[0]["val_loss"], abs=1e-5)
+    probabilities = predictions(model, data().store, data().val)
+    assert compute_val_loss(probabilities) == pytest.approx(known[0]["val_loss"], abs=1e-5)
     kept, before = pretrained.backbone(model).get_weights(), original.get_weights()
     assert all(np.array_equal(one, other) for one, other in zip(kept, before, strict=True)) is (trainable == "head")
 
@@ -139,14 +140,14 @@ def test_weights_that_cannot_be_downloaded_are_named_in_a_sentence(tmp_path: Pat
     done = support.run(sys.executable, "-c", code, cwd=support.ROOT, env=offline)
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith("error: the ImageNet weights of MobileNet cannot be had (URL fetch failure")
+    assert last.startswith("error: the ImageNet weights of MobileNet cannot be loaded (URL fetch failure")
     assert last.endswith("; backbone.weights none starts without them")
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"backbone": "ResNet51"}, "'ResNet51' is none of Keras's: ConvNeXtBase, "),
+        ({"backbone": "ResNet51"}, "'ResNet51' is no network of keras.applications: ConvNeXtBase, "),
         ({"blocks": SMALL["blocks"]}, "either blocks or a backbone"),
         ({"backbone": None}, "either blocks or a backbone"),
         ({"input": SMALL["input"]}, "input.scale own belongs to backbones"),
@@ -168,7 +169,7 @@ def test_a_backbone_has_no_last_blocks() -> None:
     section = {
         "architecture": described("VGG16"),
         "training": RECIPE,
-        "backbone": TRUNK | {"weights": "imagenet", "trainable": "last-2-blocks"},
+        "backbone": BACKBONE | {"weights": "imagenet", "trainable": "last-2-blocks"},
     }
-    with pytest.raises(InputError, match="of a backbone it is all or head"):
+    with pytest.raises(InputError, match="of a backbone by name it should be all or head"):
         params.parse("networks.n", Network, section)

@@ -14,7 +14,8 @@ from postergenre.networks.architecture import Architecture
 from postergenre.networks.backend import keras
 from postergenre.networks.checkpoints import Checkpoint
 from postergenre.networks.config import Network, TrainParams
-from tests.factories import SMALL, TRAIN
+from postergenre.networks.layer_names import NORM
+from tests.factories import SMALL, TRAIN, prepare
 from tests.factories import make_training_data as data
 from tests.networks.efficientnet_lite0 import FIXTURE, pictures
 from tests.support import ROOT
@@ -48,12 +49,25 @@ def test_two_exports_are_the_same_bytes(tmp_path: Path) -> None:
     assert len({file.read_bytes() for file in files}) == 1
 
 
-def test_backbone_and_head_make_the_whole() -> None:
-    model = built(network())
+@pytest.mark.parametrize("name", ["pretrained", "finetuned"])
+def test_a_head_alone_starts_as_in_the_whole_network_and_predicts_the_same(name: str) -> None:
+    model = built(made := network(name))
     pretrained.load_imagenet(model)
+    backbone = pretrained.backbone(model)
+    head = architecture.build_head(made.architecture.head, backbone, [0.3] * 5, 1, "head")
+    for weight in head.weights:
+        whole = next(other for other in model.weights if other.path == weight.path)
+        np.testing.assert_array_equal(weight.numpy(), whole.numpy(), err_msg=weight.path)
     posters = pictures()[:3, :64, :64]
-    parts = pretrained.head(model).predict_on_batch(pretrained.backbone(model).predict_on_batch(posters))
+    parts = head.predict_on_batch(backbone.predict_on_batch(posters))
     np.testing.assert_allclose(parts, model.predict_on_batch(posters), atol=1e-6)
+
+
+def test_other_heads_start_from_other_weights() -> None:
+    backbone = pretrained.backbone(built(network()))
+    head = network().architecture.head
+    one, other = (architecture.build_head(head, backbone, [0.3] * 5, seed, "head").get_weights() for seed in (1, 2))
+    assert not np.array_equal(one[-2], other[-2])
 
 
 @pytest.mark.parametrize(
@@ -86,22 +100,22 @@ def test_weights_for_another_backbone_are_refused() -> None:
     for changed in (blocks, blocks[:5]):
         head = shipped["head"] | {"blocks": [len(changed)]}
         section = SHIPPED["pretrained"] | {"architecture": shipped | {"blocks": changed, "head": head}}
-        with pytest.raises(InputError, match="those of EfficientNet-Lite0, whose blocks this network has not"):
+        with pytest.raises(InputError, match="fits EfficientNet-Lite0 only; the blocks of this network differ"):
             pretrained.prepare(built(made := params.parse("networks.n", Network, section)), made)
 
 
 @pytest.mark.parametrize(
     ("name", "backbone", "said"),
     [
-        ("pretrained", {"weights": "none"}, "a backbone that is not trained as a whole needs weights: imagenet"),
-        ("finetuned", {"weights": "none"}, "a backbone that is not trained as a whole needs weights: imagenet"),
+        ("pretrained", {"weights": "none"}, "a backbone that is frozen, in part or at first, needs weights: imagenet"),
+        ("finetuned", {"weights": "none"}, "a backbone that is frozen, in part or at first, needs weights: imagenet"),
         (
             "finetuned",
             {"head_first": None},
             "backbone.heads belongs to backbone.trainable head or to backbone.head_first",
         ),
         ("pretrained", {"head_first": {"epochs": 1, "learning_rate": 0.1}}, "belongs to a backbone that is trained"),
-        ("finetuned", {"trainable": "head", "head_first": None}, "a frozen backbone sees each poster once"),
+        ("finetuned", {"trainable": "head", "head_first": None}, "the features of a frozen backbone are computed once"),
         ("finetuned", {"trainable": "last-blocks"}, "all, head or last-N-blocks"),
         ("finetuned", {"trainable": "last-12-blocks"}, "the network has 9 blocks"),
     ],
@@ -121,7 +135,7 @@ def test_heads_that_would_never_reach_their_rate_are_refused() -> None:
 def test_imagenets_weights_want_posters_scaled_as_they_learned_them() -> None:
     shipped = SHIPPED["pretrained"]
     changed = shipped["architecture"] | {"input": shipped["architecture"]["input"] | {"scale": "unit"}}
-    with pytest.raises(InputError, match=r"learned from input\.scale symmetric"):
+    with pytest.raises(InputError, match=r"needs input\.scale symmetric"):
         params.parse("networks.n", Network, shipped | {"architecture": changed})
 
 
@@ -130,32 +144,32 @@ def test_imagenets_weights_want_posters_scaled_as_they_learned_them() -> None:
     [
         [],
         [{"units": 6, "activation": "relu", "dropout": 0.0}],
-        [{"units": 6, "activation": "tanh", "dropout": 0.0}] * 2,
+        [{"units": 6, "activation": "relu", "dropout": 0.0}] * 2,
     ],
 )
 def test_merged_heads_answer_the_mean_of_their_log_odds(dense: list[dict[str, Any]]) -> None:
     head = SMALL["head"] | {"dense": dense, "norm": "batch"}
     one = params.parse("a", Architecture, SMALL | {"head": head})
-    models = [architecture.build(one, 24, 16, [0.3] * 5, seed, "net") for seed in (1, 2, 3)]
-    for model in models[1:]:
-        for layer in model.layers:
-            if not layer.name.startswith(architecture.HEAD):
-                layer.set_weights(models[0].get_layer(layer.name).get_weights())
-    posters = np.random.default_rng(0).integers(0, 256, (4, 24, 16, 3), dtype=np.uint8)
-    features = np.asarray(pretrained.backbone(models[0]).predict_on_batch(posters))
-    apart = pretrained.heads(models, features).predict_on_batch(features)
-    assert apart.shape == (4, 3, 5)
     wide = architecture.build(one.model_copy(update={"head": one.head.widened(3)}), 24, 16, [0.3] * 5, 9, "net")
-    pretrained.merge(models, wide)
+    backbone = pretrained.backbone(wide)
+    heads = [architecture.build_head(one.head, backbone, [0.3] * 5, seed, f"head{seed}") for seed in (1, 2, 3)]
+    posters = np.random.default_rng(0).integers(0, 256, (4, 24, 16, 3), dtype=np.uint8)
+    features = np.asarray(backbone.predict_on_batch(posters))
+    for made in heads:
+        pretrained.set_norm(made, features)
+    apart = pretrained.side_by_side(heads).predict_on_batch(features)
+    assert apart.shape == (4, 3, 5)
+    pretrained.merge(heads, wide)
     np.testing.assert_allclose(wide.predict_on_batch(posters), expit(logit(apart).mean(axis=1)), rtol=1e-4)
 
 
 def test_heads_normalise_by_the_training_posters() -> None:
     made = params.parse("a", Architecture, SMALL | {"head": SMALL["head"] | {"norm": "batch"}})
-    model = architecture.build(made, 24, 16, [0.3] * 5, 1, "net")
+    backbone = pretrained.backbone(architecture.build(made, 24, 16, [0.3] * 5, 1, "net"))
+    head = architecture.build_head(made.head, backbone, [0.3] * 5, 1, "head")
     features = np.random.default_rng(0).normal(3, 2, (50, 8)).astype(np.float32)
-    pretrained.heads([model], features)
-    normalised = np.asarray(model.get_layer(architecture.NORM)(features, training=True))
+    pretrained.set_norm(head, features)
+    normalised = np.asarray(head.get_layer(NORM)(features, training=True))
     np.testing.assert_allclose(normalised.mean(axis=0), 0, atol=1e-4)
     np.testing.assert_allclose(normalised.std(axis=0), 1, atol=1e-2)
 
@@ -174,14 +188,14 @@ def test_heads_that_learned_alone_are_trained_further_with_the_backbone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made, train = quick("finetuned", epochs=2), params.parse("train", TrainParams, TRAIN)
-    training.prepare(train)
+    prepare(train)
     logged: list[int] = []
     alone: list[dict[str, Any]] = []
     merge = pretrained.merge
 
-    def spied(models: list[keras.Model], wide: keras.Model) -> None:
-        merge(models, wide)
-        alone.append({weight.path: weight.numpy().copy() for weight in wide.weights})
+    def spied(heads: list[keras.Model], model: keras.Model) -> None:
+        merge(heads, model)
+        alone.append({weight.path: weight.numpy().copy() for weight in model.weights})
 
     monkeypatch.setattr(pretrained, "merge", spied)
 
@@ -196,7 +210,7 @@ def test_heads_that_learned_alone_are_trained_further_with_the_backbone(
     moved = {path.split("_")[0].split("/")[0] for path in after if not np.array_equal(after[path], alone[0][path])}
     assert moved == {"block6", "block7", "block8", "block9", "dense1", "genres"}
     assert Checkpoint(tmp_path / "whole" / "head").epochs == 2
-    monkeypatch.setattr(pretrained, "heads", lambda *_: pytest.fail("trained the heads again"))
+    monkeypatch.setattr(pretrained, "side_by_side", lambda *_: pytest.fail("trained the heads again"))
     resumed = training.fit(made, train, data(), Checkpoint(tmp_path / "broken"), lambda *_: None)
     for one, other in zip(whole.weights, resumed.weights, strict=True):
         np.testing.assert_array_equal(one.numpy(), other.numpy(), err_msg=one.path)
@@ -223,7 +237,7 @@ ALL, CHECK = [32, 28], [32]  # of the sixty posters
 def test_a_frozen_backbone_is_looked_through_once_and_kept(tmp_path: Path, looked: list[int]) -> None:
     made = quick("pretrained", epochs=3)
     train = params.parse("train", TrainParams, TRAIN)
-    training.prepare(train)
+    prepare(train)
 
     def interrupt(epoch: int, _: dict[str, float]) -> None:
         if epoch == 2:
@@ -235,7 +249,7 @@ def test_a_frozen_backbone_is_looked_through_once_and_kept(tmp_path: Path, looke
         training.fit(made, train, data(), Checkpoint(tmp_path / "broken"), interrupt)
     resumed = training.fit(made, train, data(), Checkpoint(tmp_path / "broken"), lambda *_: None)
     assert looked == ALL + CHECK + CHECK
-    for one, other in zip(pretrained.head(whole).weights, pretrained.head(resumed).weights, strict=True):
+    for one, other in zip(whole.weights, resumed.weights, strict=True):
         np.testing.assert_array_equal(one.numpy(), other.numpy(), err_msg=one.path)
     untouched = architecture.build(made.architecture, 24, 16, [0.5] * 3, 1, "net")
     pretrained.load_imagenet(untouched)
@@ -245,13 +259,14 @@ def test_a_frozen_backbone_is_looked_through_once_and_kept(tmp_path: Path, looke
 
 def test_features_are_kept_for_what_sees_the_same(tmp_path: Path, looked: list[int]) -> None:
     made, train = quick("pretrained", epochs=1), params.parse("train", TrainParams, TRAIN)
-    training.prepare(train)
+    prepare(train)
 
     def features(network: Network) -> np.ndarray:
         looked.clear()
-        model = training._built(network, train, data())
+        made = training.Training(network, train, data(), Checkpoint(tmp_path / "checkpoint"), lambda *_: None)
+        model = made.build()
         pretrained.prepare(model, network)
-        return training._features(model, network, data(), tmp_path)
+        return made.features(model)
 
     first = features(made)
     assert looked == ALL
@@ -270,6 +285,20 @@ def test_features_are_kept_for_what_sees_the_same(tmp_path: Path, looked: list[i
     features(made.model_copy(update={"architecture": made.architecture.model_copy(update={"head": fewer})}))
     assert looked == ALL
     keras.config.set_dtype_policy("mixed_float16")
-    features(made)
-    keras.config.set_dtype_policy("float32")
+    try:
+        features(made)
+    finally:
+        keras.config.set_dtype_policy("float32")
     assert looked == ALL
+
+
+def test_a_training_in_mixed_precision_ends_in_float32_and_leaves_the_policy(tmp_path: Path) -> None:
+    train = params.parse("train", TrainParams, TRAIN | {"mixed_precision": True})
+    prepare(train)
+    try:
+        model = training.fit(quick("pretrained", epochs=1), train, data(), Checkpoint(tmp_path), lambda *_: None)
+        assert keras.config.dtype_policy().name == "mixed_float16"
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert {layer.compute_dtype for layer in model.layers if layer.weights} == {"float32"}
+    assert all(layer.trainable for layer in model.layers)

@@ -10,11 +10,13 @@ from sklearn.metrics import average_precision_score
 
 from postergenre import params
 from postergenre.errors import InputError
-from postergenre.networks import checkpoints, training
+from postergenre.networks import backend, checkpoints, optimizers, training, weight_average
 from postergenre.networks.backend import keras
+from postergenre.networks.batches import Batches
 from postergenre.networks.checkpoints import Checkpoint
 from postergenre.networks.config import Network, Recipe, TrainParams
-from tests.factories import TRAIN, compute_val_loss
+from postergenre.networks.validation import mean_average_precision, predictions
+from tests.factories import TRAIN, compute_val_loss, prepare
 from tests.factories import fit_network as fitted
 from tests.factories import make_network as network
 from tests.factories import make_training_data as data
@@ -27,18 +29,18 @@ def test_training_learns_and_is_logged_epoch_by_epoch(tmp_path: Path) -> None:
     assert [epoch for epoch, _ in logged] == list(range(1, 13))
     assert set(logged[0][1]) == {"loss", "val_loss", "val_map", "learning_rate"}
     assert logged[-1][1]["val_map"] > 0.95
-    probabilities = training.answers(model, data().store, data().val)
+    probabilities = predictions(model, data().store, data().val)
     losses = [metrics["val_loss"] for _, metrics in logged]
     assert min(abs(loss - compute_val_loss(probabilities)) for loss in losses) < 1e-6
     best = max(metrics["val_map"] for _, metrics in logged)
-    assert training.mean_average_precision(data().val.labels, probabilities) == pytest.approx(best, abs=1e-6)
+    assert mean_average_precision(data().val.labels, probabilities) == pytest.approx(best, abs=1e-6)
 
 
 @pytest.mark.parametrize(("optimizer", "ema"), [("adamw", 0.9), ("muon", 0.0)])
 def test_a_training_interrupted_after_any_epoch_ends_as_an_undisturbed_one(
     tmp_path: Path, optimizer: str, ema: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "STATISTICS", 5)  # each takes a while
+    monkeypatch.setattr(weight_average, "STATISTICS", 5)  # each takes a while
 
     def keep(epoch: int, _: dict[str, float]) -> None:
         shutil.copytree(tmp_path / "whole", tmp_path / f"killed-{epoch}")
@@ -62,7 +64,7 @@ def test_the_moving_average_of_the_weights_is_judged_and_kept(tmp_path: Path, mo
         return done
 
     train = params.parse("train", TrainParams, TRAIN)
-    training.prepare(train)
+    prepare(train)
     monkeypatch.setattr(keras.optimizers.AdamW, "apply", spied)
     made = network(ema=0.8, epochs=1, warmup_epochs=0)
     monkeypatch.setattr(keras.Model, "compile", partialmethod(keras.Model.compile, run_eagerly=True))
@@ -79,8 +81,8 @@ def test_averaged_weights_are_judged_and_kept_with_statistics_of_their_own(tmp_p
     logged: list[float] = []
     rate = {"ema": 0.95, "learning_rate": 0.05}
     model = fitted(tmp_path, lambda _, metrics: logged.append(metrics["val_map"]), **rate)
-    probabilities = training.answers(model, data().store, data().val)
-    assert training.mean_average_precision(data().val.labels, probabilities) == pytest.approx(max(logged), abs=1e-6)
+    probabilities = predictions(model, data().store, data().val)
+    assert mean_average_precision(data().val.labels, probabilities) == pytest.approx(max(logged), abs=1e-6)
     norm = next(layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization))
     seen = keras.Model(model.input, norm.input).predict_on_batch(data().store[np.arange(40)])
     # Its own see augmented posters, these do not.
@@ -103,7 +105,7 @@ def test_a_checkpoint_is_one_trainings_and_stays_until_that_has_ended(tmp_path: 
 
     def interrupted() -> None:
         train(2, None, lambda: None)
-        with pytest.raises(InputError, match="another process trains the same"):
+        with pytest.raises(InputError, match="another process runs this training"):
             train(1, None, lambda: None)
         raise KeyboardInterrupt
 
@@ -137,10 +139,13 @@ def test_weights_that_the_last_step_broke_end_in_a_sentence(tmp_path: Path) -> N
 
 
 def test_the_rate_warms_up_and_follows_its_schedule() -> None:
+    def rate_at(optimizer: keras.optimizers.Optimizer, step: int) -> float:
+        optimizer.iterations.assign(step)
+        return float(optimizer.learning_rate)
+
     def rates(**changes: Any) -> list[float]:
-        optimizer = training.optimizer(network(**changes), 10)
-        schedule = optimizer._learning_rate
-        return [float(schedule(step)) for step in (0, 5, 10, 30, 50)]
+        optimizer = optimizers.build(network(**changes), 10)
+        return [rate_at(optimizer, step) for step in (0, 5, 10, 30, 50)]
 
     cosine = rates()
     assert cosine == pytest.approx([0.001, 0.0055, 0.01, 0.005, 0.0], abs=1e-6)
@@ -151,7 +156,7 @@ def test_the_rate_warms_up_and_follows_its_schedule() -> None:
 
 def test_every_epoch_sees_each_poster_once_in_its_own_order() -> None:
     made = data()
-    batches = training.Batches(made.store, made.train, 16, seed=1, epoch=0)
+    batches = Batches(made.store, made.train, 16, seed=1, epoch=0)
     first = batches.order.copy()
     assert [len(batches[k][0]) for k in range(len(batches))] == [16, 16, 8]
     posters, labels = batches[1]
@@ -160,7 +165,7 @@ def test_every_epoch_sees_each_poster_once_in_its_own_order() -> None:
     batches.on_epoch_end()
     assert sorted(first) == sorted(batches.order) == list(range(40))
     assert not np.array_equal(first, batches.order)
-    np.testing.assert_array_equal(training.Batches(made.store, made.train, 16, 1, epoch=1).order, batches.order)
+    np.testing.assert_array_equal(Batches(made.store, made.train, 16, 1, epoch=1).order, batches.order)
 
 
 def test_a_genre_without_positives_does_not_count_in_the_mean() -> None:
@@ -169,14 +174,14 @@ def test_a_genre_without_positives_does_not_count_in_the_mean() -> None:
     labels[:, 2] = 0
     probabilities = random.random((50, 4)).astype(np.float32)
     expected = np.mean([average_precision_score(labels[:, k], probabilities[:, k]) for k in (0, 1, 3)])
-    assert training.mean_average_precision(labels, probabilities) == pytest.approx(expected)
+    assert mean_average_precision(labels, probabilities) == pytest.approx(expected)
 
 
 def test_a_gpu_that_is_not_there_is_refused() -> None:
     if keras.distribution.list_devices("gpu"):
         pytest.skip("there is a GPU here")
     with pytest.raises(InputError, match=r"train\.device is gpu, but tensorflow finds none here"):
-        training.prepare(params.parse("train", TrainParams, TRAIN | {"device": "gpu"}))
+        prepare(params.parse("train", TrainParams, TRAIN | {"device": "gpu"}))
 
 
 @pytest.mark.parametrize(
@@ -189,7 +194,7 @@ def test_a_gpu_that_is_not_there_is_refused() -> None:
         ({"class_weights": "no"}, "training.class_weights is 'no'; it should be a valid boolean"),
         ({"momentum": 0.9}, "training.momentum is not a known key"),
         ({"weight_decay": float("inf")}, "training.weight_decay is inf; it should be a finite number"),
-        ({"warmup_epochs": 6}, "warmup_epochs is 6, more than the 5 epochs that there are"),
+        ({"warmup_epochs": 6}, "warmup_epochs is 6, more than the 5 epochs of training"),
     ],
 )
 def test_a_wrong_recipe_is_refused(changes: dict[str, Any], said: str) -> None:

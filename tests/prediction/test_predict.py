@@ -312,7 +312,7 @@ def test_a_pipe_is_not_waited_for_and_a_file_is_no_model(
     assert predict(str(tmp_path), "--model", str(models)) == 1
     assert capsys.readouterr().err == f"error: {tmp_path}/film.jpg: it is neither a file nor a folder\n"
     said = predict(str(tmp_path), "--model", str(models / "model.onnx"))
-    assert said == f"error: {models}/model.onnx is a file; the folder is wanted that `dvc repro train` wrote"
+    assert said == f"error: {models}/model.onnx is a file; it should be the folder that `dvc repro train` wrote"
 
 
 def test_onnx_answers_as_keras_does(models: Path) -> None:
@@ -323,7 +323,7 @@ def test_onnx_answers_as_keras_does(models: Path) -> None:
 
 def test_an_onnx_file_that_differs_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, models: Path) -> None:
     monkeypatch.setattr(onnx_model.OnnxModel, "__call__", lambda self, posters: np.zeros((len(posters), 3)))
-    with pytest.raises(InputError, match="answers differently as ONNX"):
+    with pytest.raises(InputError, match="predicts differently as ONNX"):
         onnx_model.export(model_folder.load_keras(models), tmp_path / "model.onnx")
 
 
@@ -338,5 +338,5 @@ def test_a_network_that_is_rewritten_wrongly_for_onnx_is_refused(
             return rewritten(model)
 
     monkeypatch.setattr(architecture, "for_prediction", without_its_last_activation)
-    with pytest.raises(InputError, match="answers differently as ONNX"):
+    with pytest.raises(InputError, match="predicts differently as ONNX"):
         onnx_model.export(model_folder.load_keras(models), tmp_path / "model.onnx")
