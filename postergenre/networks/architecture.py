@@ -1,7 +1,6 @@
-"""Networks as data: a section of params.yaml in, a Keras model with a name for every layer out.
+"""Architectures: from a section of params.yaml to a Keras model with a name for every layer.
 
-The model takes posters as the store holds them, uint8 in [0, 255]; resizing, scaling and augmentation are part of it,
-so that whoever has the model has them too.
+The model takes posters as the store holds them, uint8 in [0, 255]; resizing, scaling and augmentation are part of it.
 """
 
 from collections.abc import Iterator
@@ -207,7 +206,7 @@ def build_head(head: Head, backbone: keras.Model, prevalence: npt.ArrayLike, see
     Of a network of blocks it starts from the weights that `build` gives the head of the whole network with this seed.
     """
     seeds = _seed(seed)
-    # Each new initializer draws its own seed from Python's `random`. In the whole network the backbone's come first.
+    # Keras takes each initializer's seed from Python's `random`. The backbone's, which come first there, are skipped.
     for _ in range(sum(weight.name.endswith("kernel") for weight in backbone.weights)):
         keras.initializers.GlorotUniform()
     features = keras.Input(backbone.output_shape[1:], name="features")

@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from postergenre import files
 from postergenre.data.genres import vocabulary
 from postergenre.errors import InputError
-from postergenre.networks import calibration, onnx_model
-from postergenre.networks.calibration import Calibration
+from postergenre.networks import onnx_model
 from postergenre.networks.onnx_model import OnnxModel
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # `predict` reads the folder and waits for none of these
     import keras
+    import pandas as pd
+
+    from postergenre.networks.calibration import Calibration
 
 TRAIN = "`dvc repro train`"
 WEIGHTS, ARCHITECTURE, ONNX = "weights.weights.h5", "architecture.json", "model.onnx"
@@ -43,7 +44,7 @@ class Trained:
     model: "keras.Model"
     history: list[dict[str, float]]
     best_epoch: int
-    calibration: Calibration
+    calibration: "Calibration"
     thresholds: npt.NDArray[np.float64]
     global_threshold: float
     genres: list[str]
@@ -52,6 +53,10 @@ class Trained:
 
 def write(folder: Path, trained: Trained) -> None:
     """Write a training into an empty folder."""
+    import pandas as pd
+
+    from postergenre.networks import calibration
+
     model, genres = trained.model, trained.genres
     model.save_weights(folder / WEIGHTS)
     (folder / ARCHITECTURE).write_text(model.to_json(indent=1) + "\n", encoding="utf-8")
@@ -109,20 +114,24 @@ def read_metadata(folder: Path) -> dict[str, Any]:
     return {"genres": genres, "thresholds": cuts, "global_threshold": shared, "resize": resize}
 
 
-def read_calibration(folder: Path, genres: list[str]) -> Calibration:
+def read_calibration(folder: Path, genres: list[str]) -> "Calibration":
     """The model's calibration, in the order of `genres`.
 
     Raises:
         InputError: the file is missing, or of other genres.
     """
+    from postergenre.networks import calibration
+
     try:
         return calibration.from_json(files.read_json(folder / CALIBRATION, TRAIN), genres)
     except ValueError as error:
         raise InputError(f"{folder / CALIBRATION} is {error}; run {TRAIN}") from None
 
 
-def read_history(folder: Path) -> pd.DataFrame:
+def read_history(folder: Path) -> "pd.DataFrame":
     """A row for each epoch: epoch, loss, val_loss, val_map, learning_rate."""
+    import pandas as pd
+
     return pd.read_csv(folder / HISTORY)
 
 
@@ -169,4 +178,4 @@ def _check(folder: Path, key: str, *parts: Path) -> None:
         raise InputError(f"{missing} is missing; {TRAIN} writes it")
     if files.sha256(*parts) != files.read_json(folder / RUN, TRAIN).get(key):
         names = " and ".join(file.name for file in parts)
-        raise InputError(f"{folder} is not one model: {names} does not match its hash in {RUN}; run {TRAIN}")
+        raise InputError(f"{folder} is not one model: the hash of {names} is not the one in {RUN}; run {TRAIN}")

@@ -59,9 +59,7 @@ def fit(network: Network, params: TrainParams, data: Data, checkpoint: Checkpoin
     return result
 
 
-def calibrate(
-    model: keras.Model, data: Data, shrinkage: float
-) -> tuple[Calibration, npt.NDArray[np.float64], float]:
+def calibrate(model: keras.Model, data: Data, shrinkage: float) -> tuple[Calibration, npt.NDArray[np.float64], float]:
     """Calibrate the model on the validation posters; returns its calibration, thresholds and global threshold.
 
     shrinkage: see `thresholds.fit`.

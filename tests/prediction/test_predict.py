@@ -17,7 +17,7 @@ from PIL import Image
 from postergenre import cli, files
 from postergenre.data import genres, images
 from postergenre.errors import InputError
-from postergenre.networks import architecture, model_folder, onnx_model
+from postergenre.networks import architecture, layer_names, model_folder, onnx_model
 from postergenre.networks.backend import keras
 from postergenre.prediction import predictor
 from tests import support
@@ -298,7 +298,7 @@ def test_a_folder_of_two_trainings_is_refused(models: Path, tmp_path: Path) -> N
 def test_weights_that_are_not_the_runs_are_refused(models: Path, tmp_path: Path, name: str, load: Any) -> None:
     copy = shutil.copytree(models, tmp_path / "models")
     os.truncate(copy / name, 1000)
-    with pytest.raises(InputError, match=rf"is not one model: {name}.* is not what run\.json names"):
+    with pytest.raises(InputError, match=rf"is not one model: the hash of {name}.* is not the one in run\.json"):
         load(copy)
     (copy / name).unlink()
     with pytest.raises(InputError, match=rf"{name} is missing; `dvc repro train` writes it"):
@@ -334,7 +334,7 @@ def test_a_network_that_is_rewritten_wrongly_for_onnx_is_refused(
 
     def without_its_last_activation(model: keras.Model) -> keras.Model:
         with monkeypatch.context() as patch:
-            patch.setattr(architecture, "AUGMENTATION", architecture.AUGMENTATION | {"block1_unit1_relu"})
+            patch.setattr(architecture, "AUGMENTATION", layer_names.AUGMENTATION | {"block1_unit1_relu"})
             return rewritten(model)
 
     monkeypatch.setattr(architecture, "for_prediction", without_its_last_activation)
