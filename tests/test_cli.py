@@ -55,10 +55,10 @@ def test_results_are_a_table_and_where_to_look_next(
     Path("reports").mkdir()
     compared.write(Path("reports/comparison.csv"))
     assert command("results") == 0
-    said = capsys.readouterr().out
-    assert "mAP" in said
-    assert all(place in said for place in ("reports/report.html", "make mlflow", "postergenre predict poster.jpg"))
-    assert "these results are in git, but the model is not" in said
+    output = capsys.readouterr().out
+    assert "mAP" in output
+    assert all(place in output for place in ("reports/report.html", "make mlflow", "postergenre predict poster.jpg"))
+    assert "these results are in git, but the model is not" in output
     Path("models").mkdir()
     Path("models/run.json").touch()
     assert command("results") == 0
@@ -75,9 +75,9 @@ def test_track_says_whether_the_run_was_there(
     files.write_json(in_project / "reports/scrape.json", {"status": {"ok": 3}})
     assert command("track") == 0
     assert capsys.readouterr().out == f"run {first} has this model; what it lacked is there now\n"
-    found = mlflow.get_run(first)
-    assert found.data.metrics["test.map"] == 0.25
-    assert found.data.tags["postergenre.model"] == json.loads((models / "run.json").read_text())["model"]
+    logged = mlflow.get_run(first)
+    assert logged.data.metrics["test.map"] == 0.25
+    assert logged.data.tags["postergenre.model"] == json.loads((models / "run.json").read_text())["model"]
 
 
 def test_track_without_a_training_says_what_is_missing(in_project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -86,7 +86,7 @@ def test_track_without_a_training_says_what_is_missing(in_project: Path, capsys:
     assert not (in_project / "mlflow.db").exists()
 
 
-def test_a_logged_model_answers_from_any_folder(
+def test_a_logged_model_predicts_in_any_folder(
     in_project: Path, models: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = runs.track(models, in_project / "reports")

@@ -44,20 +44,20 @@ def trained(folder: Path, models: Path, dataset: str, network: str, value: float
     return run.id
 
 
-def test_the_newest_run_of_each_network_on_this_dataset_is_found_and_can_be_timed(
+def test_the_newest_run_of_each_network_on_this_dataset_is_taken_and_can_be_timed(
     in_project: Path, models: Path
 ) -> None:
     for dataset, network, value in (("1.dir", "a", 0.4), ("2.dir", "b", 0.9), ("1.dir", "c", 0.5)):
         trained(in_project, models, dataset, network, value)
     last = trained(in_project, models, "1.dir", "a", 0.45)
-    found = runs.newest("1.dir")
-    assert set(found) == {"a", "c"}
-    assert found["a"].run_id == last
-    assert found["a"].weights == json.loads((models / "run.json").read_text())["weights"]
-    assert 0 <= found["a"].seconds < 60
-    assert found["a"].comparison.score("map").value == pytest.approx(0.45)
+    newest = runs.newest("1.dir")
+    assert set(newest) == {"a", "c"}
+    assert newest["a"].run_id == last
+    assert newest["a"].weights == json.loads((models / "run.json").read_text())["weights"]
+    assert 0 <= newest["a"].seconds < 60
+    assert newest["a"].comparison.score("map").value == pytest.approx(0.45)
     assert runs.newest("3.dir") == {}
-    assert leaderboard.speed(found["a"], np.zeros((200, 24, 16, 3), np.uint8)) > 0
+    assert leaderboard.speed(newest["a"], np.zeros((200, 24, 16, 3), np.uint8)) > 0
 
 
 def test_the_best_network_comes_first_and_the_baselines_last() -> None:
@@ -72,8 +72,8 @@ def test_the_best_network_comes_first_and_the_baselines_last() -> None:
 def test_the_written_leaderboard_has_the_columns_that_would_be_written_now() -> None:
     heading = leaderboard.table({"a": EvaluatedRun("id", 1, 1.0, comparison(0.4))}, {"a": 1.0}).splitlines()[:2]
     written = (ROOT / leaderboard.OUTPUT).read_text(encoding="utf-8").splitlines()
-    found = [line for line in written if line.startswith(("| |", "|--"))]
-    assert found == heading, "`python -m benchmarks.leaderboard` writes it anew"
+    shown = [line for line in written if line.startswith(("| |", "|--"))]
+    assert shown == heading, "`python -m benchmarks.leaderboard` writes it anew"
 
 
 def test_without_an_evaluated_run_it_says_what_makes_one(in_project: Path) -> None:

@@ -38,10 +38,10 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_one_command_answers_for_every_kind_of_picture(models: Path, pictures: Path, tmp_path: Path) -> None:
+def test_one_command_predicts_for_every_kind_of_picture(models: Path, pictures: Path, tmp_path: Path) -> None:
     command = ["predict", str(pictures), "missing.jpg", "--model", str(models), "--top", "2", "--csv", "t.csv"]
-    for slow in ("keras", "mlflow", "pandas", "tensorflow"):
-        (tmp_path / f"{slow}.py").write_text(f"raise ImportError('an answer should not wait for {slow}')")
+    for slow in ("keras", "mlflow", "pandas", "scipy", "sklearn", "tensorflow"):
+        (tmp_path / f"{slow}.py").write_text(f"raise ImportError('a prediction should not wait for {slow}')")
     done = support.run("postergenre", *command, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)})
     assert done.returncode == 1
     errors = done.stderr.splitlines()
@@ -52,9 +52,9 @@ def test_one_command_answers_for_every_kind_of_picture(models: Path, pictures: P
     table = pd.read_csv(tmp_path / "t.csv")
     assert table.columns.tolist() == ["path", "A", "B", "C"]
     assert table["path"].tolist() == [f"{pictures}/{name}" for name in names]
-    answers = predictor.load(models)
+    network = predictor.load(models)
     fitted = np.stack([images.fit(images.decode((pictures / n).read_bytes()), 24, 16, "crop") for n in names])
-    np.testing.assert_allclose(table[["A", "B", "C"]], answers.predict(fitted), atol=1e-5)
+    np.testing.assert_allclose(table[["A", "B", "C"]], network.predict(fitted), atol=1e-5)
     lines = done.stdout.splitlines()
     for line, row in zip(lines, table.to_dict("records"), strict=True):
         best, second = sorted("ABC", key=lambda genre: -row[genre])[:2]
@@ -67,10 +67,10 @@ def test_json_gives_every_genre(models: Path, pictures: Path, capsys: pytest.Cap
     with pytest.raises(SystemExit) as ended:
         cli.main(["predict", str(pictures / "a.jpg"), "--model", str(models), "--json"])
     assert ended.value.code == 0
-    (found,) = json.loads(capsys.readouterr().out)
-    assert found["path"] == f"{pictures}/a.jpg"
-    assert set(found["genres"]) == {"A", "B", "C"}
-    assert found["predicted"] == [g for g, cut in zip("ABC", (0.4, 0.5, 0.6), strict=True) if found["genres"][g] >= cut]
+    (entry,) = json.loads(capsys.readouterr().out)
+    assert entry["path"] == f"{pictures}/a.jpg"
+    assert set(entry["genres"]) == {"A", "B", "C"}
+    assert entry["predicted"] == [g for g, cut in zip("ABC", (0.4, 0.5, 0.6), strict=True) if entry["genres"][g] >= cut]
 
 
 def test_the_picture_is_turned_upright_as_in_training(models: Path, tmp_path: Path) -> None:
@@ -79,18 +79,18 @@ def test_the_picture_is_turned_upright_as_in_training(models: Path, tmp_path: Pa
     exif[0x0112] = 8
     upright.transpose(Image.Transpose.ROTATE_270).save(turned, exif=exif)
     upright.save(tmp_path / "upright.png")
-    answers = dict(predictor.load(models).predict_files([turned, tmp_path / "upright.png"]))
-    np.testing.assert_array_equal(answers[turned], answers[tmp_path / "upright.png"])
+    predictions = dict(predictor.load(models).predict_files([turned, tmp_path / "upright.png"]))
+    np.testing.assert_array_equal(predictions[turned], predictions[tmp_path / "upright.png"])
 
 
-def test_many_pictures_are_answered_in_order(models: Path, tmp_path: Path) -> None:
+def test_many_pictures_come_back_in_order(models: Path, tmp_path: Path) -> None:
     paths = [tmp_path / f"{k}.png" for k in range(300)]
     for k, path in enumerate(paths):
         path.write_bytes(b"" if k % 100 == 7 else encoded(picture(k % 9, 20, 30), "PNG"))
-    answers = list(predictor.load(models).predict_files(paths))
-    assert [path for path, _ in answers] == paths
-    assert [k for k, (_, answer) in enumerate(answers) if isinstance(answer, str)] == [7, 107, 207]
-    first, same = answers[0][1], answers[9][1]
+    predictions = list(predictor.load(models).predict_files(paths))
+    assert [path for path, _ in predictions] == paths
+    assert [k for k, (_, result) in enumerate(predictions) if isinstance(result, str)] == [7, 107, 207]
+    first, same = predictions[0][1], predictions[9][1]
     assert not isinstance(first, str)
     assert not isinstance(same, str)
     np.testing.assert_allclose(first, same, atol=1e-6)
@@ -115,9 +115,9 @@ def test_without_a_model_a_sentence_says_how_to_make_one(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(cli, "CHECKOUT", tmp_path)
-    said = predict(str(pictures / "a.jpg"))
-    assert str(said).startswith("error: there is no trained network in models or ")
-    assert "`make repro` trains one" in str(said)
+    message = predict(str(pictures / "a.jpg"))
+    assert str(message).startswith("error: there is no trained network in models or ")
+    assert "`make repro` trains one" in str(message)
 
 
 def test_a_folder_without_pictures_is_an_error_line(
@@ -166,7 +166,7 @@ def test_a_file_larger_than_any_picture_is_not_read(
     assert captured.out.startswith(f"{pictures}/a.jpg  ")
 
 
-def test_where_nothing_was_answered_the_table_stays(
+def test_the_table_is_unchanged_if_no_picture_could_be_read(
     models: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file, options = tmp_path / "t.csv", ("--model", str(models), "--csv", str(tmp_path / "t.csv"))
@@ -182,8 +182,8 @@ def test_where_nothing_was_answered_the_table_stays(
 def test_a_table_of_something_else_is_not_replaced(models: Path, pictures: Path, tmp_path: Path, text: str) -> None:
     file = tmp_path / "labels.csv"
     file.write_text(text)
-    said = predict(str(pictures / "a.jpg"), "--model", str(models), "--csv", str(file))
-    assert said == f"error: {file} exists and is not a table of `predict`; --csv takes a new file or such a table"
+    message = predict(str(pictures / "a.jpg"), "--model", str(models), "--csv", str(file))
+    assert message == f"error: {file} exists and is not a table of `predict`; --csv takes a new file or such a table"
     assert file.read_text() == text
 
 
@@ -257,7 +257,7 @@ def test_a_terminal_shows_the_marked_genres_in_bold_and_explains_the_mark(
     *lines, footer = capsys.readouterr().out.splitlines()
     assert re.findall(r"\033\[1m[ABC] 0\.\d{4}\*\033\[0m", "".join(lines))
     assert "*" not in re.sub(r"\033\[1m.*?\033\[0m", "", "".join(lines))
-    assert footer == "* above the genre's threshold"
+    assert footer == "* predicted: at least the genre's threshold"
 
 
 @pytest.mark.parametrize(
@@ -288,7 +288,7 @@ def test_a_folder_of_two_trainings_is_refused(models: Path, tmp_path: Path) -> N
     copy = shutil.copytree(models, tmp_path / "models")
     files.write_json(copy / "genres.json", genres.vocabulary([*"ABCD"]))
     files.write_json(copy / "thresholds.json", {"global_threshold": 0.5, "genres": dict.fromkeys("ABCD", 0.5)})
-    with pytest.raises(InputError, match=r"answers for 3 genres, but \(24, 16, 3\) and 4 genres were trained on"):
+    with pytest.raises(InputError, match=r"has 3 outputs, but it was trained on posters of \(24, 16, 3\) and 4 genres"):
         predictor.load(copy)
 
 
@@ -311,11 +311,11 @@ def test_a_pipe_is_not_waited_for_and_a_file_is_no_model(
     os.mkfifo(tmp_path / "film.jpg")
     assert predict(str(tmp_path), "--model", str(models)) == 1
     assert capsys.readouterr().err == f"error: {tmp_path}/film.jpg: it is neither a file nor a folder\n"
-    said = predict(str(tmp_path), "--model", str(models / "model.onnx"))
-    assert said == f"error: {models}/model.onnx is a file; it should be the folder that `dvc repro train` wrote"
+    message = predict(str(tmp_path), "--model", str(models / "model.onnx"))
+    assert message == f"error: {models}/model.onnx is a file; it should be the folder that `dvc repro train` wrote"
 
 
-def test_onnx_answers_as_keras_does(models: Path) -> None:
+def test_onnx_predicts_as_keras_does(models: Path) -> None:
     posters = np.random.default_rng(1).integers(0, 256, (5, 24, 16, 3), dtype=np.uint8)
     expected = model_folder.load_keras(models).predict_on_batch(posters)
     np.testing.assert_allclose(predictor.load(models).predict(posters), expected, atol=1e-4)
