@@ -117,6 +117,21 @@ def test_a_bomb_is_refused_before_it_unpacks() -> None:
         images.identify(bomb)
 
 
+def test_pillows_own_limit_stays_and_is_reported_in_our_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    large = encoded(Image.new("1", (7_000, 7_000)), "PNG")
+    assert images.identify(large) == ("png", 7_000, 7_000)
+    assert Image.MAX_IMAGE_PIXELS == 1024**3 // 12, "Pillow's limit is not ours to change"
+    bomb = encoded(Image.new("1", (14_000, 14_000)), "PNG")
+    with pytest.raises(images.ImageError, match="it has more than 50,000,000 pixels"):
+        images.identify(bomb)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000_000)
+    with pytest.raises(images.ImageError, match="it has more than 2,000,000 pixels"):
+        images.identify(large)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    with pytest.raises(images.ImageError, match="14000 x 14000 pixels, more than 50,000,000"):
+        images.identify(bomb)
+
+
 def test_the_extension_is_what_the_bytes_are() -> None:
     found = [images.identify(encoded(picture(1), kind)) for kind in ("JPEG", "PNG", "WEBP", "GIF")]
     assert found == [(extension, 60, 90) for extension in ("jpg", "png", "webp", "gif")]

@@ -32,8 +32,8 @@ from sample.layouts import LAYOUTS
 from sample.lettering import FACES
 from sample.motifs import MOTIFS
 from sample.palettes import PALETTES, contrast
+from tests.support import ROOT, free_port
 
-ROOT = Path(__file__).resolve().parents[2]
 CATALOGUE = ROOT / films.CATALOGUE
 ALL = films.read(CATALOGUE)
 SHOWN = [film for film in ALL.values() if film.poster and not film.is_gone]
@@ -202,13 +202,6 @@ def test_the_sheet_is_a_small_picture(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 # The site
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def is_served(port: int) -> bool:

@@ -15,6 +15,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -26,11 +27,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from postergenre import errors
+from stages import scrape as stage
 from tests import support
-from tests.factories import make_dramas as films
-from tests.factories import read_manifest as rows_of
-from tests.factories import run_scrape as scrape
-from tests.factories import write_scrape_project as prepare
+from tests.factories import make_dramas, read_manifest, run_scrape, write_scrape_project
 from tests.support import Answer, Site, encoded, picture
 
 POSTER = encoded(picture(1))
@@ -45,10 +45,12 @@ def site() -> Iterator[Site]:
 def ends(folder: Path, site: Site, answers: dict[str, Any], **changes: Any) -> dict[str, tuple[str, str]]:
     """Crawl these answers; the status and reason of each path."""
     site.answers |= {f"/{name}": answer for name, answer in answers.items()}
-    prepare(folder, [(str(n), "Drama", f"{site.url}/{name}") for n, name in enumerate(answers, 1)], **changes)
-    done = scrape(folder)
+    write_scrape_project(
+        folder, [(str(n), "Drama", f"{site.url}/{name}") for n, name in enumerate(answers, 1)], **changes
+    )
+    done = run_scrape(folder)
     assert done.returncode == 0, done.stderr
-    table = rows_of(folder)
+    table = read_manifest(folder)
     return dict(zip(answers, zip(table["status"], table["reason"], strict=True), strict=True))
 
 
@@ -100,7 +102,7 @@ def test_bodies_that_lie_or_never_end(tmp_path: Path, site: Site) -> None:
     assert found.pop("drip") == ("failed", "no complete answer in time")
     assert found.pop("announced") == ("failed", "larger than scrape.max_bytes")
     assert found.pop("bomb") == ("failed", "larger than scrape.max_bytes")
-    assert found.pop("huge") == ("not-a-poster", "it has 100000 x 100000 pixels, more than 50,000,000")
+    assert found.pop("huge") == ("not-a-poster", "it has more than 50,000,000 pixels")
     assert found.pop("pixel") == ("not-a-poster", "it has 1 x 1 pixels, fewer than 16 on a side")
     assert found.pop("longer") == ("failed", "answer incomplete")
     assert found.pop("shorter")[0] == "not-a-poster"
@@ -121,18 +123,25 @@ def test_links_that_lead_inside_are_refused_wherever_they_stand(tmp_path: Path, 
     site.answers |= {f"/{name}": Answer(status=302, headers={"Location": link}) for name, link in inside.items()}
     site.answers["/good"] = Answer(POSTER)
     links = {"good": f"{site.url}/good"} | inside | {f"to-{name}": f"{site.url}/{name}" for name in inside}
-    prepare(tmp_path, [(str(n), "", link) for n, link in enumerate(links.values(), 1)], allow_private_hosts=False)
+    write_scrape_project(
+        tmp_path, [(str(n), "", link) for n, link in enumerate(links.values(), 1)], allow_private_hosts=False
+    )
     code = """
+import gc
+import logging
 import sys
 from pathlib import Path
 from postergenre import params
-from scraper import crawl, downloads, plan, wanted
+from scraper import crawl, plan, wanted
+from scraper.downloads import open_downloads
 scrape = params.load("scrape", plan.ScrapeParams)
 films = plan.Plan.of(Path("films.csv"), scrape)
-with downloads.opened(Path("downloads")) as held:
-    with wanted.written(Path("wanted.sqlite"), films.wanted(held)) as asked:
-        crawl.crawl(asked, held.file, scrape, sys.argv[1])
-    for row in plan.Ends(films, held):
+with open_downloads(Path("downloads")) as downloads:
+    with wanted.write(Path("wanted.sqlite"), films.wanted(downloads)) as wanted_films:
+        crawl.crawl(wanted_films, downloads.file, scrape, sys.argv[1])
+    # A crawl puts back what it changed in the process.
+    assert (logging.getLogger("scrapy").level, gc.get_freeze_count()) == (logging.NOTSET, 0)
+    for row in plan.ManifestRows(films, downloads):
         print(row.status, row.reason, sep=",")
 """
     done = support.run(sys.executable, "-c", code, site.url.removeprefix("http://"), cwd=tmp_path)
@@ -151,23 +160,34 @@ def test_private_addresses_are_refused_unless_allowed(tmp_path: Path, site: Site
     assert site.asked == []
 
 
-@pytest.mark.parametrize(
-    ("robots", "end"),
-    [
-        (Answer(b"User-agent: *\nDisallow: /\n", kind="text/plain"), ("refused", "Forbidden by robots.txt")),
-        (Answer(b"User-agent: postergenre\nDisallow: /a\n", kind="text/plain"), ("refused", "Forbidden by robots.txt")),
-        (Answer(b"User-agent: other\nDisallow: /\n", kind="text/plain"), ("ok", "")),
-        (Answer(b"<html>Welcome</html>", kind="text/html"), ("ok", "")),
-        (Answer(status=404), ("ok", "")),
-        (Answer(status=403), ("ok", "")),
+def test_robots_txt(tmp_path: Path) -> None:
+    def rules(text: bytes, kind: str = "text/plain") -> Answer:
+        return Answer(text, kind=kind)
+
+    forbidden, fine = ("refused", "Forbidden by robots.txt"), ("ok", "")
+    cases = [
+        (rules(b"User-agent: *\nDisallow: /\n"), forbidden),
+        (rules(b"User-agent: postergenre\nDisallow: /a\n"), forbidden),
+        (rules(b"User-agent: other\nDisallow: /\n"), fine),
+        (rules(b"<html>Welcome</html>", "text/html"), fine),
+        (Answer(status=404), fine),
+        (Answer(status=403), fine),
         (Answer(status=500), ("failed", "robots.txt: HTTP 500")),
         (Answer(status=0), ("failed", "robots.txt: connection broken off")),
-    ],
-)
-def test_robots_txt(tmp_path: Path, site: Site, robots: Answer, end: tuple[str, str]) -> None:
-    site.answers["/robots.txt"] = robots
-    assert ends(tmp_path, site, {"a.jpg": Answer(POSTER)}, retries=0) == {"a.jpg": end}
-    assert ("/a.jpg" in site.asked) == (end[0] == "ok")
+    ]
+    with ExitStack() as stack:
+        sites = [stack.enter_context(support.site()) for _ in cases]
+        for site, (robots, _) in zip(sites, cases, strict=True):
+            site.answers |= {"/robots.txt": robots, "/a.jpg": Answer(POSTER)}
+        write_scrape_project(
+            tmp_path, [(str(n), "", f"{site.url}/a.jpg") for n, site in enumerate(sites, 1)], retries=0
+        )
+        done = run_scrape(tmp_path)
+        assert done.returncode == 0, done.stderr
+    table = read_manifest(tmp_path)
+    for site, (robots, end), row in zip(sites, cases, table.itertuples(), strict=True):
+        assert (row.status, row.reason) == end, robots
+        assert site.asked == ["/robots.txt", "/a.jpg"] if end == fine else site.asked == ["/robots.txt"], robots
 
 
 def test_crawl_delay_is_kept(tmp_path: Path, site: Site) -> None:
@@ -178,27 +198,27 @@ def test_crawl_delay_is_kept(tmp_path: Path, site: Site) -> None:
         return Answer(POSTER)
 
     site.answers["/robots.txt"] = Answer(b"User-agent: *\nCrawl-delay: 0.5\n", kind="text/plain")
-    ends(tmp_path, site, {f"{n}.jpg": poster for n in range(5)}, placeholder_films=9)
+    ends(tmp_path, site, {f"{n}.jpg": poster for n in range(3)})
     assert min(b - a for a, b in itertools.pairwise(times)) > 0.4
 
 
-@pytest.mark.parametrize(
-    ("header", "status"),
-    [
-        ("noai", "refused"),
-        ("noindex, noimageai", "refused"),
-        ("postergenre: noai", "refused"),
-        ("otherbot: noai", "ok"),
-        ("noindex", "ok"),
-    ],
-)
-def test_x_robots_tag(tmp_path: Path, site: Site, header: str, status: str) -> None:
-    found = ends(tmp_path, site, {"a.jpg": Answer(POSTER, headers={"X-Robots-Tag": header})})
-    assert found["a.jpg"][0] == status
+def test_x_robots_tag(tmp_path: Path, site: Site) -> None:
+    headers = {
+        "noai": "refused",
+        "noindex, noimageai": "refused",
+        "postergenre: noai": "refused",
+        "otherbot: noai": "ok",
+        "noindex": "ok",
+    }
+    answers = {f"{n}.jpg": Answer(POSTER, headers={"X-Robots-Tag": header}) for n, header in enumerate(headers)}
+    found = ends(tmp_path, site, answers)
+    assert {header: found[name][0] for name, header in zip(answers, headers, strict=True)} == headers
 
 
 def test_a_busy_host_is_asked_again_when_it_said(tmp_path: Path, site: Site) -> None:
-    times: dict[str, list[float]] = {"seconds": [], "date": [], "none": []}
+    # Three names of one server, which the crawl takes for three hosts.
+    hosts = {"seconds": "127.0.0.1", "date": "localhost", "none": "127.1"}
+    times: dict[str, list[float]] = {name: [] for name in hosts}
 
     def busy(name: str, header: Callable[[], dict[str, str]]) -> Callable[[], Answer]:
         def answer() -> Answer:
@@ -211,10 +231,13 @@ def test_a_busy_host_is_asked_again_when_it_said(tmp_path: Path, site: Site) -> 
         later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=3)
         return {"Retry-After": format_datetime(later, usegmt=True)}
 
-    for name, header in {"seconds": lambda: {"Retry-After": "2"}, "date": date, "none": dict}.items():
-        found = ends(tmp_path / name, site, {name: busy(name, header)}, retries=0)
-        assert found[name] == ("ok", "")
-        assert rows_of(tmp_path / name)["attempts"].tolist() == [2]
+    site.answers["/seconds"] = busy("seconds", lambda: {"Retry-After": "2"})
+    site.answers |= {"/date": busy("date", date), "/none": busy("none", dict)}
+    links = [f"{site.url.replace('127.0.0.1', host)}/{name}" for name, host in hosts.items()]
+    write_scrape_project(tmp_path, [(str(n), "", link) for n, link in enumerate(links, 1)], retries=0)
+    assert run_scrape(tmp_path).returncode == 0
+    assert read_manifest(tmp_path)["status"].tolist() == ["ok"] * 3
+    assert read_manifest(tmp_path)["attempts"].tolist() == [2] * 3
     waits = {name: second - first for name, (first, second) in times.items()}
     assert waits["seconds"] >= 2
     assert waits["date"] >= 1.9
@@ -226,9 +249,9 @@ def test_a_host_that_asks_for_too_long_a_wait_is_left_alone_and_the_others_go_on
         busy.answers |= {f"/{n}.jpg": Answer(status=429, headers={"Retry-After": "3600"}) for n in range(100)}
         other = busy.url.replace("127.0.0.1", "localhost")
         rows = [(str(n), "", f"{other}/{n}.jpg") for n in range(1, 90)]
-        rows += [(str(n + 100), "", link) for n, (_, _, link) in enumerate(films(site, 20))]
-        prepare(tmp_path, rows)
-        done = scrape(tmp_path)
+        rows += [(str(n + 100), "", link) for n, (_, _, link) in enumerate(make_dramas(site, 20))]
+        write_scrape_project(tmp_path, rows)
+        done = run_scrape(tmp_path)
         assert done.returncode == 1
         assert (
             "localhost blocked us (HTTP 429, it asks to wait 3,600 seconds), 89 of its posters did not come"
@@ -237,28 +260,34 @@ def test_a_host_that_asks_for_too_long_a_wait_is_left_alone_and_the_others_go_on
         asked = len(busy.asked)
         assert asked <= 33 + 1
         # Without them, the next one goes on: nothing is asked.
-        assert scrape(tmp_path).returncode == 0
+        assert run_scrape(tmp_path).returncode == 0
         assert len(busy.asked) == asked
-    assert rows_of(tmp_path)["status"].tolist() == ["refused"] * 89 + ["ok"] * 20
+    assert read_manifest(tmp_path)["status"].tolist() == ["refused"] * 89 + ["ok"] * 20
 
 
 def test_a_host_that_answers_403_to_everything_is_left_alone(tmp_path: Path, site: Site) -> None:
-    prepare(tmp_path, [(str(n), "", f"{site.url}/{n}.jpg") for n in range(1, 200)])
+    write_scrape_project(tmp_path, [(str(n), "", f"{site.url}/{n}.jpg") for n in range(1, 200)])
     site.answers |= {f"/{n}.jpg": Answer(status=403) for n in range(200)}
-    done = scrape(tmp_path)
+    done = run_scrape(tmp_path)
     assert done.returncode == 1
     assert "blocked us (HTTP 403, 20 times in a row), 199 of its posters did not come" in done.stderr
     assert 20 <= len(site.asked) - 1 < 60
 
 
-def test_a_host_that_is_down_costs_little(tmp_path: Path, site: Site) -> None:
-    rows = [(str(n), "", f"http://127.0.0.1:9/{n}.jpg") for n in range(1, 500)]
-    prepare(tmp_path, [*rows, ("900", "", f"{site.url}/a.jpg")], retries=0)
-    site.answers["/a.jpg"] = Answer(POSTER)
-    start = time.monotonic()
-    assert scrape(tmp_path).returncode == 0
-    assert time.monotonic() - start < 30
-    assert set(rows_of(tmp_path)["reason"][:499]) == {"robots.txt: connection refused"}
+def test_a_host_that_is_down_is_asked_for_robots_txt_alone(tmp_path: Path, site: Site) -> None:
+    with support.site() as broken:
+        broken.answers["/robots.txt"] = Answer(status=0)
+        addresses = ["http://127.0.0.1:9"] * 250 + [broken.url] * 250 + [site.url]
+        write_scrape_project(
+            tmp_path, [(str(n), "", f"{url}/{n}.jpg") for n, url in enumerate(addresses, 1)], retries=0
+        )
+        site.answers["/501.jpg"] = Answer(POSTER)
+        assert run_scrape(tmp_path).returncode == 0
+        assert broken.asked == ["/robots.txt"]
+    table = read_manifest(tmp_path)
+    assert set(table["reason"][:250]) == {"robots.txt: connection refused"}
+    assert set(table["reason"][250:500]) == {"robots.txt: connection broken off"}
+    assert table["status"][500] == "ok"
 
 
 def test_a_limit_of_requests_a_second_loses_nothing(tmp_path: Path, site: Site) -> None:
@@ -274,7 +303,7 @@ def test_a_limit_of_requests_a_second_loses_nothing(tmp_path: Path, site: Site) 
 
         return answer
 
-    found = ends(tmp_path, site, {f"{n}.jpg": limited(n) for n in range(1, 101)}, retries=0)
+    found = ends(tmp_path, site, {f"{n}.jpg": limited(n) for n in range(1, 61)}, retries=0)
     assert set(found.values()) == {("ok", "")}
 
 
@@ -285,13 +314,6 @@ def test_cookies_are_not_sent_and_we_say_who_we_are(tmp_path: Path, site: Site) 
     assert len(site.headers) > 6
     assert not [headers for headers in site.headers if headers["Cookie"]]
     assert {headers["User-Agent"] for headers in site.headers} == {"postergenre/0.1 (+https://example.org/posters)"}
-
-
-def test_links_outside_ascii(tmp_path: Path, site: Site) -> None:
-    site.answers["/p%C3%B6ster%20%E2%98%83.jpg"] = Answer(POSTER)
-    prepare(tmp_path, [("1", "Drama", f"{site.url}/pöster ☃.jpg")])
-    assert scrape(tmp_path).returncode == 0
-    assert rows_of(tmp_path)["status"].tolist() == ["ok"]
 
 
 def test_a_picture_that_many_films_share_is_no_poster(tmp_path: Path, site: Site) -> None:
@@ -308,13 +330,13 @@ def test_a_refresh_asks_whether_posters_changed(tmp_path: Path, site: Site) -> N
     dated = [Answer(encoded(picture(5)), headers={"Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT"}), new]
     lost = [Answer(encoded(picture(3))), Answer(status=404)]
     ends(tmp_path, site, {"tagged": tagged, "dated": dated, "lost": lost})
-    before = rows_of(tmp_path)
+    before = read_manifest(tmp_path)
     site.headers.clear()
     site.asked.clear()
     rows = [(str(n), "Drama", f"{site.url}/{name}") for n, name in enumerate(("tagged", "dated", "lost"), 1)]
-    prepare(tmp_path, rows, refresh=True)
-    assert scrape(tmp_path).returncode == 0
-    after = rows_of(tmp_path)
+    write_scrape_project(tmp_path, rows, refresh=True)
+    assert run_scrape(tmp_path).returncode == 0
+    after = read_manifest(tmp_path)
     said = dict(zip(site.asked, site.headers, strict=True))
     assert said["/tagged"]["If-None-Match"] == '"1"'
     assert said["/dated"]["If-Modified-Since"] == "Thu, 01 Jan 2026 00:00:00 GMT"
@@ -358,13 +380,13 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> Non
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     try:
-        prepare(tmp_path, [("1", "", f"https://127.0.0.1:{server.server_port}/a.jpg")], retries=0)
-        assert scrape(tmp_path).returncode == 0
+        write_scrape_project(tmp_path, [("1", "", f"https://127.0.0.1:{server.server_port}/a.jpg")], retries=0)
+        assert run_scrape(tmp_path).returncode == 0
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
-    table = rows_of(tmp_path)
+    table = read_manifest(tmp_path)
     assert table["status"].tolist() == ["failed"]
     assert table["reason"].tolist() == ["robots.txt: certificate not valid"]
     assert asked == []
@@ -391,10 +413,10 @@ def test_tmdb_finds_posters_by_imdb_id(tmp_path: Path, site: Site, monkeypatch: 
     site.answers |= {"/t/p/w185/a.jpg": Answer(POSTER), "/t/p/w185/b.jpg": Answer(encoded(picture(2)))}
     site.answers["/robots.txt"] = Answer(b"User-agent: *\nDisallow: /3/\n", kind="text/plain")
     monkeypatch.setenv("TMDB_READ_ACCESS_TOKEN", "secret-token")
-    prepare(tmp_path, [(str(n), "", "") for n in answers], **tmdb(site))
-    done = scrape(tmp_path)
+    write_scrape_project(tmp_path, [(str(n), "", "") for n in answers], **tmdb(site))
+    done = run_scrape(tmp_path)
     assert done.returncode == 0, done.stderr
-    table = rows_of(tmp_path)
+    table = read_manifest(tmp_path)
     assert list(zip(table["status"], table["reason"], strict=True)) == [
         ("ok", ""),
         ("ok", ""),
@@ -411,46 +433,37 @@ def test_tmdb_finds_posters_by_imdb_id(tmp_path: Path, site: Site, monkeypatch: 
         assert not file.is_file() or b"secret-token" not in file.read_bytes(), file
 
 
-@pytest.mark.parametrize(("token", "said"), [("", "asks for $TMDB_READ_ACCESS_TOKEN"), ("0" * 32, "holds an API key")])
+@pytest.mark.parametrize(("token", "said"), [("", "needs $TMDB_READ_ACCESS_TOKEN"), ("0" * 32, "holds an API key")])
 def test_tmdb_without_its_token(
     tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch, token: str, said: str
 ) -> None:
     monkeypatch.setenv("TMDB_READ_ACCESS_TOKEN", token)
-    prepare(tmp_path, [("1", "", "")], **tmdb(site))
-    done = scrape(tmp_path)
-    assert done.returncode == 1
-    assert said in done.stderr
+    write_scrape_project(tmp_path, [("1", "", "")], **tmdb(site))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:  # in this process: the crawl does not begin
+        errors.run(stage.main)
+    assert said in str(ended.value.code)
     assert site.asked == []
 
 
 def test_a_link_is_tried_before_the_next_source(tmp_path: Path, site: Site) -> None:
     site.answers |= {"/1.jpg": Answer(POSTER), "/x/tt0000002.jpg": Answer(encoded(picture(2)))}
     rows = [("1", "", f"{site.url}/1.jpg"), ("2", "", f"{site.url}/gone.jpg"), ("3", "", f"{site.url}/gone.jpg")]
-    prepare(tmp_path, rows, source=["poster", f"{site.url}/x/{{imdb_id}}.jpg"])
-    assert scrape(tmp_path).returncode == 0
-    table = rows_of(tmp_path)
+    write_scrape_project(tmp_path, rows, source=["poster", f"{site.url}/x/{{imdb_id}}.jpg"])
+    assert run_scrape(tmp_path).returncode == 0
+    table = read_manifest(tmp_path)
     assert table["status"].tolist() == ["ok", "ok", "gone"]
     assert table["asked"].tolist()[2] == f"{site.url}/x/tt0000003.jpg"
     assert "/x/tt0000001.jpg" not in site.asked
 
 
-def test_several_processes_bring_the_same(tmp_path: Path, site: Site) -> None:
-    rows = films(site, 40)
-    for name, processes in (("one", 1), ("three", 3)):
-        prepare(tmp_path / name, rows, processes=processes)
-        done = scrape(tmp_path / name)
-        assert done.returncode == 0, done.stderr
-    shards = [sorted((tmp_path / name / "data/posters").iterdir()) for name in ("one", "three")]
-    assert [file.read_bytes() for file in shards[0]] == [file.read_bytes() for file in shards[1]]
-
-
 @pytest.mark.parametrize(("how", "processes"), [(signal.SIGKILL, 2), (signal.SIGTERM, 1)])
 def test_a_killed_dvc_leaves_no_crawler_behind(tmp_path: Path, site: Site, how: signal.Signals, processes: int) -> None:
-    prepare(tmp_path, films(site, 400), processes=processes)
+    write_scrape_project(tmp_path, make_dramas(site, 120), processes=processes)
     stage = {"cmd": "python -m stages.scrape", "outs": ["data/posters"]}
     (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"scrape": stage}}))
     assert support.run("dvc", "init", "--no-scm", "-q", cwd=tmp_path).returncode == 0
-    site.pause = 0.5
+    site.pause = 1.5
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     dvc = subprocess.Popen(["dvc", "repro"], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
     try:
@@ -463,11 +476,11 @@ def test_a_killed_dvc_leaves_no_crawler_behind(tmp_path: Path, site: Site, how: 
     while scrape_is_running(tmp_path) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert not scrape_is_running(tmp_path)
-    assert len(site.asked) < 400
+    assert len(site.asked) < 120
     site.pause = 0.0
-    prepare(tmp_path, films(site, 400))
-    assert scrape(tmp_path).returncode == 0
-    assert (rows_of(tmp_path)["status"] == "ok").all()
+    write_scrape_project(tmp_path, make_dramas(site, 120))
+    assert run_scrape(tmp_path).returncode == 0
+    assert (read_manifest(tmp_path)["status"] == "ok").all()
 
 
 def scrape_is_running(folder: Path) -> bool:

@@ -33,19 +33,19 @@ def test_retry_after_is_a_date() -> None:
 def test_a_host_that_refuses_again_and_again_is_left_alone() -> None:
     host = Host(0.0)
     for _ in range(19):
-        host.refused(403)
-    host.answered()
+        host.note_refusal(403)
+    host.note_answer()
     for _ in range(19):
-        host.refused(403)
+        host.note_refusal(403)
     assert not host.closed
-    host.refused(403)
+    host.note_refusal(403)
     assert host.closed == ("refused", "HTTP 403, 20 times in a row", True)
 
 
 def test_refusals_of_requests_that_were_under_way_together_count_once() -> None:
     host = Host(0.0)
     for _ in range(50):
-        host.throttled(429, None)
+        host.throttle(429, None)
     assert host.refusals == 1
     assert not host.closed
     assert 0 < host.resume - time.monotonic() <= 1
@@ -55,27 +55,27 @@ def test_a_host_slows_down_with_each_refusal_and_recovers_with_answers() -> None
     host = Host(0.0)
     delays = []
     for _ in range(3):
-        host.throttled(429, 0.0)
+        host.throttle(429, 0.0)
         delays.append(host.slowed)
     assert delays == [0.02, 0.04, 0.08]
     for _ in range(1000):
-        host.answered()
+        host.note_answer()
     assert host.slowed == 0.0
 
 
 def test_who_asks_for_more_patience_than_there_is_is_left_alone() -> None:
     host = Host(0.0)
-    host.throttled(503, PATIENCE)
+    host.throttle(503, PATIENCE)
     assert not host.closed
-    host.throttled(503, PATIENCE + 1)
+    host.throttle(503, PATIENCE + 1)
     assert host.closed is not None
     assert host.closed.reason == "HTTP 503, it asks to wait 601 seconds"
 
 
 def test_a_dead_host_is_no_blocked_one() -> None:
-    hosts = Hosts(0.5, own=frozenset({"localhost"}))
+    hosts = Hosts(0.5, undelayed=frozenset({"localhost"}))
     assert (hosts["a"].delay, hosts["localhost"].delay) == (0.5, 0.0)
     for _ in range(SILENCES):
-        hosts["a"].silent("connection refused")
+        hosts["a"].note_silence("connection refused")
     assert hosts["a"].closed == ("failed", "connection refused, 30 times in a row", False)
     assert hosts.blocked() == {}

@@ -2,30 +2,50 @@
 
 import json
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import tarfile
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from postergenre import errors
+from scraper.downloads import open_downloads
+from stages import scrape as stage
 from tests import support
-from tests.factories import make_dramas as films
-from tests.factories import read_manifest as rows_of
-from tests.factories import read_scraped as bytes_of
-from tests.factories import run_scrape as scrape
-from tests.factories import write_scrape_project as prepare
+from tests.factories import make_dramas, read_manifest, read_scraped, run_scrape, write_scrape_project
 from tests.support import Answer, Site, encoded, picture
 
 
 @pytest.fixture
-def site() -> Any:
+def site() -> Iterator[Site]:
     with support.site() as made:
         yield made
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A site, its films, and a project folder that has crawled all of them."""
+
+    site: Site
+    films: list[tuple[str, str, str]]
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
+    with support.site() as made:
+        whole = Whole(made, make_dramas(made, 160), tmp_path_factory.mktemp("whole"))
+        write_scrape_project(whole.folder, whole.films)
+        assert run_scrape(whole.folder).returncode == 0
+        yield whole
 
 
 def test_every_row_ends_with_its_status_and_reason(tmp_path: Path, site: Site) -> None:
@@ -42,6 +62,7 @@ def test_every_row_ends_with_its_status_and_reason(tmp_path: Path, site: Site) -
         "/loop.jpg": Answer(status=302, headers={"Location": "/loop.jpg"}),
         "/reset.jpg": Answer(status=0),
         "/moved.jpg": Answer(status=301, headers={"Location": "/ok.jpg"}),
+        "/p%C3%B6ster%20%E2%98%83.jpg": Answer(encoded(picture(3))),
         "/robots.txt": Answer(b"User-agent: *\nDisallow: /private/\n", kind="text/plain"),
     }
     links = ["ok", "404", "403", "500", "once", "html", "empty", "half", "loop", "reset", "moved", "private/1"]
@@ -53,11 +74,12 @@ def test_every_row_ends_with_its_status_and_reason(tmp_path: Path, site: Site) -
         ("18", "", ""),
         ("18", "", f"{site.url}/ok.jpg"),
         ("20", "Drama", f"{site.url.replace('//', '//me:secret@')}/ok.jpg"),
+        ("21", "Drama", f"{site.url}/pöster ☃.jpg"),
     ]
-    prepare(tmp_path, rows)
-    done = scrape(tmp_path)
+    write_scrape_project(tmp_path, rows)
+    done = run_scrape(tmp_path)
     assert done.returncode == 0, done.stderr
-    table = rows_of(tmp_path)
+    table = read_manifest(tmp_path)
     ended = list(zip(table["status"], table["reason"], strict=True))
     assert ended == [
         ("ok", ""),
@@ -80,46 +102,44 @@ def test_every_row_ends_with_its_status_and_reason(tmp_path: Path, site: Site) -
         ("duplicate", "row 19 has the film"),
         ("ok", ""),
         ("failed", "the link holds a user name or password"),
+        ("ok", ""),
     ]
     assert ended[7][1].startswith("it is damaged")
-    assert table["row"].tolist() == list(range(1, 21))
+    assert table["row"].tolist() == list(range(1, 22))
     with tarfile.open(tmp_path / "data/posters/shard-00000.tar") as tar:
         assert tar.getnames() == ["tt0000001.jpg"]
         member = tar.extractfile("tt0000001.jpg")
         assert member is not None
         assert member.read() == whole  # as served
-    assert "20 catalogue rows: " in done.stdout
+    assert "21 catalogue rows: " in done.stdout
 
 
-def test_the_same_posters_give_the_same_bytes_and_are_asked_once(tmp_path: Path, site: Site) -> None:
-    prepare(tmp_path / "one", films(site, 6))
-    prepare(tmp_path / "two", films(site, 6))
-    assert scrape(tmp_path / "one").returncode == scrape(tmp_path / "two").returncode == 0
-    assert bytes_of(tmp_path / "one") == bytes_of(tmp_path / "two")
-    asked = len(site.asked)
-    assert scrape(tmp_path / "one").returncode == 0
-    assert len(site.asked) == asked
+def test_the_same_posters_give_the_same_bytes_also_by_several_processes(tmp_path: Path, whole: Whole) -> None:
+    write_scrape_project(tmp_path, whole.films, processes=2)
+    done = run_scrape(tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert read_scraped(tmp_path) == read_scraped(whole.folder)
 
 
 def test_a_new_film_and_a_late_poster_cost_only_themselves(tmp_path: Path, site: Site) -> None:
-    rows = films(site, 9)
+    rows = make_dramas(site, 9)
     late = site.answers.pop("/6.jpg")
-    prepare(tmp_path, rows[:8])
-    assert scrape(tmp_path).returncode == 0
-    before = bytes_of(tmp_path)
+    write_scrape_project(tmp_path, rows[:8])
+    assert run_scrape(tmp_path).returncode == 0
+    before = read_scraped(tmp_path)
     site.answers["/6.jpg"] = late
     site.asked.clear()
-    prepare(tmp_path, rows)
-    assert scrape(tmp_path).returncode == 0
+    write_scrape_project(tmp_path, rows)
+    assert run_scrape(tmp_path).returncode == 0
     assert [path for path in site.asked if path != "/robots.txt"] == ["/9.jpg"]
     site.asked.clear()
-    prepare(tmp_path, rows, retry_failed=True)
-    assert scrape(tmp_path).returncode == 0
+    write_scrape_project(tmp_path, rows, retry_failed=True)
+    assert run_scrape(tmp_path).returncode == 0
     assert [path for path in site.asked if path != "/robots.txt"] == ["/6.jpg"]
-    after = bytes_of(tmp_path)
+    after = read_scraped(tmp_path)
     assert after["shard-00000.tar"] == before["shard-00000.tar"]
     assert after["shard-00001.tar"] != before["shard-00001.tar"]
-    assert (rows_of(tmp_path)["status"] == "ok").all()
+    assert (read_manifest(tmp_path)["status"] == "ok").all()
 
 
 def urls_kept(folder: Path) -> list[str]:
@@ -127,53 +147,53 @@ def urls_kept(folder: Path) -> list[str]:
         return [url for (url,) in store.execute("SELECT asked FROM posters")]
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_a_killed_crawl_goes_on_where_it_stopped(tmp_path: Path, site: Site, how: signal.Signals) -> None:
-    rows = films(site, 120)
-    prepare(tmp_path / "whole", rows)
-    assert scrape(tmp_path / "whole").returncode == 0
+def test_a_killed_crawl_goes_on_where_it_stopped(tmp_path: Path, whole: Whole) -> None:
+    site = whole.site
+    write_scrape_project(tmp_path, whole.films)
+    kept: set[str] = set()
+    for how in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT):
+        site.asked.clear()
+        site.pause = 0.2
+        try:
+            process = subprocess.Popen([sys.executable, "-m", "stages.scrape"], cwd=tmp_path, stderr=subprocess.PIPE)
+            while len(site.asked) < 34 and process.poll() is None:
+                time.sleep(0.01)
+            process.send_signal(how)
+            _, said = process.communicate(timeout=30)
+        finally:
+            site.pause = 0.0
+        assert process.returncode != 0
+        if how != signal.SIGKILL:
+            assert b"the crawl was interrupted; what came is kept" in said
+        assert not (tmp_path / "data/posters").exists()
+        assert 34 <= len(site.asked) < 80
+        assert not kept.intersection(site.asked)
+        kept_now = {url.removeprefix(site.url) for url in urls_kept(tmp_path)}
+        assert kept < kept_now
+        kept = kept_now
     site.asked.clear()
-    prepare(tmp_path / "killed", rows)
-    site.pause = 0.2
-    process = subprocess.Popen([sys.executable, "-m", "stages.scrape"], cwd=tmp_path / "killed", stderr=subprocess.PIPE)
-    while len(site.asked) < 50 and process.poll() is None:
-        time.sleep(0.01)
-    process.send_signal(how)
-    _, said = process.communicate(timeout=30)
-    assert process.returncode != 0
-    if how != signal.SIGKILL:
-        assert b"the crawl was interrupted; what came is kept" in said
-    assert not (tmp_path / "killed/data/posters").exists()
-    assert 50 <= len(site.asked) < 100
-    site.pause = 0.0
-    kept = {url.removeprefix(site.url) for url in urls_kept(tmp_path / "killed")}
-    assert kept
-    site.asked.clear()
-    assert scrape(tmp_path / "killed").returncode == 0
-    assert bytes_of(tmp_path / "killed") == bytes_of(tmp_path / "whole")
-    assert sorted({*site.asked} - {"/robots.txt"}) == sorted({f"/{n}.jpg" for n in range(1, 121)} - kept)
+    assert run_scrape(tmp_path).returncode == 0
+    assert read_scraped(tmp_path) == read_scraped(whole.folder)
+    assert sorted({*site.asked} - {"/robots.txt"}) == sorted({f"/{n}.jpg" for n in range(1, 161)} - kept)
 
 
-def test_a_disk_that_fills_up_ends_the_crawl_and_costs_only_what_did_not_fit(tmp_path: Path, site: Site) -> None:
-    rows = films(site, 120)
-    prepare(tmp_path / "whole", rows)
-    assert scrape(tmp_path / "whole").returncode == 0
-    prepare(tmp_path / "full", rows)
+def test_a_disk_that_fills_up_ends_the_crawl_and_costs_only_what_did_not_fit(tmp_path: Path, whole: Whole) -> None:
+    write_scrape_project(tmp_path, whole.films)
     # Files end at 100 KiB, where a disk might.
-    done = support.run("bash", "-c", "ulimit -f 100; exec python -m stages.scrape", cwd=tmp_path / "full")
+    done = support.run("bash", "-c", "ulimit -f 100; exec python -m stages.scrape", cwd=tmp_path)
     assert done.returncode == 1
     assert "the crawl was stopped: posters can not be kept" in done.stderr
-    assert not (tmp_path / "full/data/posters").exists()
-    kept = {url.removeprefix(site.url) for url in urls_kept(tmp_path / "full")}
-    assert 0 < len(kept) < 120
-    site.asked.clear()
-    assert scrape(tmp_path / "full").returncode == 0
-    assert not kept.intersection(site.asked)
-    assert bytes_of(tmp_path / "full") == bytes_of(tmp_path / "whole")
+    assert not (tmp_path / "data/posters").exists()
+    kept = {url.removeprefix(whole.site.url) for url in urls_kept(tmp_path)}
+    assert 0 < len(kept) < 160
+    whole.site.asked.clear()
+    assert run_scrape(tmp_path).returncode == 0
+    assert not kept.intersection(whole.site.asked)
+    assert read_scraped(tmp_path) == read_scraped(whole.folder)
 
 
 def test_a_disk_that_is_full_from_the_start_is_said(tmp_path: Path, site: Site) -> None:
-    prepare(tmp_path, films(site, 3))
+    write_scrape_project(tmp_path, make_dramas(site, 3))
     done = support.run("bash", "-c", "ulimit -f 10; exec python -m stages.scrape", cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith("error: downloads can not be written to (")
@@ -181,8 +201,8 @@ def test_a_disk_that_is_full_from_the_start_is_said(tmp_path: Path, site: Site) 
 
 
 def test_a_catalogue_that_changes_during_the_crawl_is_not_written_half_old_half_new(tmp_path: Path, site: Site) -> None:
-    rows = films(site, 8)
-    prepare(tmp_path, rows)
+    rows = make_dramas(site, 8)
+    write_scrape_project(tmp_path, rows)
     site.pause = 0.5
     process = subprocess.Popen([sys.executable, "-m", "stages.scrape"], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     while not site.asked and process.poll() is None:
@@ -195,17 +215,17 @@ def test_a_catalogue_that_changes_during_the_crawl_is_not_written_half_old_half_
     )
     assert not (tmp_path / "data/posters").exists()
     site.asked.clear()
-    assert scrape(tmp_path).returncode == 0
+    assert run_scrape(tmp_path).returncode == 0
     assert not site.asked
-    assert len(rows_of(tmp_path)) == 6
+    assert len(read_manifest(tmp_path)) == 6
 
 
 @pytest.mark.long
 def test_ten_kills_cost_no_finished_poster(tmp_path: Path, site: Site) -> None:
-    rows = films(site, 2000)
+    rows = make_dramas(site, 2000)
     for name in ("whole", "killed"):
-        prepare(tmp_path / name, rows, shard_rows=500)
-    assert scrape(tmp_path / "whole").returncode == 0
+        write_scrape_project(tmp_path / name, rows, shard_rows=500)
+    assert run_scrape(tmp_path / "whole").returncode == 0
     kept: set[str] = set()
     for _ in range(10):
         site.asked.clear()
@@ -219,9 +239,9 @@ def test_ten_kills_cost_no_finished_poster(tmp_path: Path, site: Site) -> None:
         kept = {url.removeprefix(site.url) for url in urls_kept(tmp_path / "killed")}
     assert 100 < len(kept) < 2000
     site.asked.clear()
-    assert scrape(tmp_path / "killed").returncode == 0
+    assert run_scrape(tmp_path / "killed").returncode == 0
     assert not kept.intersection(site.asked)
-    assert bytes_of(tmp_path / "killed") == bytes_of(tmp_path / "whole")
+    assert read_scraped(tmp_path / "killed") == read_scraped(tmp_path / "whole")
 
 
 def film_page(json_ld: object = None, og_image: str = "") -> Answer:
@@ -249,11 +269,11 @@ def test_a_film_page_leads_to_its_poster(tmp_path: Path, site: Site) -> None:
     }
     site.answers |= {f"/title/{n}/": page for n, page in pages.items()}
     site.answers |= {f"/title/{n}": Answer(status=301, headers={"Location": f"/title/{n}/"}) for n in pages}
-    prepare(tmp_path, [(n, "Drama", "") for n in pages], source="page")
+    write_scrape_project(tmp_path, [(n, "Drama", "") for n in pages], source="page")
     file = tmp_path / "films.csv"
     file.write_text(file.read_text().replace("http://127.0.0.1:9", site.url))
-    assert scrape(tmp_path).returncode == 0
-    table = rows_of(tmp_path)
+    assert run_scrape(tmp_path).returncode == 0
+    table = read_manifest(tmp_path)
     assert table["status"].tolist() == ["ok"] * 3 + ["not-a-poster"] * 2 + ["failed"] + ["ok"] * 2
     assert table["reason"].tolist()[3:6] == ["the page shows no poster"] * 2 + ["the link is no URL"]
     bytes_had = table.loc[table["status"] == "ok", "bytes"].tolist()
@@ -263,36 +283,38 @@ def test_a_film_page_leads_to_its_poster(tmp_path: Path, site: Site) -> None:
 def test_the_page_is_asked_only_where_the_link_fails(tmp_path: Path, site: Site) -> None:
     site.posters([1, 2])
     site.answers["/title/2"] = film_page(og_image="/2.jpg")
-    prepare(tmp_path, [("1", "", f"{site.url}/1.jpg"), ("2", "", f"{site.url}/gone.jpg")], source="poster-then-page")
+    write_scrape_project(
+        tmp_path, [("1", "", f"{site.url}/1.jpg"), ("2", "", f"{site.url}/gone.jpg")], source=["poster", "page"]
+    )
     file = tmp_path / "films.csv"
     file.write_text(file.read_text().replace("http://127.0.0.1:9", site.url))
-    assert scrape(tmp_path).returncode == 0
-    assert rows_of(tmp_path)["status"].tolist() == ["ok", "ok"]
+    assert run_scrape(tmp_path).returncode == 0
+    assert read_manifest(tmp_path)["status"].tolist() == ["ok", "ok"]
     assert "/title/1" not in site.asked
     site.asked.clear()
-    assert scrape(tmp_path).returncode == 0
+    assert run_scrape(tmp_path).returncode == 0
     assert site.asked == []
 
 
 def test_a_url_template_names_the_poster_by_id(tmp_path: Path, site: Site) -> None:
     site.answers["/p/tt0000007.jpg"] = Answer(encoded(picture(7)))
-    prepare(tmp_path, [("7", "Drama", "")], source=f"{site.url}/p/{{imdb_id}}.jpg")
-    assert scrape(tmp_path).returncode == 0
-    assert rows_of(tmp_path)["status"].tolist() == ["ok"]
+    write_scrape_project(tmp_path, [("7", "Drama", "")], source=f"{site.url}/p/{{imdb_id}}.jpg")
+    assert run_scrape(tmp_path).returncode == 0
+    assert read_manifest(tmp_path)["status"].tolist() == ["ok"]
 
 
 def test_too_few_posters_end_the_stage_and_leave_its_output(tmp_path: Path, site: Site) -> None:
-    prepare(tmp_path, films(site, 4), min_success=0.8)
-    assert scrape(tmp_path).returncode == 0
-    before = bytes_of(tmp_path)
-    rows = [*films(site, 4), *((str(n), "Drama", f"{site.url}/gone{n}.jpg") for n in range(5, 9))]
-    prepare(tmp_path, rows, min_success=0.8)
-    done = scrape(tmp_path)
+    write_scrape_project(tmp_path, make_dramas(site, 4), min_success=0.8)
+    assert run_scrape(tmp_path).returncode == 0
+    before = read_scraped(tmp_path)
+    rows = [*make_dramas(site, 4), *((str(n), "Drama", f"{site.url}/gone{n}.jpg") for n in range(5, 9))]
+    write_scrape_project(tmp_path, rows, min_success=0.8)
+    done = run_scrape(tmp_path)
     assert done.returncode == 1
     assert (
         "50.0% of 8 posters came and scrape.min_success asks 80.0%; most often: gone, HTTP 404 (4 times)" in done.stderr
     )
-    assert bytes_of(tmp_path) == before
+    assert read_scraped(tmp_path) == before
 
 
 @pytest.mark.parametrize(
@@ -301,50 +323,53 @@ def test_too_few_posters_end_the_stage_and_leave_its_output(tmp_path: Path, site
         ([("1", "Drama", "")], {}, "none of the catalogue's 1 rows has an IMDb id and a link"),
         ([("x", "Drama", "http://127.0.0.1:9/a.jpg")], {}, "none of the catalogue's 1 rows has an IMDb id and a link"),
         (
-            [("1", "Drama", "http://127.0.0.1:9/a.jpg")],
-            {"min_success": 0.5},
-            "most often: failed, robots.txt: connection refused",
-        ),
-        (
             [("1", "Drama", "l")],
             {"source": "imdb"},
-            "'imdb' is neither poster, page, poster-then-page, tmdb nor a URL template",
+            "'imdb' is neither poster, page, tmdb nor a URL template",
         ),
         ([("1", "Drama", "l")], {"concurrency": 0}, "scrape.concurrency is 0; it should be greater than or equal to 1"),
         ([("1", "Drama", "l")], {"catalogue": "gone.csv"}, "gone.csv is not a file"),
     ],
 )
 def test_what_cannot_be_crawled_is_said_in_one_sentence(
-    tmp_path: Path, rows: list[tuple[str, str, str]], changes: dict[str, Any], said: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    rows: list[tuple[str, str, str]],
+    changes: dict[str, Any],
+    said: str,
 ) -> None:
-    prepare(tmp_path, rows, **changes)
-    done = scrape(tmp_path)
+    write_scrape_project(tmp_path, rows, **changes)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:  # in this process: none of these gets as far as a crawl
+        errors.run(stage.main)
+    message = str(ended.value.code)
+    assert message.startswith("error: ")
+    assert said in message
+    assert "\n" not in message
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_host_that_is_down_is_said_in_one_sentence(tmp_path: Path) -> None:
+    write_scrape_project(tmp_path, [("1", "Drama", "http://127.0.0.1:9/a.jpg")], min_success=0.5)
+    done = run_scrape(tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
-    assert said in done.stderr
+    assert "most often: failed, robots.txt: connection refused" in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "data").exists()
 
 
 def test_a_second_crawl_on_the_same_downloads_says_so_and_stops(tmp_path: Path, site: Site) -> None:
-    prepare(tmp_path, films(site, 40))
-    site.pause = 2.0
-    first = subprocess.Popen([sys.executable, "-m", "stages.scrape"], cwd=tmp_path)
-    try:
-        while len(site.asked) < 3 and first.poll() is None:
-            time.sleep(0.02)
-        second = scrape(tmp_path)
-    finally:
-        first.kill()
-        first.wait()
+    write_scrape_project(tmp_path, make_dramas(site, 3))
+    with open_downloads(tmp_path / "downloads"):
+        second = run_scrape(tmp_path)
     assert second.returncode == 1
-    assert "is in use" in second.stderr
+    assert second.stderr == "error: downloads/posters.sqlite is in use by another crawl; wait for it, or stop it\n"
+    assert site.asked == []
 
 
-def test_a_damaged_download_is_fetched_again(tmp_path: Path, site: Site) -> None:
-    prepare(tmp_path, films(site, 3))
-    assert scrape(tmp_path).returncode == 0
-    before = bytes_of(tmp_path)
+def test_a_damaged_download_is_fetched_again(tmp_path: Path, whole: Whole) -> None:
+    shutil.copytree(whole.folder, tmp_path, dirs_exist_ok=True)
     file = tmp_path / "downloads/posters.sqlite"
     poster = encoded(picture(2))
     at = file.read_bytes().find(poster[-60:])
@@ -352,8 +377,8 @@ def test_a_damaged_download_is_fetched_again(tmp_path: Path, site: Site) -> None
     with file.open("r+b") as stream:
         stream.seek(at)
         stream.write(b"\0" * 8)
-    site.asked.clear()
-    done = scrape(tmp_path)
+    whole.site.asked.clear()
+    done = run_scrape(tmp_path)
     assert "1 posters in downloads/posters.sqlite were damaged; they are fetched again" in done.stdout
-    assert site.asked == ["/robots.txt", "/2.jpg"]
-    assert bytes_of(tmp_path) == before
+    assert whole.site.asked == ["/robots.txt", "/2.jpg"]
+    assert read_scraped(tmp_path) == read_scraped(whole.folder)
