@@ -1,5 +1,6 @@
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from postergenre.networks.config import Network, TrainParams
 from postergenre.networks.layer_names import NORM
 from tests.factories import SMALL, TRAIN, prepare
 from tests.factories import make_training_data as data
+from tests.networks import torch_files
 from tests.networks.efficientnet_lite0 import FIXTURE, pictures
 from tests.support import ROOT
 
@@ -42,10 +44,15 @@ def test_the_features_are_those_of_the_original_network() -> None:
     np.testing.assert_allclose(features, np.load(FIXTURE)["features"], atol=1e-4)
 
 
-def test_two_exports_are_the_same_bytes(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "made",
+    [lambda: quick("pretrained", 1), pytest.param(network, marks=pytest.mark.long)],
+    ids=["four blocks", "whole"],
+)
+def test_two_exports_are_the_same_bytes(made: Callable[[], Network], tmp_path: Path) -> None:
     files = [tmp_path / f"{number}.onnx" for number in range(2)]
     for file in files:
-        onnx_model.export(built(network()), file)
+        onnx_model.export(built(made()), file)
     assert len({file.read_bytes() for file in files}) == 1
 
 
@@ -74,12 +81,13 @@ def test_other_heads_start_from_other_weights() -> None:
     ("name", "trainable", "trained"),
     [
         ("pretrained", "head", set()),
-        ("finetuned", "last-2-blocks", {"block8", "block9"}),
-        ("finetuned", "all", {f"block{n}" for n in range(1, 10)}),
+        ("finetuned", "last-2-blocks", {"block3", "block4"}),
+        ("finetuned", "all", {"block1", "block2", "block3", "block4"}),
     ],
 )
+@pytest.mark.usefixtures("few_blocks")
 def test_what_is_frozen_is_not_trained(name: str, trainable: str, trained: set[str]) -> None:
-    made = network(name, trainable=trainable)
+    made = quick(name, 1, trainable=trainable)
     pretrained.prepare(model := built(made), made)
     before = model.get_weights()
     model.compile(keras.optimizers.SGD(1.0), "binary_crossentropy")
@@ -174,16 +182,56 @@ def test_heads_normalise_by_the_training_posters() -> None:
     np.testing.assert_allclose(normalised.std(axis=0), 1, atol=1e-2)
 
 
-def quick(name: str, epochs: int) -> Network:
-    """A shipped network on tiny posters, with two heads."""
+# How the file names what a layer of Keras holds.
+NAMES = {
+    "kernel": "weight",
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+}
+# As EfficientNet-Lite0 begins and ends, in four narrow blocks.
+BLOCKS = [
+    {"kind": "plain", "filters": 8, "repeats": 1, "kernel": 3, "stride": 2},
+    {"kind": "inverted", "filters": 8, "repeats": 1, "kernel": 3, "stride": 1, "expansion": 1},
+    {"kind": "inverted", "filters": 8, "repeats": 2, "kernel": 5, "stride": 2, "expansion": 2},
+    {"kind": "plain", "filters": 16, "repeats": 1, "kernel": 1, "stride": 1},
+]
+
+
+@pytest.fixture
+def few_blocks(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give `weights: imagenet` a file for a backbone of four blocks in place of EfficientNet-Lite0's."""
+    model = architecture.build(quick("pretrained", 1).architecture, 24, 16, [0.5] * 3, 1, "net")
+    random, tensors = np.random.default_rng(5), {}
+    for layer in pretrained.backbone(model).layers:
+        for weight in layer.weights:
+            array = random.uniform(0.5, 1.5, weight.shape) if weight.path.count("_norm") else weight.numpy()
+            if isinstance(layer, keras.layers.DepthwiseConv2D):
+                array = array.transpose(2, 3, 0, 1)
+            elif array.ndim == 4:
+                array = array.transpose(3, 2, 0, 1)
+            tensors[f"{layer.name}.{NAMES[weight.name]}"] = array
+    file = tmp_path_factory.mktemp("imagenet") / "few_blocks.pth"
+    monkeypatch.setattr(pretrained, "FILE", str(torch_files.save_tensors(file, tensors)))
+
+
+def quick(name: str, epochs: int, **backbone: Any) -> Network:
+    """A shipped network of four blocks on tiny posters, with two heads."""
     section = SHIPPED[name]
-    small = section["architecture"] | {"input": {"height": 32, "width": 32, "scale": "symmetric"}}
+    small = section["architecture"] | {
+        "input": {"height": 32, "width": 32, "scale": "symmetric"},
+        "blocks": [{"pool": 1, "norm": "batch", "activation": "relu6", "dropout": 0.0} | block for block in BLOCKS],
+        "head": section["architecture"]["head"] | {"blocks": [2, 3, 4]},
+    }
     recipe = section["training"] | {"epochs": epochs, "batch_size": 8}
-    backbone = section["backbone"] | {"heads": 2}
+    backbone = section["backbone"] | {"heads": 2} | backbone
+    backbone |= {"trainable": "last-2-blocks"} if backbone["trainable"] == "last-4-blocks" else {}
     backbone |= {"head_first": {"epochs": 2, "learning_rate": 0.001}} if "head_first" in backbone else {}
     return params.parse("networks.n", Network, {"architecture": small, "backbone": backbone, "training": recipe})
 
 
+@pytest.mark.usefixtures("few_blocks")
 def test_heads_that_learned_alone_are_trained_further_with_the_backbone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,7 +256,7 @@ def test_heads_that_learned_alone_are_trained_further_with_the_backbone(
     assert logged == [1, 2]
     after = {weight.path: weight.numpy() for weight in whole.weights}
     moved = {path.split("_")[0].split("/")[0] for path in after if not np.array_equal(after[path], alone[0][path])}
-    assert moved == {"block6", "block7", "block8", "block9", "dense1", "genres"}
+    assert moved == {"block3", "block4", "dense1", "genres"}
     assert Checkpoint(tmp_path / "whole" / "head").epochs == 2
     monkeypatch.setattr(pretrained, "side_by_side", lambda *_: pytest.fail("trained the heads again"))
     resumed = training.fit(made, train, data(), Checkpoint(tmp_path / "broken"), lambda *_: None)
@@ -234,6 +282,7 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 ALL, CHECK = [32, 28], [32]  # of the sixty posters
 
 
+@pytest.mark.usefixtures("few_blocks")
 def test_a_frozen_backbone_is_looked_through_once_and_kept(tmp_path: Path, looked: list[int]) -> None:
     made = quick("pretrained", epochs=3)
     train = params.parse("train", TrainParams, TRAIN)
@@ -257,6 +306,7 @@ def test_a_frozen_backbone_is_looked_through_once_and_kept(tmp_path: Path, looke
         np.testing.assert_array_equal(one.numpy(), other.numpy(), err_msg=one.path)
 
 
+@pytest.mark.usefixtures("few_blocks")
 def test_features_are_kept_for_what_sees_the_same(tmp_path: Path, looked: list[int]) -> None:
     made, train = quick("pretrained", epochs=1), params.parse("train", TrainParams, TRAIN)
     prepare(train)
@@ -281,7 +331,7 @@ def test_features_are_kept_for_what_sees_the_same(tmp_path: Path, looked: list[i
     np.save(kept, first + 1)
     np.testing.assert_array_equal(features(made), first)
     assert looked == CHECK + ALL
-    fewer = made.architecture.head.model_copy(update={"blocks": [9]})
+    fewer = made.architecture.head.model_copy(update={"blocks": [4]})
     features(made.model_copy(update={"architecture": made.architecture.model_copy(update={"head": fewer})}))
     assert looked == ALL
     keras.config.set_dtype_policy("mixed_float16")
