@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,15 +27,17 @@ from postergenre.data import split_tables, store
 from postergenre.evaluation.comparison import Comparison
 from postergenre.evaluation.metrics import METRICS
 from postergenre.prediction.predictor import BATCH
-from postergenre.tracking import runs
-from postergenre.tracking.runs import EvaluatedRun
+from postergenre.tracking import mlflow_settings
+
+if TYPE_CHECKING:
+    from postergenre.tracking.logged_models import EvaluatedRun
 
 SHOWN = ("map", "roc_auc", "f1_macro", "f1_micro_at_global_threshold", "lrap", "top1_hit", "ece")
 OUTPUT = Path("reports/leaderboard.md")
 POSTERS = 512
 
 
-def table(networks: Mapping[str, EvaluatedRun], speeds: Mapping[str, float]) -> str:
+def table(networks: "Mapping[str, EvaluatedRun]", speeds: Mapping[str, float]) -> str:
     """The networks, the best by mAP first, then the baselines; speeds: posters a second."""
     headings = [METRICS[key].heading for key in SHOWN]
     lines = [
@@ -54,7 +56,7 @@ def table(networks: Mapping[str, EvaluatedRun], speeds: Mapping[str, float]) -> 
     return "\n".join(lines)
 
 
-def speed(network: EvaluatedRun, posters: npt.NDArray[np.uint8]) -> float:
+def speed(network: "EvaluatedRun", posters: npt.NDArray[np.uint8]) -> float:
     """Posters a second as ONNX, in the fastest of a few rounds."""
     model = _as_onnx(network.run_id)
     model(posters[:BATCH])
@@ -69,11 +71,12 @@ def speed(network: EvaluatedRun, posters: npt.NDArray[np.uint8]) -> float:
 
 def _as_onnx(run_id: str) -> Any:
     from postergenre.networks import backend, onnx_model
+    from postergenre.tracking import logged_models
 
     backend.start()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.onnx"
-        onnx_model.export(runs.load_keras(run_id), file)
+        onnx_model.export(logged_models.load_keras(run_id), file)
         return onnx_model.OnnxModel(file)
 
 
@@ -86,7 +89,10 @@ def main() -> None:
     if not Path("dvc.lock").exists():
         sys.exit("error: dvc.lock is missing; run this in the project's folder, after `dvc repro`")
     locked = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))["stages"]["dataset"]["outs"][0]["md5"]
-    networks = runs.newest(locked)
+    mlflow_settings.configure(mlflow_settings.COMMAND_TIMEOUT)
+    from postergenre.tracking import logged_models
+
+    networks = logged_models.newest(locked)
     if not networks:
         sys.exit("error: MLflow has no evaluated run of the present dataset; `dvc repro` makes one")
     test = split_tables.read_split(Path("data/dataset/test.csv"))

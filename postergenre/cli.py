@@ -3,7 +3,6 @@
 import argparse
 import io
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -71,17 +70,17 @@ def predict(arguments: argparse.Namespace) -> None:
 
 
 def track(arguments: argparse.Namespace) -> None:
-    """Log the model and the reports of this folder in MLflow, after the fact; or what MLflow did not hear in time."""
-    _be_patient()
-    from postergenre.tracking import runs, spool
+    """Log the model and the reports of this folder in MLflow, after the fact; or the runs that MLflow missed."""
+    _configure_mlflow()
+    from postergenre.tracking import replay, spool
 
     if arguments.replay:
-        lines = runs.replay()
+        lines = replay.deliver_waiting()
         print(next(lines, f"nothing waits in {spool.FOLDER}"), flush=True)
         for line in lines:
             print(line, flush=True)
         return
-    run = runs.track(Path("models"), Path("reports"))
+    run = replay.track(Path("models"), Path("reports"))
     print(
         f"tracked as run {run.id}" if run.logged_late else f"run {run.id} has this model; what it lacked is there now"
     )
@@ -92,15 +91,15 @@ def promote(arguments: argparse.Namespace) -> None:
 
     Better means that the 95 % interval of the difference in test mAP, by a paired bootstrap, lies above 0.
     """
-    _be_patient()
+    _configure_mlflow()
     from postergenre.tracking import registry
 
     print(registry.promote(Path("models"), arguments.run_id, arguments.force))
 
 
 def compare(arguments: argparse.Namespace) -> None:
-    """Hold the model that was judged in this folder against the champion, as promoting it would, and change nothing."""
-    _be_patient()
+    """Compare the model that was evaluated in this folder with the champion, and change nothing."""
+    _configure_mlflow()
     from postergenre.tracking import registry
 
     print(registry.compare(Path("reports")))
@@ -109,9 +108,9 @@ def compare(arguments: argparse.Namespace) -> None:
 def checkout(arguments: argparse.Namespace) -> None:
     """Go back to a run in MLflow: its params.yaml, dvc.lock and reports, and from DVC's cache or remote its outputs.
 
-    Code stays as it is; the run's commit is named.
+    Code stays as it is; the output names the run's commit.
     """
-    _be_patient()
+    _configure_mlflow()
     from postergenre.tracking import restore
 
     print(restore.checkout(arguments.run, Path("models")))
@@ -139,10 +138,10 @@ def team(arguments: argparse.Namespace) -> None:
         print("        in .dvc/config.local, for you on this machine")
     if shared.brought:
         print(f"        {shared.brought} files of the cache used before are in it now")
-    for file in shared.rotten:
-        print(f"        left out, for it is not what its hash says: {file}")
-    if shared.rotten:
-        print("        `postergenre verify` says what brings back what is used")
+    for file in shared.corrupt:
+        print(f"        left out, because it does not match its hash: {file}")
+    if shared.corrupt:
+        print("        `postergenre verify` prints what brings back those that are used")
     if not shared.inherits:
         print("        this file system has no default ACLs: everyone should work with `umask 002`")
     print("        a file was written, read and removed\n")
@@ -150,22 +149,22 @@ def team(arguments: argparse.Namespace) -> None:
 
 
 def push(arguments: argparse.Namespace) -> None:
-    """Give the team what was run here: data, models, reports, and every experiment that is still in the cache."""
-    from postergenre.dvc_project import team
+    """Send the team what was run here: data, models, reports, and every experiment that is still in the cache."""
+    from postergenre.dvc_project import push
 
-    print(f"{team.push()} files sent")
+    print(f"{push.push()} files sent")
 
 
 def verify(arguments: argparse.Namespace) -> None:
     """Read all that DVC keeps of this project, and every poster, and compare it with its hash.
 
-    Exits with 1 where something is corrupt or lost, and says how to get it back.
+    Exits with 1 where something is corrupt or lost, and prints how to get it back.
     """
     from postergenre.dvc_project import integrity
 
     report = integrity.verify(Path("data/posters"))
     print(report)
-    if not report.sound:
+    if not report.is_sound:
         sys.exit(1)
 
 
@@ -186,7 +185,7 @@ def _parser() -> argparse.ArgumentParser:
     add(compare, "this folder's model beside the champion")
     _take_run(add(checkout, "go back to a run"))
     _take_places(add(team, "share data and results in a team"))
-    add(push, "give the team what was run here")
+    add(push, "send the team what was run here")
     add(verify, "compare what DVC keeps with its hashes")
     return parser
 
@@ -216,7 +215,7 @@ def _take_candidate(parser: argparse.ArgumentParser) -> None:
         "run_id", nargs="?", metavar="RUN_ID", help="a run in MLflow (default: that of the model in models/)"
     )
     parser.add_argument(
-        "--force", type=_said, metavar="REASON", help="promote whatever the comparison says; REASON is kept"
+        "--force", type=_reason, metavar="REASON", help="promote whatever the comparison gives; REASON is kept"
     )
 
 
@@ -249,7 +248,7 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _said(text: str) -> str:
+def _reason(text: str) -> str:
     if not text.strip():
         raise argparse.ArgumentTypeError("it is empty; it should say why")
     return text.strip()
@@ -265,11 +264,11 @@ def _path(text: str) -> Path:
     return Path(_named(text))
 
 
-def _be_patient() -> None:
-    """Nothing but this command waits, and it may have a whole model to send."""
+def _configure_mlflow() -> None:
     from postergenre.networks import backend
+    from postergenre.tracking import mlflow_settings
 
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    mlflow_settings.configure(mlflow_settings.COMMAND_TIMEOUT)
     backend.start()  # MLflow may load a Keras model
 
 
@@ -277,12 +276,11 @@ def _load(model: str | None) -> "Predictor":
     from postergenre.prediction import predictor
 
     if model and model.startswith(("models:/", "runs:/")):
-        from postergenre.networks import backend
-        from postergenre.tracking import mlflow_store, runs
+        _configure_mlflow()
+        from postergenre.tracking import logged_models, mlflow_store
 
-        backend.start()
         here = Path.cwd()
-        return runs.load_model(model, here if (here / mlflow_store.STORE).exists() else CHECKOUT)
+        return logged_models.load_predictor(model, here if (here / mlflow_store.STORE).exists() else CHECKOUT)
     if model:
         return predictor.load(Path(model))
     places = (Path("models"), CHECKOUT / "models")

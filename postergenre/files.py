@@ -92,3 +92,12 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def project_root(folder: Path) -> Path:
+    """The project that `folder` is, or is a temporary copy of.
+
+    `dvc exp run --temp` and `--queue` work in a copy below the project's .dvc/tmp/exps, and delete that afterwards.
+    """
+    exps = next((parent for parent in folder.parents if parent.parts[-3:] == (".dvc", "tmp", "exps")), None)
+    return exps.parents[2] if exps else folder

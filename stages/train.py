@@ -17,7 +17,7 @@ backend.start()  # before the next lines import Keras
 
 from postergenre.networks import checkpoints, config, model_folder, training, training_data
 from postergenre.networks.model_folder import Trained
-from postergenre.tracking import mlflow_store, runs
+from postergenre.tracking import runs
 
 RESIZED = Path("data/resized")
 DATASET = Path("data/dataset")
@@ -32,12 +32,11 @@ def main() -> None:
     device = backend.configure(train.device, train.deterministic, train.mixed_precision)
     description = training.describe(network, train, data)
     print(f"{train.network}: {len(data.train.rows):,} posters, {len(data.train.genres)} genres, on the {device}")
-    checkpoint_folder = mlflow_store.project_root(Path.cwd()) / CHECKPOINTS
+    checkpoint_folder = files.project_root(Path.cwd()) / CHECKPOINTS
     with (
         checkpoints.checkpointed(checkpoint_folder, description) as checkpoint,
-        runs.training_run(description, checkpoint.run_id) as run,
+        runs.training_run(description, checkpoint.folder) as run,
     ):
-        checkpoint.save_run(run.key)
         model = training.fit(network, train, data, checkpoint, run.log_epoch)
         calibrated = training.calibrate(model, data, train.threshold_shrinkage)
         history, best_epoch = checkpoint.history, checkpoint.best_epoch

@@ -21,7 +21,8 @@ from sklearn.metrics import log_loss
 from postergenre import files, params
 from postergenre.data import manifest
 from postergenre.data.split_tables import Split
-from tests import support
+from tests import in_process, support
+from tests.in_process import PERSON
 from tests.support import ROOT, Site
 
 if TYPE_CHECKING:
@@ -301,19 +302,22 @@ else:
     pathlib.Path("reports").mkdir(exist_ok=True)
     pathlib.Path("reports/metrics.json").write_text('{"rate": ' + params["rate"] + "}")
 """
-PERSON = {f"GIT_{who}_{what}": "t@t" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 
 
 def run(folder: Path, *words: str) -> str:
     """Run a command that has to succeed; return its output."""
-    done = support.run(*words, cwd=folder, env=PERSON | {"PYTHONPATH": str(ROOT)})
+    return read_output(support.run(*words, cwd=folder, env=PERSON | {"PYTHONPATH": str(ROOT)}))
+
+
+def read_output(done: subprocess.CompletedProcess[str]) -> str:
+    """Return what a command printed; it has to succeed."""
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
 
 def dvc_(folder: Path, *words: str) -> str:
     """Run `dvc`; return its output."""
-    return run(folder, "dvc", *words)
+    return read_output(in_process.dvc(folder, *words))
 
 
 def git(folder: Path, *words: str) -> str:
@@ -323,7 +327,7 @@ def git(folder: Path, *words: str) -> str:
 
 def postergenre(folder: Path, *words: str) -> str:
     """Run `postergenre`; return its output."""
-    return run(folder, "python", "-m", "postergenre.cli", *words)
+    return read_output(in_process.postergenre(folder, *words))
 
 
 def make_two_stages(folder: Path, rate: float = 0.1) -> Path:

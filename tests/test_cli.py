@@ -13,7 +13,7 @@ from postergenre.evaluation import comparison
 from postergenre.evaluation.bootstrap import resample_counts
 from postergenre.evaluation.comparison import MODEL
 from postergenre.evaluation.evaluator import Predictions
-from postergenre.tracking import runs
+from postergenre.tracking import replay
 from tests import support
 from tests.support import command, encoded, picture
 
@@ -89,7 +89,7 @@ def test_track_without_a_training_says_what_is_missing(in_project: Path, capsys:
 def test_a_logged_model_predicts_in_any_folder(
     in_project: Path, models: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = runs.track(models, in_project / "reports")
+    run = replay.track(models, in_project / "reports")
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     (elsewhere / "a.jpg").write_bytes(encoded(picture(1)))
     monkeypatch.chdir(elsewhere)

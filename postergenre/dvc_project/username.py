@@ -1,4 +1,4 @@
-"""Under which name somebody works on this machine."""
+"""The name of the user on this machine."""
 
 import getpass
 import os
@@ -7,12 +7,12 @@ from postergenre.errors import InputError
 
 
 def name() -> str:
-    """As the environment or the system has it, else the number: a container's user may have no name."""
+    """The user's name from the environment or the system, else the number: a container's user may have no name."""
     return _name() or str(os.getuid())
 
 
 def check() -> None:
-    """Before DVC asks for the name, and ends in a traceback where there is none.
+    """Refuse to go on without a name, for DVC asks for it and would end in a traceback.
 
     Raises:
         InputError: there is none.

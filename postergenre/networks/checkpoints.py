@@ -17,7 +17,7 @@ from postergenre.networks.backend import keras
 class Checkpoint:
     """The state after each finished epoch, in a folder.
 
-    state.json: the history so far and the id of the tracked run.
+    state.json: the history so far.
     epoch-N.weights.h5: weights and optimizer of the last and of the best epoch.
 
     A kill leaves the state of one finished epoch or the next.
@@ -27,7 +27,6 @@ class Checkpoint:
         self.folder = folder
         state = files.read_json(folder / "state.json", "train") if (folder / "state.json").exists() else {}
         self.history: list[dict[str, float]] = state.get("history", [])
-        self.run_id: str | None = state.get("run_id")
 
     @property
     def epochs(self) -> int:
@@ -46,15 +45,11 @@ class Checkpoint:
     def weights(self, epoch: int) -> Path:
         return self.folder / f"epoch-{epoch:04d}.weights.h5"
 
-    def save_run(self, run_id: str | None) -> None:
-        self.run_id = run_id
-        files.write_json(self.folder / "state.json", {"run_id": run_id, "history": self.history})
-
     def save_epoch(self, model: keras.Model, row: dict[str, float]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.history.append(row)
         model.save_weights(self.weights(self.epochs), overwrite=True)
-        self.save_run(self.run_id)
+        files.write_json(self.folder / "state.json", {"history": self.history})
         for file in self.folder.glob("epoch-*.weights.h5"):
             if file not in (self.weights(self.epochs), self.weights(self.best_epoch)):
                 file.unlink()

@@ -1,4 +1,4 @@
-"""Telling MLflow what an entry of the spool says, at once or in a thread of its own, and never anything twice."""
+"""Sending an entry of the spool to MLflow, at once or in a background thread. What MLflow has is not sent again."""
 
 import tempfile
 import threading
@@ -11,58 +11,57 @@ import mlflow
 import numpy as np
 from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.data.meta_dataset import MetaDataset
-from mlflow.entities import DatasetInput, InputTag, LoggedModelOutput, Metric, Param, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, Metric, Param, RunTag
 from mlflow.models import Model, ModelSignature
-from mlflow.tracking.context import registry as context_registry
 from mlflow.types import Schema, TensorSpec
 
 from postergenre import params
 from postergenre.dvc_project import lockfile
 from postergenre.networks import model_folder
-from postergenre.tracking import mlflow_store, provenance, spool
+from postergenre.tracking import mlflow_errors, mlflow_store, run_queries, spool
+from postergenre.tracking.entries import PARAM_PREFIX
 from postergenre.tracking.spool import Entry
 
-# The tag by which an entry of the spool finds its run, also where nobody heard that it was created.
-KEY = "postergenre.spool"
-LOGGED_LATE = "postergenre.logged_late"
-# What made a run, which it shows beside the small files of models/; the large ones are in the model that MLflow keeps.
+# The tag that holds an entry's key, by which a run is found even where the answer to its creation was lost.
+KEY_TAG = "postergenre.spool"
+LATE_TAG = "postergenre.logged_late"
+WEIGHTS_TAG = "postergenre.weights"
+# What a run shows beside the small files of models/, so that it can be restored; the weights are in the logged model.
 LINEAGE = (str(params.FILE), lockfile.FILE)
-JUDGING = "evaluate."  # how the params of an evaluation begin
 BATCH = 100  # params, tags or metrics in one request; servers refuse more
 GRACE = 1.0  # seconds that a run's end waits for a call that succeeds, where the last one failed
-SLOW = 2.0  # seconds that a server may take for one thing
-
-
-def facts() -> dict[str, str]:
-    """The tags of a new run."""
-    return {**context_registry.resolve_tags(), **provenance.facts()}
+SLOW = 2.0  # seconds; a server that takes longer for one call is slow
 
 
 class Worker:
-    """Keeps MLflow up to date with an entry, in a thread of its own, once woken; the next success forgets a failure."""
+    """A background thread that keeps MLflow up to date with an entry.
+
+    It starts to work with the first `wake`. A call that succeeds clears the failures before it.
+    """
 
     def __init__(self, entry: Entry, afterwards: Callable[[], None]):
-        """afterwards: what else to do, once, when the first calls have succeeded."""
+        """afterwards: called once, when all that the entry held at first has been sent."""
         self._delivery, self._afterwards = Delivery(entry), [afterwards]
-        self._error: Exception | None = None  # the first since calls last succeeded
-        self._since = 0.0  # when the last one was
-        self._began: float | None = None  # when MLflow was last asked for something, None when nothing is left to ask
-        self._slow = False  # whether the last answer was long in coming
+        self._error: Exception | None = None  # the first since a call last succeeded
+        self._since = 0.0  # when the last failure was
+        self._began: float | None = None  # when the present call began; None between calls
+        self._slow = False  # whether the last call took longer than SLOW
         self._ending, self._abandoned = False, False
         self._woken, self._over = threading.Event(), threading.Event()
-        # A daemon, for a process that ends does not wait for a server that hangs.
+        # A daemon, so that a process that ends does not wait for a server that hangs.
         threading.Thread(target=self._work, name="tracking", daemon=True).start()
 
     def wake(self) -> None:
-        """There is something new."""
+        """The entry has something new to send."""
         self._woken.set()
 
     def finish(self, seconds: float, if_slow: float) -> Exception | None:
-        """Wait until all has arrived, only as long as calls succeed; what failed.
+        """Wait until all is sent, but only as long as calls succeed; returns the failure, if there is one.
 
-        seconds: no longer than these. if_slow: no longer than these for a server that takes more than `SLOW`.
+        seconds: how long to wait at most.
+        if_slow: the same for a server that takes more than `SLOW` seconds for a call, and no less than `GRACE`.
         """
-        self._ending = True
+        self._ending, if_slow = True, max(GRACE, if_slow)
         self.wake()
         started = time.monotonic()
         try:
@@ -71,10 +70,10 @@ class Worker:
                 if self._error and now - max(started, self._since) > GRACE:
                     return self._error
                 if now - started > (if_slow if self._slow or self._is_slow(now) else seconds):
-                    return TimeoutError(f"it had not heard all after {now - started:.0f} seconds")
+                    return TimeoutError(f"not everything was sent after {now - started:.0f} seconds")
             return self._error
         finally:
-            # A process that ends while a thread of it is in Keras aborts.
+            # A process that ends while one of its threads is in Keras aborts.
             with self._delivery.saving:
                 self._abandoned = True
 
@@ -82,8 +81,8 @@ class Worker:
         while not self._over.is_set():
             self._woken.wait()
             self._woken.clear()
-            ending = self._ending  # read before the work, so that the last round sees all that was written
-            # A second time at once, for a server that is well may still close a connection that was kept open.
+            ending = self._ending  # read before the work, so that the last round sends all that was written
+            # A second try at once, since a healthy server may close a connection that was kept open.
             if self._fails() and not self._abandoned:
                 self._fails()
             if ending or self._abandoned:
@@ -98,7 +97,7 @@ class Worker:
         return False
 
     def _is_slow(self, now: float) -> bool:
-        """Whether the server takes its time, and it is not Keras that does."""
+        """Whether the present call is slow because of the server, and not because Keras saves a model."""
         return self._began is not None and now - self._began > SLOW and not self._delivery.saving.locked()
 
     def _deliver(self) -> None:
@@ -114,62 +113,62 @@ class Worker:
 
 
 class Delivery:
-    """Tells MLflow what an entry says, as often as it is asked to; what MLflow has already is not sent again."""
+    """Sends an entry to MLflow, step by step. It may be run again at any time: what MLflow has is not sent again."""
 
     def __init__(self, entry: Entry):
         self._entry, self._record = entry, entry.record
-        self._run: Any = None  # as MLflow had it when we last looked; None where we have to look
-        self._known: set[tuple[str, int]] = set()  # metric and epoch
-        self._judged: dict[str, Any] | None = None  # what was sent of the evaluation
-        self._anew: Delivery | None = None  # of an evaluation that our run has no place for
-        self.saving = threading.Lock()  # held while Keras is at work
+        self._run: Any = None  # MLflow's run when it was last read; None where it has to be read
+        self._known: set[tuple[str, int]] = set()  # (metric, epoch) that MLflow has
+        self._evaluation: dict[str, Any] | None = None  # the one that was sent
+        self._other: Delivery | None = None  # for an evaluation that gets a run of its own
+        self.saving = threading.Lock()  # held while Keras saves the model
 
     def steps(self) -> Iterator[None]:
-        """Does one thing after another, and yields between them. After a failure the next one looks anew."""
+        """Send one thing after another, and yield between them. After a failure the next call reads the run again."""
         record = self._record
         try:
             if self._run is None:
                 self._find()
                 yield
-            trained = record.model is not None and self._run.data.tags.get(mlflow_store.MODEL) == record.model
-            if not (record.afterwards and trained):
+            trained = record.model is not None and self._run.data.tags.get(run_queries.MODEL_TAG) == record.model
+            if not (record.trained_before and trained):
                 yield from self._describe()
                 yield from self._send_epochs()
             if record.model and not trained:
                 yield from self._send_training(record.model)
-            if record.judged and record.judged is not self._judged:
-                yield from self._send_evaluation(record.judged)
-            if self._anew:
-                yield from self._anew.steps()
-                self._anew._entry.remove()
-                self._anew = None
+            if record.evaluation and record.evaluation is not self._evaluation:
+                yield from self._send_evaluation(record.evaluation)
+            if self._other:
+                yield from self._other.steps()
+                self._other._entry.remove()
+                self._other = None
             if record.status != spool.RUNNING:
                 yield from self._end()
         except Exception:
-            self._run = self._judged = None
+            self._run = self._evaluation = None
             raise
 
     def finish(self) -> None:
-        """All of the steps."""
+        """Take all steps."""
         for _ in self.steps():
             pass
 
     def _find(self) -> None:
-        """The run by its key, else where it was trained before by its model; else a new one.
+        """Find the run by its key, else, where the training ended before, by its model; else create it.
 
-        Of a model's runs it is the newest that was not judged, or as we have it: what others judged stays as it is.
+        Of a model's runs it is the newest that has no evaluation, or the same. A run with another one stays as it is.
         """
         record, client = self._record, mlflow.MlflowClient()
         experiment = mlflow_store.connect()
-        runs = self._found(experiment)
-        if not runs and record.afterwards and record.model:
-            runs = [run for run in mlflow_store.runs_of(record.model) if not self._differs(run)]
+        runs = self._runs_with_key(experiment)
+        if not runs and record.trained_before and record.model:
+            runs = [run for run in run_queries.runs_of(record.model) if not self._has_other_evaluation(run)]
         if not runs:
-            made = {LOGGED_LATE: "true"} if record.afterwards else {}
-            tags = record.tags | made | {KEY: record.key}
+            late = {LATE_TAG: "true"} if record.trained_before else {}
+            tags = record.tags | late | {KEY_TAG: record.key}
             runs = [client.create_run(experiment, record.start, tags, record.name)]
             with self._entry.change():
-                record.logged_late = record.afterwards
+                record.logged_late = record.trained_before
         run_id = runs[0].info.run_id
         if record.status == spool.RUNNING:
             client.update_run(run_id, spool.RUNNING)
@@ -178,25 +177,25 @@ class Delivery:
         self._run = client.get_run(run_id)
         self._known = {
             (name, metric.step)
-            for name in self._run.data.metrics  # all, for what is told later may be of epochs that arrived long ago
+            for name in self._run.data.metrics  # all of them: a later step may send epochs that arrived long ago
             for metric in client.get_metric_history(run_id, name)
         }
 
-    def _found(self, experiment: str) -> list[Any]:
-        """The runs with this key, ours first: one whose creation was not answered may have come twice."""
-        runs = mlflow.MlflowClient().search_runs([experiment], f"tags.`{KEY}` = '{self._record.key}'")
+    def _runs_with_key(self, experiment: str) -> list[Any]:
+        """The runs with this key, ours first: where an answer was lost, the run may have been created twice."""
+        runs = mlflow.MlflowClient().search_runs([experiment], f"tags.`{KEY_TAG}` = '{self._record.key}'")
         return sorted(runs, key=lambda run: (run.info.run_id != self._record.id, run.info.run_id))
 
     def _describe(self) -> Iterator[None]:
-        """The params, of which MLflow lets none change, the tags, and the posters that were trained on."""
+        """Send the missing params, for MLflow lets none change, the tags, and the posters that were trained on."""
         record, run = self._record, self._run
         yield from self._log(
-            params=self._missing_params(judging=False),
+            params=self._missing_params(evaluation=False),
             tags=[RunTag(name, value) for name, value in record.tags.items() if run.data.tags.get(name) != value],
         )
         if not run.inputs or not run.inputs.dataset_inputs:
             mlflow.MlflowClient().log_inputs(run.info.run_id, [_posters(record.about["data"])])
-            self._look()
+            self._reload()
             yield
 
     def _send_epochs(self) -> Iterator[None]:
@@ -216,14 +215,10 @@ class Delivery:
             yield
         yield from self._send_lineage()
         yield from self._send_model()
-        # Last, so that a run that has it is complete.
-        yield from self._log(
-            tags=[
-                RunTag("postergenre.weights", str(self._record.about["weights"])),
-                RunTag(mlflow_store.MODEL, model),
-            ]
-        )
-        self._look()
+        weights = RunTag(WEIGHTS_TAG, str(self._record.about["weights"]))
+        # The model's tag is the last, so that a run that has it is complete.
+        yield from self._log(tags=[weights, RunTag(run_queries.MODEL_TAG, model)])
+        self._reload()
 
     def _send_lineage(self) -> Iterator[None]:
         for file in (self._entry.folder / name for name in LINEAGE):
@@ -232,116 +227,134 @@ class Delivery:
                 yield
 
     def _send_model(self) -> Iterator[None]:
-        """As MLflow's `log_model` does it, but so that it can be gone on with at any point."""
+        """Log the model as MLflow's `log_model` does, but in steps, so that it can be resumed at any of them."""
         client, run_id = mlflow.MlflowClient(), self._run.info.run_id
-        given = [(name, value) for name, value in self._record.params.items() if not name.startswith(JUDGING)]
-        found = self._models() or [
-            client.create_logged_model(self._run.info.experiment_id, "model", run_id, params=dict(given[:BATCH]))
+        params = [(name, value) for name, value in self._record.params.items() if not name.startswith(PARAM_PREFIX)]
+        models = self._models() or [
+            client.create_logged_model(self._run.info.experiment_id, "model", run_id, params=dict(params[:BATCH]))
         ]
+        model = models[0]
         with tempfile.TemporaryDirectory() as scratch:
             with self.saving:
-                yield  # to whoever gives up, who shall do so before this or after it
-                _save_model(self._entry.folder / "models", Path(scratch, "model"), found[0], self._run)
+                yield  # giving up may happen before or after saving, not during
+                _save_model(self._entry.folder / "models", Path(scratch, "model"), model, self._run)
                 yield
-            client.log_model_artifacts(found[0].model_id, str(Path(scratch, "model")))
+            client.log_model_artifacts(model.model_id, str(Path(scratch, "model")))
         yield
-        client.finalize_logged_model(found[0].model_id, "READY")
-        self._look()
+        client.finalize_logged_model(model.model_id, "READY")
+        self._reload()
         if not self._run.outputs or not self._run.outputs.model_outputs:
-            client.log_outputs(run_id, [LoggedModelOutput(found[0].model_id, step=0)])
+            client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
         yield
 
     def _models(self) -> list[Any]:
-        """The models of the run, that which it names first: one whose creation was not answered may have come twice."""
+        """The run's models, those that it names first: where an answer was lost, one may have been created twice."""
         named = {output.model_id for output in self._run.outputs.model_outputs} if self._run.outputs else set()
         query = f"source_run_id = '{self._run.info.run_id}'"
         models = mlflow.MlflowClient().search_logged_models([self._run.info.experiment_id], query)
         return sorted(models, key=lambda model: (model.model_id not in named, model.model_id))
 
-    def _send_evaluation(self, judged: dict[str, Any]) -> Iterator[None]:
+    def _send_evaluation(self, evaluation: dict[str, Any]) -> Iterator[None]:
         client, run_id, run = mlflow.MlflowClient(), self._run.info.run_id, self._run
-        if self._differs(run):
-            self._anew = Delivery(spool.forked(self._entry))
-            self._anew.saving = self.saving
+        if self._has_other_evaluation(run):
+            self._other = Delivery(spool.fork(self._entry))
+            self._other.saving = self.saving
             with self._entry.change() as record:
-                record.judged = None
+                record.evaluation = None
             return
-        if not _verdict(run.data.metrics, run.data.params):
+        if not _fingerprint(run.data.metrics, run.data.params):
             yield from self._send_lineage()
             client.log_artifacts(run_id, str(self._entry.folder / "reports"), "reports")
             yield
-            # Last and at once, so that a run that has test metrics has all of an evaluation.
-            metrics = [Metric(name, value, judged["time"], 0) for name, value in judged["metrics"].items()]
-            tags = [RunTag(name, value) for name, value in judged["tags"].items()]
-            client.log_batch(run_id, metrics, self._missing_params(judging=True), tags)
-            self._look()
-        self._judged = judged
+            # Last and in one request, so that a run that has test metrics has a complete evaluation.
+            metrics = [Metric(name, value, evaluation["time"], 0) for name, value in evaluation["metrics"].items()]
+            tags = [RunTag(name, value) for name, value in evaluation["tags"].items()]
+            client.log_batch(run_id, metrics, self._missing_params(evaluation=True), tags)
+            self._reload()
+        self._evaluation = evaluation
         yield
 
-    def _differs(self, run: Any) -> bool:
-        """Whether a run was judged, and otherwise than we have it."""
-        judged, held = self._record.judged, _verdict(run.data.metrics, run.data.params)
-        return bool(judged and held and held != _verdict(judged["metrics"], self._record.params))
+    def _has_other_evaluation(self, run: Any) -> bool:
+        """Whether a run holds an evaluation that is not the entry's."""
+        ours, theirs = self._record.evaluation, _fingerprint(run.data.metrics, run.data.params)
+        return bool(ours and theirs and theirs != _fingerprint(ours["metrics"], self._record.params))
 
-    def _missing_params(self, judging: bool) -> list[Param]:
-        """Those that the run lacks, either of the evaluation or all others."""
+    def _missing_params(self, evaluation: bool) -> list[Param]:
+        """The params that the run lacks: those of the evaluation, or all others."""
         return [
             Param(name, value)
             for name, value in self._record.params.items()
-            if name not in self._run.data.params and name.startswith(JUDGING) == judging
+            if name not in self._run.data.params and name.startswith(PARAM_PREFIX) == evaluation
         ]
 
     def _end(self) -> Iterator[None]:
         client, run_id = mlflow.MlflowClient(), self._run.info.run_id
-        if not (self._record.afterwards and self._run.info.status == self._record.status):
+        if not (self._record.trained_before and self._run.info.status == self._record.status):
             client.set_terminated(run_id, self._record.status, self._record.end)
             yield
-        twins = [run.info.run_id for run in self._found(self._run.info.experiment_id) if run.info.run_id != run_id]
-        models = [model.model_id for model in self._models()[1:] if model.status != "READY"]
+        with_key = [run.info.run_id for run in self._runs_with_key(self._run.info.experiment_id)]
+        unfinished = [model.model_id for model in self._models()[1:] if model.status != "READY"]
         try:
-            for twin in twins:
-                client.set_terminated(twin, "KILLED")
-                client.delete_run(twin)
-            for model in models:
+            for duplicate in with_key:
+                if duplicate != run_id:
+                    client.set_terminated(duplicate, "KILLED")
+                    client.delete_run(duplicate)
+            for model in unfinished:
                 client.delete_logged_model(model)
         except mlflow.exceptions.MlflowException as error:
-            if error.error_code != "PERMISSION_DENIED":  # only whoever manages an experiment may delete; it is empty
+            if error.error_code != "PERMISSION_DENIED":  # only an experiment's managers may delete; these are empty
                 raise
         yield
 
     def _log(
         self, metrics: Sequence[Metric] = (), params: Sequence[Param] = (), tags: Sequence[RunTag] = ()
     ) -> Iterator[None]:
-        """In order, and no more at once than a server takes."""
+        """Send params, metrics and tags in this order, in batches that a server takes."""
         client, run_id = mlflow.MlflowClient(), self._run.info.run_id
         for kind, values in (("params", params), ("metrics", metrics), ("tags", tags)):
             for start in range(0, len(values), BATCH):
                 client.log_batch(run_id, **{kind: values[start : start + BATCH]})
                 yield
         if params or tags:
-            self._look()
+            self._reload()
 
-    def _look(self) -> None:
+    def _reload(self) -> None:
         self._run = mlflow.MlflowClient().get_run(self._run.info.run_id)
 
 
-def _verdict(metrics: dict[str, float], params: dict[str, str]) -> dict[str, str]:
-    """By what one evaluation is told from another, empty where there was none."""
+def deliver(entry: Entry) -> None:
+    """Send all of an entry now, and remove it.
+
+    Raises:
+        Exception: MLflow's; the entry is still there.
+    """
+    delivery = Delivery(entry)
+    try:
+        delivery.finish()
+    except Exception as error:
+        if not mlflow_errors.is_dropped(error):
+            raise
+        delivery.finish()
+    entry.remove()
+
+
+def _fingerprint(metrics: dict[str, float], params: dict[str, str]) -> dict[str, str]:
+    """What tells two evaluations apart: test metrics and the stage's params. Empty where there was no evaluation."""
     tested = {name: str(value) for name, value in metrics.items() if name.startswith("test.")}
-    judging = {name: value for name, value in params.items() if name.startswith(JUDGING)}
-    return tested | judging if tested else {}
+    chosen = {name: value for name, value in params.items() if name.startswith(PARAM_PREFIX)}
+    return tested | chosen if tested else {}
 
 
 def _posters(data: dict[str, Any]) -> DatasetInput:
-    """The posters that were trained on."""
+    """The posters that were trained on, as MLflow describes a dataset."""
     source = CodeDatasetSource({"store": data["store"], "dataset": data["dataset"]})
     tags = {"mlflow.data.context": "training"} | {name: str(count) for name, count in data["posters"].items()}
     dataset = MetaDataset(source, "posters", data["dataset"][:32])
-    return DatasetInput(dataset._to_mlflow_entity(), [InputTag(name, value) for name, value in tags.items()])
+    return DatasetInput(Dataset(**dataset.to_dict()), [InputTag(name, value) for name, value in tags.items()])
 
 
 def _save_model(models: Path, folder: Path, logged: Any, run: Any) -> None:
-    """The model in `models` as MLflow keeps it. logged: what MLflow knows of it so far."""
+    """Save the model in `models` in MLflow's format. logged: MLflow's entity of this model."""
     model = model_folder.load_keras(models)
     posters = TensorSpec(np.dtype("uint8"), (-1, *model.input_shape[1:]))
     genres = TensorSpec(np.dtype("float32"), (-1, model.output_shape[-1]))
@@ -357,6 +370,6 @@ def _save_model(models: Path, folder: Path, logged: Any, run: Any) -> None:
             metadata=model_folder.read_metadata(models),
         ),
         signature=ModelSignature(inputs=Schema([posters]), outputs=Schema([genres])),
-        # Given, since MLflow would load the model in a process of its own to find them out.
+        # Given, since MLflow would start a process that loads the model to find them out.
         pip_requirements=[f"{name}=={run.data.tags[f'system.{name}']}" for name in names],
     )

@@ -1,11 +1,11 @@
-"""Runs as they are written down here before MLflow hears of them, one folder each, until MLflow has all of them.
+"""The spool: runs on disk, one folder each, until MLflow has all of them.
 
     mlflow-spool/KEY/record.json              what the run is, see `Record`
                      models/, reports/, ...   the files that belong to it
                  KEY.lock                     held by the process that works on it
 
-A process that is killed leaves its folder, and the lock is free then: that is how others know. KEY begins with the
-time, so that the oldest comes first by name.
+A process that is killed leaves its folder, and its lock becomes free: that is how others notice. KEY begins with the
+time, so the names sort by age.
 """
 
 import json
@@ -29,7 +29,9 @@ from postergenre.errors import InputError
 FOLDER = "mlflow-spool"
 RECORD = "record.json"
 RUNNING = "RUNNING"
-WRITER = "a training"
+WAITING = f"what it lacks of this run waits in {FOLDER}, and `postergenre track --replay` delivers it"
+# How fields of record.json were called once: a run may wait for its server for long.
+OLD_NAMES = {"judged": "evaluation", "afterwards": "trained_before", "restored": "logged_late"}
 
 
 class HeldError(InputError):
@@ -38,13 +40,23 @@ class HeldError(InputError):
 
 @dataclass
 class Record:
-    """One run.
+    """One run. Times are milliseconds since 1970.
 
-    Times are milliseconds since 1970, `end` is None while it runs. id: MLflow's, once it has given one. about: what
-    run.json holds, or will hold. epochs: `{"epoch": 1, "time": ..., "metrics": {...}}` in their order. model: its hash,
-    once models/ is whole. judged: `{"time": ..., "metrics": {...}, "tags": {...}}`, once reports/ is. afterwards: it
-    was trained before, and MLflow knows it by its model; where it does not, the run is made, and `logged_late` says so.
-    uri: MLflow's, without a password.
+    key: our own name for the run.
+    name: MLflow's name for the run, which is the network's.
+    start: when the run started.
+    about: what run.json holds, or will hold.
+    params: MLflow's params.
+    tags: MLflow's tags.
+    status: RUNNING, FINISHED, FAILED or KILLED.
+    end: when the run ended; None while it runs.
+    id: MLflow's id, once it has given one.
+    epochs: `{"epoch": 1, "time": ..., "metrics": {...}}` for each finished epoch.
+    model: the model's hash, once models/ is complete.
+    evaluation: `{"time": ..., "metrics": {...}, "tags": {...}}`, once reports/ is complete.
+    trained_before: the training ended before this entry was written, so MLflow may have a run of its model.
+    logged_late: MLflow had none, and a run was created after the fact.
+    uri: MLflow's tracking URI, without a password.
     """
 
     key: str
@@ -58,14 +70,14 @@ class Record:
     id: str | None = None
     epochs: list[dict[str, Any]] = field(default_factory=list)
     model: str | None = None
-    judged: dict[str, Any] | None = None
-    afterwards: bool = False
+    evaluation: dict[str, Any] | None = None
+    trained_before: bool = False
     logged_late: bool = False
     uri: str = ""
 
 
 class Entry:
-    """A run's folder, which is ours until it is closed or removed."""
+    """A run's folder. This process holds its lock until the entry is closed or removed."""
 
     def __init__(self, folder: Path, record: Record, lock: filelock.BaseFileLock):
         self.folder, self.record = folder, record
@@ -74,31 +86,37 @@ class Entry:
 
     @contextmanager
     def change(self) -> Iterator[Record]:
-        """The record, which is written as the block ends unless it is others' by then; two threads may do so."""
+        """The record, to be changed in the block; it is written as the block ends, if we still hold the lock.
+
+        Two threads may call this.
+        """
         with self._changing:
             yield self.record
             if self._lock.is_locked:
                 files.write_json(self.folder / RECORD, asdict(self.record))
 
     def add_file(self, file: Path) -> None:
-        """A copy of a file, since what is in git is edited in place."""
+        """Add a copy of a file. No link, since people edit what is in git in place."""
         with files.atomic_write(self.folder / file.name) as new:
             shutil.copyfile(file, new)
 
     def add_folder(self, name: str, source: Path, link: bool) -> None:
-        """What is in a folder; link: by hard links where that can be, for who writes there replaces its files."""
+        """Add a folder.
+
+        link: use hard links where possible. Only for folders whose writer replaces files and never edits them.
+        """
         with files.atomic_folder(self.folder / name) as new:
-            shutil.copytree(source, new, copy_function=_linked if link else shutil.copyfile, dirs_exist_ok=True)
+            shutil.copytree(source, new, copy_function=_link_or_copy if link else shutil.copyfile, dirs_exist_ok=True)
 
     def remove(self) -> None:
-        """MLflow has all of it."""
-        (self.folder / RECORD).unlink()  # first, so that what a kill leaves is no entry any more
+        """Delete the entry, since MLflow has all of it."""
+        (self.folder / RECORD).unlink()  # first: a folder without it is no entry
         shutil.rmtree(self.folder)
-        Path(self._lock.lock_file).unlink(missing_ok=True)  # while we hold it: nobody else can have taken it
+        Path(self._lock.lock_file).unlink(missing_ok=True)  # while we hold it, so nobody else can have taken it
         self.close()
 
     def close(self) -> None:
-        """Leave it to others."""
+        """Release the lock, so that other processes may open the entry."""
         self._lock.release()
 
 
@@ -108,12 +126,12 @@ def now() -> int:
 
 
 def new_key() -> str:
-    """The name of a run that nobody has had."""
+    """A new, unique name for a run."""
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{uuid.uuid4().hex[:8]}"
 
 
-def made(spool: Path, record: Record) -> Entry:
-    """A new entry."""
+def create(spool: Path, record: Record) -> Entry:
+    """Write a new entry."""
     spool.mkdir(parents=True, exist_ok=True)
     entry = Entry(spool / record.key, record, _lock(spool, record.key))
     entry._lock.acquire(timeout=0)
@@ -122,28 +140,32 @@ def made(spool: Path, record: Record) -> Entry:
         return entry
 
 
-def forked(entry: Entry) -> Entry:
-    """A new entry for the evaluation in another one, which may then go without it."""
-    key, spool, when = new_key(), entry.folder.parent, entry.record.judged["time"] if entry.record.judged else now()
-    without = shutil.ignore_patterns(RECORD)  # which comes last, so that what a kill leaves is no entry
-    shutil.copytree(entry.folder, spool / key, copy_function=_linked, ignore=without)
-    record = replace(entry.record, key=key, id=None, start=when, end=when, status="FINISHED", afterwards=True)
-    return made(spool, record)
+def fork(entry: Entry) -> Entry:
+    """Create an entry of its own for the evaluation that another entry holds."""
+    key, spool, evaluation = new_key(), entry.folder.parent, entry.record.evaluation
+    when = evaluation["time"] if evaluation else now()
+    # The record comes last: a folder without it is no entry, should a kill leave one.
+    without_record = shutil.ignore_patterns(RECORD)
+    shutil.copytree(entry.folder, spool / key, copy_function=_link_or_copy, ignore=without_record)
+    record = replace(entry.record, key=key, id=None, start=when, end=when, status="FINISHED", trained_before=True)
+    return create(spool, record)
 
 
 def keys(spool: Path) -> list[str]:
-    """Of the entries that there are, the oldest first."""
+    """The keys of all entries, the oldest first."""
     return sorted(file.parent.name for file in spool.glob(f"*/{RECORD}"))
 
 
-def opened(spool: Path, key: str, patience: float = 0) -> Entry | None:
-    """An entry; None where there is none.
+def open_entry(spool: Path, key: str, patience: float = 0) -> Entry | None:
+    """Open an entry; None where there is none.
 
-    One that ran in a process which is no more was killed, and says so from now on.
+    If the process that it ran in was killed, its record becomes KILLED.
+
+    patience: seconds to wait for another process.
 
     Raises:
-        HeldError: another process has had it for longer than `patience` seconds.
-        InputError: what is there is no entry.
+        HeldError: another process still has it after that.
+        InputError: the record is broken.
     """
     file = spool / key / RECORD
     if not file.exists():
@@ -156,7 +178,7 @@ def opened(spool: Path, key: str, patience: float = 0) -> Entry | None:
             f"another process is at work on run {key} in {FOLDER}; `postergenre track` logs what is new after it"
         ) from None
     try:
-        # Whoever had it may have removed it.
+        # The process that had it may have removed it.
         entry = Entry(file.parent, _read(file), lock) if file.exists() else None
         if entry and entry.record.status == RUNNING:
             with entry.change() as record:
@@ -169,57 +191,58 @@ def opened(spool: Path, key: str, patience: float = 0) -> Entry | None:
     return entry
 
 
-def of_model(spool: Path, model: str, patience: float) -> Entry | None:
-    """The newest entry with a model, by its hash; None where there is none.
+def open_model(spool: Path, model: str, patience: float) -> Entry | None:
+    """Open the newest entry of a model, named by its hash; None where there is none.
 
     Raises:
         HeldError: another process has had it for longer than `patience` seconds.
     """
-    for record in reversed(_whole(spool)):
-        if record.model == model and (entry := opened(spool, record.key, patience)):
+    for record in reversed(_readable(spool)):
+        if record.model == model and (entry := open_entry(spool, record.key, patience)):
             return entry
     return None
 
 
-def orphans(spool: Path) -> Iterator[Entry]:
-    """Those of processes that were killed without a word, the oldest first."""
-    for record in _whole(spool):
+def open_killed(spool: Path) -> Iterator[Entry]:
+    """Open the entries whose processes were killed, one after another, the oldest first."""
+    for record in _readable(spool):
         with suppress(HeldError):
-            if record.status == RUNNING and (entry := opened(spool, record.key)):
+            if record.status == RUNNING and (entry := open_entry(spool, record.key)):
                 yield entry
 
 
-def _whole(spool: Path) -> list[Record]:
-    """Of the entries that can be read, the oldest first; of one that is broken, a replay says so."""
-    found = []
+def _readable(spool: Path) -> list[Record]:
+    """The records that can be read, the oldest first. A replay reports those that cannot."""
+    records = []
     for key in keys(spool):
         with suppress(InputError):
-            found.append(_read(spool / key / RECORD))
-    return found
+            records.append(_read(spool / key / RECORD))
+    return records
 
 
 def _lock(spool: Path, key: str) -> filelock.BaseFileLock:
-    # Of the process and not of a thread, and never one that is held already under another name.
+    # Held by the process and not by a thread; and a second lock on one file is a lock of its own.
     return filelock.FileLock(spool / f"{key}.lock", thread_local=False, is_singleton=False)
 
 
 def _read(file: Path) -> Record:
     try:
-        record = Record(**json.loads(file.read_text(encoding="utf-8")))
+        fields = json.loads(file.read_text(encoding="utf-8"))
+        record = Record(**{OLD_NAMES.get(name, name): value for name, value in {**fields}.items()})
         lacking = {"params", "data"} - {*record.about}
     except FileNotFoundError:
         raise InputError(f"{file} is missing; delete {file.parent}") from None
     except (ValueError, TypeError) as error:
-        raise InputError(f"{file} is not as {WRITER} writes it ({error}); delete {file.parent}") from None
+        raise InputError(f"{file} is not as a training writes it ({error}); delete {file.parent}") from None
     if lacking:
         raise InputError(
-            f"{file} is not as {WRITER} writes it (about lacks {', '.join(sorted(lacking))}); delete {file.parent}"
+            f"{file} is not as a training writes it (about lacks {', '.join(sorted(lacking))}); delete {file.parent}"
         )
     return record
 
 
-def _linked(source: str, target: str) -> None:
+def _link_or_copy(source: str, target: str) -> None:
     try:
         os.link(Path(source).resolve(), target)
-    except OSError:  # another file system, one without links, or a file of somebody else's
+    except OSError:  # another file system, one without links, or a file that belongs to somebody else
         shutil.copyfile(source, target)

@@ -11,9 +11,10 @@ from benchmarks import leaderboard
 from postergenre import files
 from postergenre.evaluation.comparison import Comparison, Score
 from postergenre.evaluation.metrics import METRICS
-from postergenre.tracking import runs
-from postergenre.tracking.runs import EvaluatedRun
+from postergenre.tracking import logged_models
+from postergenre.tracking.logged_models import EvaluatedRun
 from tests.support import ROOT
+from tests.tracking.trainings import training
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def trained(folder: Path, models: Path, dataset: str, network: str, value: float
     files.write_json(folder / "reports/metrics.json", {"map": value})
     files.write_json(folder / "reports/scrape.json", {"rows": 5, "status": {"ok": 3, "gone": 2}})
     comparison(value).write(folder / "reports/comparison.csv")
-    with runs.training_run(about) as run:
+    with training(about) as run:
         run.log_epoch(1, {"loss": 0.5, "val_map": 0.1})
         run.log_training(models)
         run.log_evaluation(folder / "reports")
@@ -50,13 +51,13 @@ def test_the_newest_run_of_each_network_on_this_dataset_is_taken_and_can_be_time
     for dataset, network, value in (("1.dir", "a", 0.4), ("2.dir", "b", 0.9), ("1.dir", "c", 0.5)):
         trained(in_project, models, dataset, network, value)
     last = trained(in_project, models, "1.dir", "a", 0.45)
-    newest = runs.newest("1.dir")
+    newest = logged_models.newest("1.dir")
     assert set(newest) == {"a", "c"}
     assert newest["a"].run_id == last
     assert newest["a"].weights == json.loads((models / "run.json").read_text())["weights"]
     assert 0 <= newest["a"].seconds < 60
     assert newest["a"].comparison.score("map").value == pytest.approx(0.45)
-    assert runs.newest("3.dir") == {}
+    assert logged_models.newest("3.dir") == {}
     assert leaderboard.speed(newest["a"], np.zeros((200, 24, 16, 3), np.uint8)) > 0
 
 

@@ -1,21 +1,18 @@
 """`postergenre verify` on real DVC repositories whose cache loses a byte, and the commands that it prints for that."""
 
-import io
 import os
 import shlex
 import shutil
 import subprocess
 import sys
 import tarfile
-from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from dvc.cli import main as dvc_main
 
-from tests import support
+from tests import in_process, support
 
 POSTERS = 5  # two shards of two posters, one of one
 DVC = {
@@ -53,32 +50,37 @@ Path("metrics.json").write_text('{"map": 0.25}')
 
 
 def dvc(folder: Path, *arguments: str) -> str:
-    """In this process, where no stage runs: a new one takes longer to load DVC than to do this."""
-    if arguments[0] == "repro":
-        done = support.run("dvc", *arguments, cwd=folder, env={"PYTHONPATH": str(support.ROOT)})
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-    said = io.StringIO()
-    with chdir(folder), redirect_stdout(said):
-        assert dvc_main(arguments) == 0
-    return said.getvalue()
+    done = in_process.dvc(folder, *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def verify(folder: Path) -> subprocess.CompletedProcess[str]:
-    """In this process too; what it prints, and what it exits with."""
-    out, err = io.StringIO(), io.StringIO()
-    with chdir(folder), redirect_stdout(out), redirect_stderr(err):
-        code = support.command("verify")
-    if isinstance(code, str):  # as Python does
-        err.write(f"{code}\n")
-    return subprocess.CompletedProcess([], 1 if isinstance(code, str) else code or 0, out.getvalue(), err.getvalue())
+    return in_process.postergenre(folder, "verify")
 
 
-def heal(folder: Path, said: str) -> subprocess.CompletedProcess[str]:
-    """Run the printed commands as they stand, of which the last verifies again."""
-    commands = [line.strip() for line in said.splitlines() if line.startswith("    ")]
-    assert commands[-1] == "postergenre verify"
-    code = "\n".join(["set -e", *commands[:-1], f"{shlex.quote(sys.executable)} -m postergenre.cli verify"])
+def printed_commands(text: str) -> list[str]:
+    """The commands of a report, of which the last verifies again."""
+    commands = [line.strip() for line in text.splitlines() if line.startswith("    ")]
+    assert commands.pop() == "postergenre verify"
+    return commands
+
+
+def heal(folder: Path, text: str) -> subprocess.CompletedProcess[str]:
+    """Run the printed commands as a shell would, each of which must work; then verify again."""
+    for line in printed_commands(text):
+        words = shlex.split(line)
+        if words[0] == "dvc":
+            dvc(folder, *words[1:])
+        else:
+            done = support.run("bash", "-c", line, cwd=folder)
+            assert done.returncode == 0, done.stderr
+    return verify(folder)
+
+
+def heal_in_a_shell(folder: Path, text: str) -> subprocess.CompletedProcess[str]:
+    """Run the printed commands as they stand, and verify again."""
+    code = "\n".join(["set -e", *printed_commands(text), f"{shlex.quote(sys.executable)} -m postergenre.cli verify"])
     return support.run("bash", "-c", code, cwd=folder, env={"PYTHONPATH": str(support.ROOT)})
 
 
@@ -151,7 +153,7 @@ def test_what_is_whole_takes_one_line(template: Path) -> None:
             bodies += sum(member.size for member in tar)
     assert done.stdout == (
         f"{len(objects)} objects in DVC's cache ({sum(file.stat().st_size for file in objects):,} bytes) "
-        f"and {POSTERS} posters ({bodies:,} bytes) are what their hashes say\n"
+        f"and {POSTERS} posters ({bodies:,} bytes) match their hashes\n"
     )
     assert len(objects) == 7  # a folder's listing, its manifest and three shards, the model, the run cache's metrics
     assert done.stderr == ""
@@ -191,7 +193,7 @@ def test_a_flipped_bit_that_dvc_does_not_see_is_named_and_healed(
     )
     healed = heal(folder, done.stdout)
     assert healed.returncode == 0, healed.stdout + healed.stderr
-    assert "are what their hashes say" in healed.stdout
+    assert "match their hashes" in healed.stdout
     assert contents(folder) == before
     assert all(file.stat().st_mode & 0o777 == 0o444 for file in rotten.values())
     assert "up to date" in dvc(folder, "status")
@@ -214,7 +216,7 @@ def test_a_folders_listing_heals_and_the_files_it_lists_are_checked_meanwhile(
     assert contents(folder) == before
 
 
-def test_where_nothing_tells_what_a_listing_listed_that_is_said(template: Path, tmp_path: Path) -> None:
+def test_a_listing_that_cannot_be_recovered_is_reported(template: Path, tmp_path: Path) -> None:
     folder = project(template, tmp_path)
     rot(cached(folder, "data/posters"), 10)
     (folder / "data/posters/shard-00000.tar").unlink()
@@ -307,7 +309,7 @@ def test_a_cache_elsewhere_is_read(template: Path, tmp_path: Path) -> None:
     rot(file)
     done = verify(folder / "data")
     assert f"corrupt  ../model.bin (stage ../dvc.yaml:train): {os.path.relpath(file, folder / 'data')}" in done.stdout
-    assert heal(folder / "data", done.stdout).returncode == 0
+    assert heal_in_a_shell(folder / "data", done.stdout).returncode == 0
 
 
 @pytest.mark.parametrize("remote", [True, False], ids=["remote", "alone"])
@@ -341,11 +343,11 @@ def test_a_shard_that_ends_early_or_is_no_tar_lacks_posters(template: Path, tmp_
     shards = [folder / f"data/posters/shard-0000{n}.tar" for n in range(3)]
     os.truncate(shards[0], 700)
     rot(shards[2], 0)
-    said = verify(folder).stdout
-    assert "shard-00000.tar: it cannot be read to its end" in said
-    assert "shard-00000.tar: it lacks 2 of its 2 posters: tt0000001, tt0000002" in said
-    assert "shard-00002.tar: it lacks 1 of its 1 posters: tt0000005" in said
-    assert heal(folder, said).returncode == 0
+    output = verify(folder).stdout
+    assert "shard-00000.tar: it cannot be read to its end" in output
+    assert "shard-00000.tar: it lacks 2 of its 2 posters: tt0000001, tt0000002" in output
+    assert "shard-00002.tar: it lacks 1 of its 1 posters: tt0000005" in output
+    assert heal(folder, output).returncode == 0
     assert contents(folder) == before
 
 
@@ -386,18 +388,24 @@ def test_shards_that_a_stage_made_against_its_manifest_are_made_again(template: 
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "begins", "names"),
     [
-        (lambda folder: shutil.rmtree(folder / ".dvc"), "not inside of a DVC repository"),
-        (lambda folder: (folder / "dvc.lock").write_text("<<<<<<< HEAD\n"), "dvc.lock"),
+        (lambda folder: shutil.rmtree(folder / ".dvc"), "", "is in no DVC project; run this in a clone of yours"),
+        (
+            lambda folder: (folder / "dvc.lock").write_text("<<<<<<< HEAD\n"),
+            "DVC cannot read this project: ",
+            "dvc.lock",
+        ),
     ],
     ids=["no project", "conflict"],
 )
-def test_what_dvc_cannot_read_costs_one_sentence(template: Path, tmp_path: Path, spoil: Any, said: str) -> None:
+def test_what_dvc_cannot_read_costs_one_sentence(
+    template: Path, tmp_path: Path, spoil: Any, begins: str, names: str
+) -> None:
     folder = project(template, tmp_path)
     spoil(folder)
     done = verify(folder)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: DVC cannot read this project: ")
-    assert said in done.stderr
+    assert done.stderr.startswith(f"error: {begins}")
+    assert names in done.stderr
     assert done.stderr.count("\n") == 1

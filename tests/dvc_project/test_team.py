@@ -14,13 +14,15 @@ from pathlib import Path
 import dvc
 import pytest
 
-from postergenre.dvc_project import team, username
+from postergenre.dvc_project import project as dvc_project
+from postergenre.dvc_project import username
 from tests import support
-from tests.factories import PERSON, commit, dvc_, git, postergenre, set_rate
+from tests.factories import commit, dvc_, git, postergenre, set_rate
 from tests.factories import count_stages as ran
 from tests.factories import is_clean as clean
 from tests.factories import make_two_stages as project
 from tests.factories import read_dvc_config as configuration
+from tests.in_process import PERSON
 from tests.support import ROOT, command
 
 
@@ -70,8 +72,8 @@ def test_what_somebody_tried_comes_over_and_is_not_run_again(origin: Path, tmp_p
     dvc_(alice, "checkout")
     postergenre(alice, "push")
     set_rate(bob, 0.2)
-    said = dvc_(bob, "repro", "--pull")
-    assert ran(said) == 0, said
+    output = dvc_(bob, "repro", "--pull")
+    assert ran(output) == 0, output
     assert json.loads((bob / "reports/metrics.json").read_text()) == {"rate": 0.2}
     assert (bob / "model").read_text() == "a model, rate 0.2"
     assert clean(bob)
@@ -92,9 +94,9 @@ def test_a_run_whose_model_did_not_arrive_is_not_sent_and_push_says_so(mine: Pat
     dvc_(mine, "repro")
     md5 = hashlib.md5((mine / "model").read_bytes(), usedforsecurity=False).hexdigest()
     (store / "files/md5" / md5[:2]).symlink_to("nowhere")  # no folder can be made here, by root neither
-    said = str(command("push"))
-    assert said.startswith("error: 1 of 6 files did not arrive (")
-    assert said.count("\n") == 0
+    output = str(command("push"))
+    assert output.startswith("error: 1 of 6 files did not arrive (")
+    assert output.count("\n") == 0
     assert not (store / "runs").exists()
     (store / "files/md5" / md5[:2]).unlink()
     assert postergenre(mine, "push") == "1 files sent\n"
@@ -152,8 +154,8 @@ def test_two_branches_are_merged_by_one_command_that_runs_nothing(origin: Path, 
 def test_what_is_everyones_is_in_git_and_what_is_mine_is_not(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
     place = mine.parent / "place"
     assert command("team", str(place / "store"), "--cache", str(place / "cache")) == 0
-    said = capsys.readouterr().out
-    assert f"make team REMOTE={place}/store CACHE={place}/cache" in said
+    output = capsys.readouterr().out
+    assert f"make team REMOTE={place}/store CACHE={place}/cache" in output
     everyone, me = ((mine / ".dvc" / name).read_text() for name in ("config", "config.local"))
     assert f"url = {place}/store" in everyone
     assert "remote = team" in everyone
@@ -197,10 +199,10 @@ def test_what_has_rotted_in_the_cache_before_is_named_and_reaches_nobody(
     (listing,) = (mine / ".dvc/cache/files/md5").glob("*/*.dir")
     rotten = [rot(mine / ".dvc/cache", mine / "model"), rot(mine / ".dvc/cache", listing)]
     assert command("team", str(place / "store"), "--cache", str(place / "cache")) == 0
-    said = capsys.readouterr().out
-    assert "6 files of the cache used before are in it now" in said
+    output = capsys.readouterr().out
+    assert "6 files of the cache used before are in it now" in output
     for file in rotten:
-        assert f"left out, for it is not what its hash says: {file}\n" in said
+        assert f"left out, because it does not match its hash: {file}\n" in output
         assert file.exists()
         assert not (place / "cache" / file.relative_to(mine / ".dvc/cache")).exists()
 
@@ -219,7 +221,8 @@ def test_what_has_rotted_in_the_cache_is_not_sent(mine: Path) -> None:
     dvc_(mine, "repro")
     assert command("team", str(mine.parent / "place")) == 0
     rotten = rot(mine / ".dvc/cache", mine / "model")
-    assert str(command("push")).startswith(f"error: nothing was sent, for {rotten} in the cache is not what its hash ")
+    refused = f"error: nothing was sent, because {rotten} in the cache does not match its hash; "
+    assert str(command("push")).startswith(refused)
     assert not [file for file in (mine.parent / "place").rglob("*") if file.is_file()]
 
 
@@ -242,8 +245,8 @@ def test_what_has_rotted_in_the_remote_is_not_taken(origin: Path, tmp_path: Path
 def test_a_cache_in_the_remote_is_refused(mine: Path, cache: str) -> None:
     place, before = mine.parent / "place", configuration(mine)
     (mine.parent / "link").symlink_to(place)
-    said = str(command("team", str(place), "--cache", str(mine.parent / cache)))
-    assert "they should be two folders, and neither in the other" in said
+    output = str(command("team", str(place), "--cache", str(mine.parent / cache)))
+    assert "they should be two folders, and neither in the other" in output
     assert (configuration(mine), [*place.iterdir()]) == (before, [])
 
 
@@ -287,11 +290,11 @@ def test_what_is_not_dvcs_in_a_shared_folder_stays_private(mine: Path) -> None:
 )
 def test_a_password_is_refused_and_not_repeated(mine: Path, remote: str) -> None:
     before = configuration(mine)
-    said = str(command("team", remote))
-    assert said.startswith("error: REMOTE holds a password")
-    assert ".dvc/config.local" in said
-    assert "geheim" not in said
-    assert "heim@" not in said
+    output = str(command("team", remote))
+    assert output.startswith("error: REMOTE holds a password")
+    assert ".dvc/config.local" in output
+    assert "geheim" not in output
+    assert "heim@" not in output
     assert configuration(mine) == before
 
 
@@ -323,10 +326,10 @@ def test_a_place_that_cannot_be_used_leaves_all_as_it_was(mine: Path, given: lis
     for folder in folders:
         folder.chmod(0o700)
     before = configuration(mine)
-    said = str(command("team", *given))
+    output = str(command("team", *given))
     assert [stat.S_IMODE(folder.stat().st_mode) for folder in folders] == [0o700] * 4
-    assert said.startswith("error: ")
-    assert sentence in said
+    assert output.startswith("error: ")
+    assert sentence in output
     assert {name: text for name, (text, _) in configuration(mine).items()} == {
         name: text for name, (text, _) in before.items()
     }
@@ -359,8 +362,8 @@ def test_nothing_private_is_written_where_git_would_keep_it(mine: Path) -> None:
 
 
 def test_a_sentence_does_not_end_where_it_only_announces() -> None:
-    assert team._reason(ValueError("No such bucket:\n    films\nmore")) == "No such bucket: films"
-    assert team._reason(ValueError("refused\nmore")) == "refused"
+    assert dvc_project.reason(ValueError("No such bucket:\n    films\nmore")) == "No such bucket: films"
+    assert dvc_project.reason(ValueError("refused\nmore")) == "refused"
 
 
 def test_push_without_a_remote_says_how_to_set_one(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -372,9 +375,9 @@ def test_push_without_a_remote_says_how_to_set_one(mine: Path, monkeypatch: pyte
 def test_a_configuration_that_cannot_be_read_costs_a_sentence(mine: Path) -> None:
     (mine / ".dvc/config").write_text("[core\n")
     for given in (["push"], ["team", "../place"]):
-        said = str(command(*given))
-        assert said.startswith("error: DVC cannot read this project: ")
-        assert "\n" not in said
+        output = str(command(*given))
+        assert output.startswith("error: DVC cannot read this project: ")
+        assert "\n" not in output
 
 
 def test_without_git_team_says_so(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -448,7 +451,7 @@ class User:
             check=False,
         )
 
-    def said(self, *words: str, cwd: Path) -> str:
+    def output_of(self, *words: str, cwd: Path) -> str:
         done = self.run(*words, cwd=cwd)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
@@ -488,11 +491,14 @@ def test_one_folder_that_cannot_be_opened_leaves_the_others_closed(host: Path) -
     for name in ("", "files", "files/md5", "files/md5/00", "files/md5/01"):
         (cache / name).mkdir(mode=0o700)
         os.chown(cache / name, alice.number if name != "files/md5/01" else 0, GROUP)
-    code = f"import pathlib, postergenre.dvc_project.team as team; team._open_to_group([pathlib.Path({str(cache)!r})])"
-    said = alice.run(python, "-c", code).stderr
-    assert f"{cache}/files/md5/01 cannot be opened to the group (Operation not permitted); its owner can: " in said
+    code = (
+        "from pathlib import Path\nfrom postergenre.dvc_project import shared_folders\n"
+        f"shared_folders.open_to_group([Path({str(cache)!r})])"
+    )
+    output = alice.run(python, "-c", code).stderr
+    assert f"{cache}/files/md5/01 cannot be opened to the group (Operation not permitted); its owner can: " in output
     assert all(stat.S_IMODE(folder.stat().st_mode) & 0o777 == 0o700 for folder in (cache, *cache.rglob("*")))
-    done = support.run("bash", "-c", said.split("its owner can: `")[1].split("`")[0].replace("GROUP", "0"), cwd=host)
+    done = support.run("bash", "-c", output.split("its owner can: `")[1].split("`")[0].replace("GROUP", "0"), cwd=host)
     assert done.returncode == 0, done.stderr
 
 
@@ -503,13 +509,13 @@ def test_two_users_share_a_cache_and_a_folder(host: Path) -> None:
     origin = project(host / "origin", rate=0.1)
     places = (str(host / "team/store"), "--cache", str(host / "team/cache"))
     clones = {user: user.home / "clone" for user in (alice, bob)}
-    alice.said("git", "clone", "-q", str(origin), "clone", cwd=alice.home)
+    alice.output_of("git", "clone", "-q", str(origin), "clone", cwd=alice.home)
 
     def dvc_as(user: User, *words: str) -> str:
-        return user.said(python, "-m", "dvc", *words, cwd=clones[user])
+        return user.output_of(python, "-m", "dvc", *words, cwd=clones[user])
 
     def postergenre_as(user: User, *words: str) -> str:
-        return user.said(python, "-m", "postergenre.cli", *words, cwd=clones[user])
+        return user.output_of(python, "-m", "postergenre.cli", *words, cwd=clones[user])
 
     postergenre_as(alice, "team", *places)
     assert ran(dvc_as(alice, "repro")) == 2
@@ -518,7 +524,7 @@ def test_two_users_share_a_cache_and_a_folder(host: Path) -> None:
     (origin / "dvc.lock").write_text(lock)
     commit(origin)
 
-    bob.said("git", "clone", "-q", str(origin), "clone", cwd=bob.home)
+    bob.output_of("git", "clone", "-q", str(origin), "clone", cwd=bob.home)
     postergenre_as(bob, "team", *places)
     assert ran(dvc_as(bob, "repro")) == 0
     assert "up to date" in dvc_as(bob, "status")

@@ -10,7 +10,7 @@ from sklearn.metrics import average_precision_score
 
 from postergenre import params
 from postergenre.errors import InputError
-from postergenre.networks import backend, checkpoints, optimizers, training, weight_average
+from postergenre.networks import checkpoints, optimizers, training, weight_average
 from postergenre.networks.backend import keras
 from postergenre.networks.batches import Batches
 from postergenre.networks.checkpoints import Checkpoint
@@ -97,21 +97,21 @@ def test_a_finished_training_is_not_trained_on(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_is_one_trainings_and_stays_until_that_has_ended(tmp_path: Path) -> None:
-    def train(seed: int, run_id: str | None, inside: Callable[[], None]) -> None:
+    def train(seed: int, kept: bool, inside: Callable[[], None]) -> None:
         with checkpoints.checkpointed(tmp_path, {"seed": seed}) as checkpoint:
-            assert checkpoint.run_id == run_id
-            checkpoint.save_run("a")
+            assert (checkpoint.folder / "kept").exists() == kept
+            (checkpoint.folder / "kept").touch()
             inside()
 
     def interrupted() -> None:
-        train(2, None, lambda: None)
+        train(2, False, lambda: None)
         with pytest.raises(InputError, match="another process runs this training"):
-            train(1, None, lambda: None)
+            train(1, False, lambda: None)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(1, None, interrupted)
-    train(1, "a", lambda: None)
+        train(1, False, interrupted)
+    train(1, True, lambda: None)
     assert not list(tmp_path.iterdir())
 
 

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from tests import support
-from tests.factories import PERSON, commit, count_stages, is_clean, make_project, read_runs
+from tests.factories import commit, count_stages, is_clean, make_project, read_runs
+from tests.in_process import PERSON
 from tests.support import Site
 
 

@@ -19,6 +19,7 @@ from tests.factories import make_test_split, write_reports
 from tests.support import ROOT, command, encoded, picture
 from tests.team import tracking_server
 from tests.team.tracking_server import TrackingServer
+from tests.tracking.trainings import training
 
 pytestmark = pytest.mark.long
 
@@ -52,7 +53,7 @@ def project(in_project: Path, models: Path) -> Path:
 
 def trained(strength: float = 0.5) -> runs.Run:
     """A run as the train and evaluate stages log it, in the present folder."""
-    with runs.training_run(json.loads(Path("models/run.json").read_text())) as run:
+    with training(json.loads(Path("models/run.json").read_text())) as run:
         for epoch in (1, 2, 3):
             run.log_epoch(epoch, {"loss": 1 / epoch, "val_map": epoch / 10})
         run.log_training(Path("models"))
@@ -99,15 +100,15 @@ def test_a_wrong_password_costs_a_warning_without_it_and_the_right_one_delivers(
 ) -> None:
     wrong = secrets.token_urlsafe(18)
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", wrong)
-    with runs.training_run(json.loads(Path("models/run.json").read_text())) as run:
+    with training(json.loads(Path("models/run.json").read_text())) as run:
         run.log_epoch(1, {"loss": 0.5})
         run.log_training(Path("models"))
-    out, said = capfd.readouterr()
-    assert (out, said.count("\n")) == ("", 1)
-    assert said.startswith(f"warning: MLflow at {server.url} failed (")
-    assert "401" in said
-    assert said.endswith("`postergenre track --replay` delivers it\n")
-    assert wrong not in said
+    out, err = capfd.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith(f"warning: MLflow at {server.url} failed (")
+    assert "401" in err
+    assert err.endswith("`postergenre track --replay` delivers it\n")
+    assert wrong not in err
     assert spool.keys(project / "mlflow-spool") == [run.key]
     assert not holding(wrong, project)
     refused = str(command("track", "--replay"))

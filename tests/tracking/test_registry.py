@@ -19,14 +19,13 @@ from postergenre.errors import InputError
 from postergenre.evaluation import test_predictions
 from postergenre.evaluation.model_difference import map_difference
 from postergenre.prediction import predictor
-from postergenre.tracking import mlflow_store, runs, spool
+from postergenre.tracking import mlflow_store, spool
 from tests import support
-from tests.factories import make_test_split as asked
-from tests.factories import write_reports as reports
+from tests.factories import make_test_split, write_reports
 from tests.support import ROOT, command, encoded, picture
+from tests.tracking.trainings import training
 
-GENRES = ["A", "B", "C"]
-POSTERS = 150
+POSTERS = 150  # of `make_test_split`
 
 
 @pytest.fixture
@@ -39,21 +38,21 @@ def project(in_project: Path, models: Path, empty_store: Path) -> Path:
 
 def run(project: Path, strength: float, test: Split | None = None, seed: int = 2) -> str:
     """A run as the train and evaluate stages log it."""
-    with runs.training_run(json.loads((project / "models/run.json").read_text())) as made:
-        made.log_training(project / "models")
-        made.log_evaluation(reports(project, strength, test or asked(), seed))
-    assert made.id
-    return made.id
+    with training(json.loads((project / "models/run.json").read_text())) as trained:
+        trained.log_training(project / "models")
+        trained.log_evaluation(write_reports(project, strength, test or make_test_split(), seed))
+    assert trained.id
+    return trained.id
 
 
 def champion() -> str:
-    found = mlflow.MlflowClient().get_model_version_by_alias("poster-genres", "champion")
-    return str(found.run_id)
+    version = mlflow.MlflowClient().get_model_version_by_alias("poster-genres", "champion")
+    return str(version.run_id)
 
 
 def versions() -> dict[str, str]:
     """Run by version."""
-    return {str(found.version): found.run_id for found in mlflow.MlflowClient().search_model_versions()}
+    return {str(version.version): version.run_id for version in mlflow.MlflowClient().search_model_versions()}
 
 
 def test_a_run_becomes_champion_only_where_it_is_better_by_more_than_noise(
@@ -61,20 +60,22 @@ def test_a_run_becomes_champion_only_where_it_is_better_by_more_than_noise(
 ) -> None:
     first, better, same = run(project, 0.2), run(project, 0.5), run(project, 0.5, seed=3)
     assert command("promote", first) == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     named = f"version 1 of poster-genres, run {first},"
-    assert said == f"{named} is the champion now, as the first one; its test mAP is 0.0200\n"
+    assert output == f"{named} is the champion now, as the first one; its test mAP is 0.0200\n"
     assert command("promote", better) == 0
-    said = capsys.readouterr().out
-    assert said.startswith(f"version 2 of poster-genres, run {better}, is the champion now: its test mAP is 0.")
-    assert ", that of version 1 0." in said
-    assert f"the difference on {POSTERS} posters is +0." in said
-    assert "(95 % interval +0." in said
+    output = capsys.readouterr().out
+    assert output.startswith(f"version 2 of poster-genres, run {better}, is the champion now: its test mAP is 0.")
+    assert ", that of version 1 0." in output
+    assert f"the difference on {POSTERS} posters is +0." in output
+    assert "(95 % interval +0." in output
     assert champion() == better
     assert command("promote", same) == 0
-    said = capsys.readouterr().out
-    assert said.startswith(f"version 2 of poster-genres stays the champion. Version 3, run {same}, is registered: its")
-    assert "(95 % interval -0." in said
+    output = capsys.readouterr().out
+    assert output.startswith(
+        f"version 2 of poster-genres stays the champion. Version 3, run {same}, is registered: its"
+    )
+    assert "(95 % interval -0." in output
     assert champion() == better
     assert command("promote", first) == 0
     assert capsys.readouterr().out.endswith(", which is no better\n")
@@ -87,19 +88,19 @@ def test_a_comparison_says_what_a_promotion_would_do_and_changes_nothing(
 ) -> None:
     run(project, 0.5)
     assert command("compare") == 0
-    said = capsys.readouterr().out
-    assert said == "there is no champion of poster-genres yet; the model here would be the first\n"
+    output = capsys.readouterr().out
+    assert output == "there is no champion of poster-genres yet; the model here would be the first\n"
     assert command("promote") == 0
     expected = {0.5: " would not become ", 0.1: ", which is no better", 2.0: " would become champion: its test mAP "}
     for strength, words in expected.items():
-        reports(project, strength, asked(), seed=3)
+        write_reports(project, strength, make_test_split(), seed=3)
         capsys.readouterr()
         assert command("compare") == 0
-        said = capsys.readouterr().out
-        assert words in said
-        assert said.startswith("the model here would ")
-        assert said.count("\n") == 1
-    reports(project, 2.0, asked(first=1000))
+        output = capsys.readouterr().out
+        assert words in output
+        assert output.startswith("the model here would ")
+        assert output.count("\n") == 1
+    write_reports(project, 2.0, make_test_split(first=1000))
     assert command("compare") == 0
     assert "the model here cannot be compared: the champion, version 1 " in capsys.readouterr().out
     assert (len(versions()), champion()) == (1, versions()["1"])
@@ -114,8 +115,8 @@ def test_promoting_the_champion_again_changes_nothing(project: Path, capsys: pyt
     capsys.readouterr()
     for more in ([], ["--force", "again"]):
         assert command("promote", first, *more) == 0
-        said = capsys.readouterr().out
-        assert said == f"run {first} is the champion already, version 1; nothing was changed\n"
+        output = capsys.readouterr().out
+        assert output == f"run {first} is the champion already, version 1; nothing was changed\n"
     after = mlflow.MlflowClient().get_model_version("poster-genres", "1")
     assert (after.tags, after.last_updated_timestamp) == (before.tags, before.last_updated_timestamp)
     assert versions() == {"1": first}
@@ -139,31 +140,31 @@ def test_without_an_id_it_is_the_newest_run_of_the_model_here(project: Path) -> 
 
 @pytest.mark.parametrize("difference", ["films", "labels", "genres"])
 def test_models_that_were_asked_different_things_are_not_compared(project: Path, difference: str) -> None:
-    first, test = run(project, 0.5), asked(first=1000 if difference == "films" else 1)
+    first, test = run(project, 0.5), make_test_split(first=1000 if difference == "films" else 1)
     if difference == "labels":
         test.labels[0] = 1 - test.labels[0]
     if difference == "genres":
         test.genres[2:] = ["D"]
     other = run(project, 2.0, test)
     assert command("promote", first) == 0
-    said = str(command("promote", other))
-    assert said.startswith(
-        f"error: the champion, version 1 (run {first}), was judged on 150 test posters of 3 genres and"
+    output = str(command("promote", other))
+    assert output.startswith(
+        f"error: the champion, version 1 (run {first}), was evaluated on 150 test posters of 3 genres and"
     )
-    assert said.endswith("train and judge both on one dataset, or promote with --force REASON")
+    assert output.endswith("train and evaluate both on one dataset, or promote with --force REASON")
     assert (champion(), versions()) == (first, {"1": first})
 
 
 def test_a_forced_promotion_keeps_its_reason_and_who_and_when(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    good, worse, elsewhere = run(project, 2.0), run(project, 0.1), run(project, 0.5, asked(first=1000))
-    for number, (name, said) in enumerate(
+    good, worse, elsewhere = run(project, 2.0), run(project, 0.1), run(project, 0.5, make_test_split(first=1000))
+    for number, (name, output) in enumerate(
         {good: "the first", worse: "(95 % interval -", elsewhere: "not compared"}.items(), 1
     ):
         assert command("promote", name, "--force", f" reason {number} ") == 0
         out = capsys.readouterr().out
-        assert said in out
+        assert output in out
         assert out.endswith(f". It was forced: reason {number}\n")
         assert champion() == name
         tags = mlflow.MlflowClient().get_model_version("poster-genres", str(number)).tags
@@ -197,7 +198,7 @@ def test_a_champion_that_another_promotion_makes_meanwhile_stays(
     monkeypatch.setattr("postergenre.tracking.registry.map_difference", slow)
     assert command("promote", good, *more) == (
         "error: nothing was promoted: meanwhile version 2 became the champion; "
-        "promote again to be compared with what is there now"
+        "promote again to compare with the champion of now"
     )
     assert champion() == better
     assert not {"postergenre.forced", "postergenre.promoted_by"} & {
@@ -207,9 +208,9 @@ def test_a_champion_that_another_promotion_makes_meanwhile_stays(
 
 def test_a_run_that_cannot_be_champion_is_refused_in_a_sentence_and_not_registered(project: Path) -> None:
     about = json.loads((project / "models/run.json").read_text())
-    with runs.training_run(about) as trained:
+    with training(about) as trained:
         trained.log_training(project / "models")
-    with pytest.raises(ValueError, match="the training"), runs.training_run(about) as failed:
+    with pytest.raises(ValueError, match="the training"), training(about) as failed:
         raise ValueError("the training")
     with mlflow.start_run() as foreign:
         pass
@@ -225,11 +226,11 @@ def test_a_run_that_cannot_be_champion_is_refused_in_a_sentence_and_not_register
         "0" * 32: "has no run 00000000000000000000000000000000",
         "a/../b": "has no run a/../b",
     }
-    for name, said in refused.items():
+    for name, output in refused.items():
         for more in ([], ["--force", "reason"]):
             answer = str(command("promote", str(name), *more))
             assert answer.startswith("error: ")
-            assert said in answer
+            assert output in answer
             assert "\n" not in answer
     assert versions() == {}
 
@@ -247,7 +248,7 @@ def test_a_champion_without_a_transcript_is_beaten_only_by_force(project: Path) 
 def test_without_a_store_a_server_or_a_run_it_says_so(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("mlflow.db").unlink()
     assert "nothing was promoted: " in str(command("promote"))
-    assert f"{project} has no mlflow.db, which `dvc repro` makes, and MLFLOW_TRACKING_URI names no server" in str(
+    assert f"{project} has no mlflow.db, which `dvc repro` creates, and MLFLOW_TRACKING_URI names no server" in str(
         command("promote", "0" * 32)
     )
     assert not Path("mlflow.db").exists()
@@ -261,9 +262,9 @@ def test_without_a_store_a_server_or_a_run_it_says_so(project: Path, monkeypatch
 
 def test_a_store_that_is_broken_is_said_in_a_sentence(project: Path) -> None:
     Path("mlflow.db").write_bytes(b"this is no database" * 1000)
-    said = str(command("promote"))
-    assert said.startswith("error: nothing was promoted: MLflow at sqlite:///")
-    assert "\n" not in said
+    output = str(command("promote"))
+    assert output.startswith("error: nothing was promoted: MLflow at sqlite:///")
+    assert "\n" not in output
 
 
 def test_it_does_not_wait_for_tensorflow(project: Path) -> None:
@@ -284,27 +285,30 @@ def test_a_server_that_is_not_mlflows_is_told_apart(project: Path, monkeypatch: 
         threading.Thread(target=server.serve_forever, daemon=True).start()
         uri = f"http://127.0.0.1:{server.server_port}"
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-        said = command("promote", "0" * 32)
+        output = command("promote", "0" * 32)
         server.shutdown()
-    assert said == f"error: nothing was promoted: {uri} is no MLflow server; MLFLOW_TRACKING_URI should name one"
+    assert output == f"error: nothing was promoted: {uri} is no MLflow server; MLFLOW_TRACKING_URI should name one"
 
 
 def test_from_a_real_server_the_champion_answers(
-    project: Path, models: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    server: str,
+    project: Path,
+    models: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (project / "mlflow.db").unlink()
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     (elsewhere / "a.jpg").write_bytes(encoded(picture(1)))
-    with support.mlflow_server(tmp_path_factory.mktemp("server")) as uri:
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")  # a machine may be busy
-        for strength, more in ((0.5, []), (2.0, []), (0.5, ["--force", "to go back"])):
-            made = run(project, strength)
-            assert command("promote", *more) == 0
-            assert champion() == made
-        environment = {"MLFLOW_TRACKING_URI": uri, "PYTHONPATH": str(ROOT)}
-        question = ("predict", "a.jpg", "--json", "--model", "models:/poster-genres@champion")
-        done = support.run("postergenre", *question, cwd=elsewhere, env=environment)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")  # a machine may be busy
+    for strength, more in ((0.5, []), (2.0, []), (0.5, ["--force", "to go back"])):
+        made = run(project, strength)
+        assert command("promote", *more) == 0
+        assert champion() == made
+    environment = {"MLFLOW_TRACKING_URI": server, "PYTHONPATH": str(ROOT)}
+    question = ("predict", "a.jpg", "--json", "--model", "models:/poster-genres@champion")
+    done = support.run("postergenre", *question, cwd=elsewhere, env=environment)
     assert (done.returncode, done.stderr) == (0, "")
     (answer,) = json.loads(done.stdout)
     ((_, expected),) = predictor.load(models).predict_files([elsewhere / "a.jpg"])
@@ -315,20 +319,20 @@ def test_from_a_real_server_the_champion_answers(
 
 
 def test_a_transcript_is_read_as_it_was_written_and_written_alike(tmp_path: Path) -> None:
-    test = asked()
+    test = make_test_split()
     probabilities = np.random.default_rng(5).random((POSTERS, 3)).astype(np.float32)
     for name in ("one.csv.gz", "two.csv.gz"):
         test_predictions.write(tmp_path / name, test, probabilities)
-    found = test_predictions.read(tmp_path / "one.csv.gz")
-    assert (found.imdb_ids, found.genres) == (test.imdb_ids, GENRES)
-    np.testing.assert_array_equal(found.labels, test.labels)
-    np.testing.assert_array_equal(found.probabilities, probabilities)
+    predictions = test_predictions.read(tmp_path / "one.csv.gz")
+    assert (predictions.imdb_ids, predictions.genres) == (test.imdb_ids, ["A", "B", "C"])
+    np.testing.assert_array_equal(predictions.labels, test.labels)
+    np.testing.assert_array_equal(predictions.probabilities, probabilities)
     assert (tmp_path / "one.csv.gz").read_bytes() == (tmp_path / "two.csv.gz").read_bytes()
 
 
 def test_what_is_no_transcript_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "answers.csv.gz"
-    test_predictions.write(file, asked(), np.zeros((POSTERS, 3)))
+    test_predictions.write(file, make_test_split(), np.zeros((POSTERS, 3)))
     whole = file.read_bytes()
     for broken in (b"", b"imdb_id,genres,A\n", whole[: len(whole) // 2], whole[:40] + b"???" + whole[43:]):
         file.write_bytes(broken)

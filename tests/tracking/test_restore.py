@@ -16,7 +16,7 @@ from dvc.cli import main as dvc
 from dvc.exceptions import CheckoutError
 from dvc.repo import Repo
 
-from postergenre.tracking import mlflow_store, restore
+from postergenre.tracking import mlflow_store, run_queries
 from tests import support
 from tests.support import ROOT, command, encoded, picture
 
@@ -46,7 +46,7 @@ DVC = {
     }
 }
 HEAD = """
-import json, shutil
+import json, shutil, subprocess
 from pathlib import Path
 import yaml
 from postergenre import files
@@ -61,7 +61,7 @@ files.write_json(Path("reports/scrape.json"), {"status": {"ok": params["prepare"
     "train": """
 import mlflow
 from postergenre.dvc_project import lockfile
-from postergenre.tracking import mlflow_store, provenance
+from postergenre.tracking import mlflow_store, run_queries
 cut = params["train"]["cut"]
 shutil.copytree("trained", "models")
 parts = [Path("models/weights.weights.h5"), Path("models/architecture.json")]
@@ -71,12 +71,13 @@ files.write_json(Path("models/run.json"), files.read_json(Path("models/run.json"
 cuts = files.read_json(Path("models/thresholds.json"), "")
 files.write_json(Path("models/thresholds.json"), cuts | {"genres": dict.fromkeys("ABC", cut)})
 experiment = mlflow_store.connect()
-tags = {"git.commit": provenance._said("git", "rev-parse", "HEAD"), "git.dirty": "false"}
+head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+tags = {"git.commit": head, "git.dirty": "false"}
 with mlflow.start_run(experiment_id=experiment, tags=tags):
     mlflow.log_artifact("models/run.json", "models")
     mlflow.log_artifact("params.yaml")
-    mlflow.log_text(lockfile.now(), "dvc.lock")
-    mlflow.set_tag(mlflow_store.MODEL, model)
+    mlflow.log_text(lockfile.predict(), "dvc.lock")
+    mlflow.set_tag(run_queries.MODEL_TAG, model)
 """,
     "evaluate": """
 from postergenre.tracking import runs
@@ -179,8 +180,8 @@ def answers(capsys: pytest.CaptureFixture[str]) -> Any:
 
 def status() -> dict[str, Any]:
     with Repo() as repo:
-        found: dict[str, Any] = repo.status()
-    return found
+        changes: dict[str, Any] = repo.status()
+    return changes
 
 
 def cached(folder: Path, path: str, revision: str) -> Path:
@@ -193,10 +194,10 @@ def cached(folder: Path, path: str, revision: str) -> Path:
 def refused(folder: Path, run_id: str, *sentences: str) -> None:
     """The command ends with one sentence, and all is as it was."""
     before, index = state(folder), run(folder, "git", "status", "--porcelain")
-    said = str(command("checkout", run_id))
-    assert said.startswith("error: ")
-    assert "\n" not in said
-    assert all(sentence in said for sentence in sentences), said
+    output = str(command("checkout", run_id))
+    assert output.startswith("error: ")
+    assert "\n" not in output
+    assert all(sentence in output for sentence in sentences), output
     assert state(folder) == before
     assert run(folder, "git", "status", "--porcelain") == index
 
@@ -215,9 +216,9 @@ def test_a_run_comes_back_whole_and_one_goes_back_from_it(project: Runs, capsys:
     before = state(folder)
     assert answers(capsys) == []
     assert command("checkout", first) == 0
-    said = capsys.readouterr().out
-    assert f"{first} is restored: params.yaml dvc.lock reports/scrape.json" in said
-    assert "data/resized models reports/report.html\n" in said
+    output = capsys.readouterr().out
+    assert f"{first} is restored: params.yaml dvc.lock reports/scrape.json" in output
+    assert "data/resized models reports/report.html\n" in output
     for name in ("params.yaml", "dvc.lock", "reports/metrics.json", "reports/scrape.json"):
         assert (folder / name).read_bytes() == committed(folder, "HEAD~2", name)
     assert (folder / "data/resized/posters").read_text() == "poster poster poster "
@@ -225,9 +226,9 @@ def test_a_run_comes_back_whole_and_one_goes_back_from_it(project: Runs, capsys:
     assert (folder / "reports/report.html").read_text() != before["reports/report.html"].decode()
     assert answers(capsys) == ["A", "B", "C"]
     assert status() == {}
-    assert f"commit  {run(folder, 'git', 'rev-parse', 'HEAD~3').strip()}\n" in said
-    assert "other code" not in said
-    back = said.split("back    ")[1].strip()
+    assert f"commit  {run(folder, 'git', 'rev-parse', 'HEAD~3').strip()}\n" in output
+    assert "code that differs" not in output
+    back = output.split("back    ")[1].strip()
     assert back.startswith("git checkout ")
     run(folder, "bash", "-c", back)
     assert state(folder) == before
@@ -267,13 +268,13 @@ def test_what_neither_cache_nor_remote_has_is_named_and_nothing_changes(project:
         cached(folder, "data/resized", "HEAD~2"): "has data/resized (stage prepare) of run",
         cached(folder, "reports/report.html", "HEAD~2"): "has reports/report.html (stage evaluate) of run",
     }
-    for file, said in lost.items():
+    for file, output in lost.items():
         file.rename(folder / ".dvc/tmp/away")
-        refused(folder, first, "neither DVC's cache nor a remote nor MLflow", said, "`postergenre push`")
+        refused(folder, first, "neither DVC's cache nor a remote nor MLflow", output, "`postergenre push`")
         (folder / ".dvc/tmp/away").rename(file)
     assert dvc(["remote", "add", "-q", "--local", "-d", "team", str(folder / ".dvc/tmp/remote")]) == 0
     file.unlink()
-    refused(folder, first, "neither DVC's cache nor a remote nor MLflow", said)
+    refused(folder, first, "neither DVC's cache nor a remote nor MLflow", output)
 
 
 def test_what_only_the_remote_has_is_fetched(project: Runs, tmp_path: Path) -> None:
@@ -312,8 +313,8 @@ def test_without_git_nothing_is_overwritten(project: Runs, monkeypatch: pytest.M
     folder, first, _ = project
     before = state(folder)
     monkeypatch.setenv("PATH", str(folder / ".dvc"))
-    said = str(command("checkout", first))
-    assert said.startswith("error: nothing was restored: git is not installed, or not on PATH")
+    output = str(command("checkout", first))
+    assert output.startswith("error: nothing was restored: git is not installed, or not on PATH")
     assert state(folder) == before
 
 
@@ -330,15 +331,15 @@ def test_other_code_than_the_runs_is_named_with_its_commit(project: Runs, capsys
         stream.write("# an afterthought\n")
     commit(folder)
     assert command("checkout", first) == 0
-    said = capsys.readouterr().out
-    assert "other code here than in the run: train.py\n" in said
-    then = said.split("go back first, then `")[1].split("`")[0]
+    output = capsys.readouterr().out
+    assert "code that differs from the run's: train.py\n" in output
+    then = output.split("go back first, then `")[1].split("`")[0]
     assert then.endswith(f" && postergenre checkout {first}")
-    run(folder, "bash", "-c", said.split("back    ")[1])
+    run(folder, "bash", "-c", output.split("back    ")[1])
     run(folder, "bash", "-c", then.split(" && ")[0])
     capsys.readouterr()
     assert command("checkout", first) == 0
-    assert "other code" not in capsys.readouterr().out
+    assert "code that differs" not in capsys.readouterr().out
     assert status() == {}
 
 
@@ -380,16 +381,18 @@ def test_what_is_no_run_or_holds_no_lock_of_its_own_is_refused(project: Runs) ->
     folder, _, deleted = project
     for unknown in ("0" * 32, "../etc", "é", "0" * 300):
         refused(folder, unknown, f"has no run {unknown}")
-    refused(folder, "models:/poster-genres@nobody", "says (")
+    refused(folder, "models:/poster-genres@nobody", "answered (")
     mlflow_store.connect()
-    with mlflow.start_run(tags={mlflow_store.MODEL: "cut at 0.5"}) as by_hand:
+    with mlflow.start_run(tags={run_queries.MODEL_TAG: "cut at 0.5"}) as by_hand:
         pass
-    refused(folder, by_hand.info.run_id, f"run {by_hand.info.run_id} does not know the dvc.lock of its training")
-    with mlflow.start_run(tags={mlflow_store.MODEL: "cut at 0.5"}) as early:  # dvc.lock was that of the training before
+    refused(folder, by_hand.info.run_id, f"run {by_hand.info.run_id} does not hold the dvc.lock of its own training")
+    with mlflow.start_run(
+        tags={run_queries.MODEL_TAG: "cut at 0.5"}
+    ) as early:  # dvc.lock was that of the training before
         for name in ("params.yaml", "dvc.lock"):
             mlflow.log_artifact(name)
         mlflow.log_text("{}", "models/run.json")
-    refused(folder, early.info.run_id, f"run {early.info.run_id} does not know the dvc.lock of its training")
+    refused(folder, early.info.run_id, f"run {early.info.run_id} does not hold the dvc.lock of its own training")
     mlflow.delete_run(deleted)
     refused(folder, deleted, "or it was deleted")
 
@@ -414,19 +417,20 @@ def test_a_checkout_that_breaks_off_changes_nothing(
     project: Runs, error: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, first, _ = project
-    before, whole = state(folder), restore._check_out
+    before, whole = state(folder), Repo.checkout
 
-    def broken(past: restore.Past) -> None:
-        whole(past)
+    def broken(repo: Repo, *given: Any, **options: Any) -> None:
+        whole(repo, *given, **options)
         assert state(folder) != before
+        monkeypatch.setattr(Repo, "checkout", whole)  # what puts all back works
         raise error
 
-    monkeypatch.setattr(restore, "_check_out", broken)
-    said = command("checkout", first)
-    assert said == (
+    monkeypatch.setattr(Repo, "checkout", broken)
+    output = command("checkout", first)
+    assert output == (
         130
         if isinstance(error, KeyboardInterrupt)
-        else "error: nothing was restored: DVC says Checkout failed for following targets:"
+        else "error: nothing was restored: Checkout failed for following targets: models"
     )
     assert state(folder) == before
     assert run(folder, "git", "status", "--porcelain") == ""
@@ -440,20 +444,20 @@ def elsewhere(folder: Path) -> None:
 
 def restored(folder: Path) -> tuple[str, bytes]:
     """The only run, which was made after the fact, and its dvc.lock."""
-    (found,) = runs(folder)
-    assert found.data.tags["postergenre.logged_late"] == "true"
-    assert mlflow_store.MODEL in found.data.tags  # it is whole
+    (run_,) = runs(folder)
+    assert run_.data.tags["postergenre.logged_late"] == "true"
+    assert run_queries.MODEL_TAG in run_.data.tags  # it is whole
     client = mlflow.MlflowClient(f"sqlite:///{folder}/mlflow.db")
-    return found.info.run_id, Path(client.download_artifacts(found.info.run_id, "dvc.lock")).read_bytes()
+    return run_.info.run_id, Path(client.download_artifacts(run_.info.run_id, "dvc.lock")).read_bytes()
 
 
 def test_a_training_from_the_run_cache_is_logged_as_restored_by_evaluate(project: Runs) -> None:
     folder, _, _ = project
     elsewhere(folder)
     choose(folder, evaluate={"factor": 2.0})
-    said = run(folder, "dvc", "repro")
-    assert said.count("is cached - skipping run") == 2
-    assert said.count("Running stage") == 1
+    output = run(folder, "dvc", "repro")
+    assert output.count("is cached - skipping run") == 2
+    assert output.count("Running stage") == 1
     _, lock = restored(folder)
     assert lock == (folder / "dvc.lock").read_bytes()
 
@@ -481,13 +485,13 @@ def test_another_evaluation_does_not_replace_what_a_run_holds(project: Runs) -> 
     folder, _, second = project
     client = mlflow.MlflowClient(f"sqlite:///{folder}/mlflow.db")
 
-    def held() -> tuple[Any, bytes]:
+    def contents() -> tuple[Any, bytes]:
         return client.get_run(second).to_dictionary(), Path(client.download_artifacts(second, "dvc.lock")).read_bytes()
 
-    before = held()
+    before = contents()
     choose(folder, prepare={"posters": 4}, train={"cut": 1.0}, evaluate={"factor": 9.0})
     assert run(folder, "dvc", "repro").count("Running stage") == 1
-    assert held() == before
+    assert contents() == before
     newest = runs(folder)[0]
     assert (newest.data.metrics["test.map"], newest.data.params["evaluate.factor"]) == (9.0, "9.0")
     assert newest.data.tags["postergenre.logged_late"] == "true"

@@ -1,0 +1,96 @@
+"""The DVC project around here: DVC is opened in this module alone, and its exceptions become one sentence."""
+
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from dvc.config import Config, ConfigError
+from dvc.exceptions import DvcException, NotDvcRepoError
+from dvc.repo import Repo
+
+from postergenre.dvc_project import username
+from postergenre.errors import InputError
+
+UNREADABLE = "DVC cannot read this project"
+
+
+@contextmanager
+def opened(purpose: str = UNREADABLE, cache: Path | None = None) -> Iterator[Any]:
+    """DVC's `Repo` of the project around here.
+
+    purpose: how the message begins where DVC fails in the block.
+    cache: another cache than the configured one.
+
+    Raises:
+        InputError: there is no project here, DVC fails in it, or the user has no name.
+    """
+    username.check()
+    try:
+        with Repo(config={"cache": {"dir": str(cache)}} if cache else None) as repo:
+            yield repo
+    except NotDvcRepoError:
+        raise InputError(f"{Path.cwd()} is in no DVC project; run this in a clone of yours") from None
+    except DvcException as error:
+        raise InputError(f"{purpose}: {reason(error)}") from None
+
+
+def find_root() -> Path | None:
+    """The folder of the project around here; None where there is none."""
+    try:
+        return Path(Repo.find_root())
+    except NotDvcRepoError:
+        return None
+
+
+def require_root() -> Path:
+    """The folder of the project around here, which must have a configuration that DVC can read.
+
+    Raises:
+        InputError: there is no project here, its configuration is broken, or the user has no name.
+    """
+    username.check()
+    root = find_root()
+    if root is None:
+        raise InputError(f"{Path.cwd()} is in no DVC project; run this in a clone of yours")
+    try:
+        Config(str(root / ".dvc"))
+    except ConfigError as error:
+        raise InputError(f"{UNREADABLE}: {reason(error)}") from None
+    return root
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence DVC's log in the block: what fails also comes as an exception."""
+    logger = logging.getLogger("dvc")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+@contextmanager
+def all_or_nothing(names: Iterable[Path]) -> Iterator[None]:
+    """Give these files their old content back, should the block raise; delete those that did not exist."""
+    before = {file: file.read_bytes() if file.is_file() else None for file in names}
+    try:
+        yield
+    except BaseException:
+        for file, content in before.items():
+            if content is None:
+                file.unlink(missing_ok=True)
+            elif not file.is_file() or file.read_bytes() != content:
+                file.write_bytes(content)
+        raise
+
+
+def reason(error: BaseException) -> str:
+    """The first line of an exception's message, with the second where the first only announces it."""
+    first, *others = str(error).strip().split("\n")
+    if first.endswith(":") and others:
+        first = f"{first} {others[0].strip()}"
+    return first or type(error).__name__

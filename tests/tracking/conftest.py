@@ -1,0 +1,24 @@
+"""What tests of tracking share: MLflow's settings as a stage has them, and one server."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from postergenre.tracking import mlflow_settings
+from tests import support
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _mlflow_configured() -> None:
+    mlflow_settings.configure(mlflow_settings.STAGE_TIMEOUT)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterator[str]:
+    """The address of a real MLflow server. Who uses it takes an experiment of its own."""
+    folder = tmp_path_factory.mktemp("server")
+    shutil.copy(empty_store, folder / "server.db")  # creating the tables takes seconds
+    with support.mlflow_server(folder) as uri:
+        yield uri
