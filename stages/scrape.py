@@ -21,7 +21,9 @@ REPORT = Path("reports/scrape.json")
 
 def main() -> None:
     scrape = params.load("scrape", plan.ScrapeParams)
-    catalogue, folder = Path(scrape.catalogue), downloads_folder()
+    catalogue = Path(scrape.catalogue)
+    # In the project, also when `dvc exp run --temp` or `--queue` runs in a temporary copy of it.
+    folder = Path(os.environ.get("POSTERGENRE_DOWNLOADS") or files.project_root(Path.cwd()) / "downloads")
     films = plan.Plan.of(catalogue, scrape)
     with open_downloads(folder) as downloads:
         if damaged := downloads.drop_damaged():
@@ -41,11 +43,6 @@ def main() -> None:
             shards.write(output, rows, downloads, scrape.shard_rows)
             films.check_unchanged()
     files.write_json(REPORT, counts.as_json())
-
-
-def downloads_folder() -> Path:
-    """The downloads lie in the project, also when `dvc exp run --temp` or `--queue` runs in a temporary copy of it."""
-    return Path(os.environ.get("POSTERGENRE_DOWNLOADS") or Path(os.environ.get("DVC_ROOT", ""), "downloads"))
 
 
 if __name__ == "__main__":
