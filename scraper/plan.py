@@ -104,7 +104,7 @@ class Plan:
     digest: str
 
     @classmethod
-    def of(cls, file: Path, params: ScrapeParams) -> "Plan":
+    def read(cls, file: Path, params: ScrapeParams) -> "Plan":
         """Read the catalogue once.
 
         Raises:

@@ -7,24 +7,22 @@ Keeps   downloads/posters.sqlite (or in $POSTERGENRE_DOWNLOADS), outside DVC: an
 Params  scrape
 """
 
-import os
 from pathlib import Path
 
 from postergenre import errors, files, params
 from sample import site
 from scraper import crawl, plan, shards, summary, wanted
-from scraper.downloads import open_downloads
+from scraper.downloads import locate_downloads, open_downloads
 
 OUTPUT = Path("data/posters")
 REPORT = Path("reports/scrape.json")
+DOWNLOADS = Path("downloads")
 
 
 def main() -> None:
     scrape = params.load("scrape", plan.ScrapeParams)
-    catalogue = Path(scrape.catalogue)
-    # In the project, also when `dvc exp run --temp` or `--queue` runs in a temporary copy of it.
-    folder = Path(os.environ.get("POSTERGENRE_DOWNLOADS") or files.project_root(Path.cwd()) / "downloads")
-    films = plan.Plan.of(catalogue, scrape)
+    catalogue, folder = Path(scrape.catalogue), locate_downloads(DOWNLOADS)
+    films = plan.Plan.read(catalogue, scrape)
     with open_downloads(folder) as downloads:
         if damaged := downloads.drop_damaged():
             print(f"{damaged:,} posters in {downloads.file} were damaged; they are fetched again")

@@ -73,7 +73,7 @@ def _numbered(table: pd.DataFrame, columns: Sequence[str], first: int) -> Iterat
     return zip(range(first, first + len(table)), *(table[name] for name in columns), strict=True)
 
 
-def imdb_id(text: str) -> str:
+def normalize_imdb_id(text: str) -> str:
     """Normalise `84058`, `84058.0` (exported by a spreadsheet) and `tt0084058` to `tt0084058`.
 
     Raises:
@@ -104,7 +104,7 @@ def _multi_hot(file: Path, row: int, number: str, names: str) -> Film:
 
 def _film(row: int, number: str, title: str, names: list[str], page: str, poster: str) -> Film:
     try:
-        identity, fault = imdb_id(number), ""
+        identity, fault = normalize_imdb_id(number), ""
     except ValueError as error:
         identity, fault = "", str(error)
     page, poster = ("" if link.lower() in genres.NO_VALUE else link for link in (page, poster))

@@ -70,7 +70,7 @@ def make(films: pd.DataFrame, store: Store, params: DatasetParams, given: dict[s
         )
     selection = splits.select(store.imdb_ids, genres_of, given, params)
     rows = selection.posters["row"].to_numpy(dtype=np.int64)
-    groups = near_duplicates.groups(near_duplicates.hashes(store, rows), params.near_duplicate_bits)
+    groups = near_duplicates.find_groups(near_duplicates.compute_hashes(store, rows), params.near_duplicate_bits)
     if given is None:
         names = splits.stratify(selection.labels, groups, params)
     else:

@@ -13,7 +13,7 @@ from postergenre.data.store import Store, batches
 BLOCK = 512
 
 
-def hashes(store: Store, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+def compute_hashes(store: Store, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
     """The 64-bit perceptual hashes `(n,)` of the posters in these store rows `(n,)`.
 
     Method: the signs of low frequencies of a discrete cosine transform (Zauner 2010, https://www.phash.org).
@@ -26,7 +26,7 @@ def hashes(store: Store, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
     return np.array(values, dtype=np.uint64)
 
 
-def groups(hashes: npt.NDArray[np.uint64], bits: int) -> npt.NDArray[np.int64]:
+def find_groups(hashes: npt.NDArray[np.uint64], bits: int) -> npt.NDArray[np.int64]:
     """A group number for each hash `(n,)`.
 
     Two hashes are in one group if they differ in at most `bits` bits, or if a chain of such pairs joins them.

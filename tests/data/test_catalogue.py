@@ -34,7 +34,7 @@ def test_utf8_is_not_mistaken_for_latin1(tmp_path: Path) -> None:
     [("84058", "tt0084058"), ("84058.0", "tt0084058"), (" tt0084058 ", "tt0084058"), ("12345678", "tt12345678")],
 )
 def test_an_id_gets_its_padding(text: str, identity: str) -> None:
-    assert catalogue.imdb_id(text) == identity
+    assert catalogue.normalize_imdb_id(text) == identity
 
 
 @pytest.mark.parametrize(

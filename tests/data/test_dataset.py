@@ -57,15 +57,15 @@ def test_near_duplicates_never_stand_on_both_sides() -> None:
 
 def test_hashes_are_near_in_few_bits_directly_or_by_a_chain() -> None:
     hashes = np.array([0b0, 0b1111, 0b11111111, 1 << 40 | 1 << 50 | 1 << 60 | 0b11 << 20], dtype=np.uint64)
-    assert near_duplicates.groups(hashes, 4).tolist() == [0, 0, 0, 1]
-    assert near_duplicates.groups(hashes, 3).tolist() == [0, 1, 2, 3]
-    assert near_duplicates.groups(hashes, 5).tolist() == [0, 0, 0, 0]
+    assert near_duplicates.find_groups(hashes, 4).tolist() == [0, 0, 0, 1]
+    assert near_duplicates.find_groups(hashes, 3).tolist() == [0, 1, 2, 3]
+    assert near_duplicates.find_groups(hashes, 5).tolist() == [0, 0, 0, 0]
 
 
 def test_many_hashes_are_compared_across_blocks() -> None:
     hashes = np.random.default_rng(1).integers(0, 1 << 63, 1500, dtype=np.uint64)
     hashes[1400] = hashes[3] ^ np.uint64(1)
-    groups = near_duplicates.groups(hashes, 2)
+    groups = near_duplicates.find_groups(hashes, 2)
     assert groups[1400] == groups[3]
     assert len(np.unique(groups)) == 1499
 

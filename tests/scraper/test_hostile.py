@@ -135,7 +135,7 @@ from postergenre import params
 from scraper import crawl, plan, wanted
 from scraper.downloads import open_downloads
 scrape = params.load("scrape", plan.ScrapeParams)
-films = plan.Plan.of(Path("films.csv"), scrape)
+films = plan.Plan.read(Path("films.csv"), scrape)
 with open_downloads(Path("downloads")) as downloads:
     with wanted.write(Path("wanted.sqlite"), films.wanted(downloads)) as wanted_films:
         crawl.crawl(wanted_films, downloads.file, scrape, sys.argv[1])
