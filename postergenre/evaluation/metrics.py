@@ -1,4 +1,7 @@
-"""The metrics that the evaluation reports: their names, which direction is better, and their range."""
+"""The metrics that the evaluation reports: their names, which direction is better, and their range.
+
+A new metric is described here and computed in `evaluator.Evaluator`; `html_report.GROUPS` shows it in the report.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
