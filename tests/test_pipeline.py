@@ -146,7 +146,7 @@ def test_another_run_from_nothing_gives_the_same_bytes_though_its_training_was_k
     monkeypatch.chdir(killed)
     evaluate.main()
     before, after = (read_files(folder / "reports") for folder in (whole, killed))
-    assert "test_answers.csv.gz" in before
+    assert "test_predictions.csv.gz" in before
     assert after == before
     assert not list(killed.glob("checkpoints/*"))
     assert read_runs(killed)["status"].tolist() == ["FINISHED"]
