@@ -324,7 +324,7 @@ def test_the_card_names_data_scores_and_genres_no_better_than_chance(evaluated: 
     file = tmp_path / "model_card.md"
     model_card.write(file, evaluated)
     text = file.read_text()
-    assert "40 train, 20 val, 30 test posters" in text
+    assert "40 training, 20 validation and 30 test posters" in text
     assert f"| mAP | {evaluated.metrics()['map']:.3f} |" in text
     assert "| 1980s | 30 |" in text
     assert "agree on the whole set of genres for 85 %" in text
