@@ -45,6 +45,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _application(name: str) -> Callable[..., keras.Model]:
+    """The function of `keras.applications` that builds the backbone."""
     return getattr(keras.applications, name)  # type: ignore[no-any-return]
 
 

@@ -30,7 +30,7 @@ def posters(count: int, height: int = 24, width: int = 16) -> np.ndarray[Any, np
     return np.random.default_rng(0).integers(0, 256, (count, height, width, 3), dtype=np.uint8)
 
 
-def test_the_seed_network_is_the_original_one() -> None:
+def test_student_cnn_is_the_original_network() -> None:
     network = built(shipped("student_cnn"), 150, 100, genres=29)
     assert network.count_params() == 7_647_037
     kinds = [type(layer).__name__ for layer in network.layers]
@@ -125,7 +125,7 @@ def test_the_seed_decides_every_weight() -> None:
     assert not all(np.array_equal(a, b) for a, b in zip(one.get_weights(), other.get_weights(), strict=True))
 
 
-def test_before_training_the_answer_is_the_genres_frequency() -> None:
+def test_before_training_the_prediction_is_the_genres_frequency() -> None:
     network = architecture.build(small(), 24, 16, [0.5, 0.1, 0.02], 1, "net")
     network.get_layer("genres").kernel.assign(np.zeros((8, 3)))
     np.testing.assert_allclose(network.predict_on_batch(posters(1))[0], [0.5, 0.1, 0.02], rtol=1e-5)
@@ -162,7 +162,7 @@ def test_the_written_description_rebuilds_the_network() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"blocks": [BLOCK | {"kind": "dense"}]}, "'plain', 'residual' or 'inverted'"),
         ({"blocks": [BLOCK | {"kind": "inverted"}]}, "expansion belongs to inverted blocks"),
@@ -185,7 +185,7 @@ def test_the_written_description_rebuilds_the_network() -> None:
         ({"blocks": [BLOCK | {"drop_path": 0.1}]}, "drop_path belongs to blocks with a shortcut"),
     ],
 )
-def test_an_impossible_network_is_refused_before_any_work(changes: dict[str, Any], said: str) -> None:
+def test_an_impossible_network_is_refused_before_any_work(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError) as error:
         small(**changes)
-    assert said in str(error.value)
+    assert message in str(error.value)

@@ -21,13 +21,13 @@ from tests.factories import make_training_data as data
 BACKBONE = {"weights": "none", "trainable": "all", "learning_rate": 0.001}
 
 
-def described(name: str, **changes: Any) -> dict[str, Any]:
+def architecture_section(name: str, **changes: Any) -> dict[str, Any]:
     rest = {key: value for key, value in SMALL.items() if key != "blocks"}
     return rest | {"input": {"height": 64, "width": 48, "scale": "own"}, "backbone": name} | changes
 
 
 def built(name: str, imagenet: bool = False) -> keras.Model:
-    made = params.parse("networks.n.architecture", Architecture, described(name))
+    made = params.parse("networks.n.architecture", Architecture, architecture_section(name))
     return architecture.build(made, 64, 48, [0.3] * 4, 1, "net", imagenet)
 
 
@@ -68,7 +68,7 @@ def pictures(count: int = 3) -> np.ndarray:
 
 # One of each way to prepare pictures: -1 to 1, in units of ImageNet's spread, its means in reverse colours, not at all.
 @pytest.mark.parametrize("name", ["MobileNet", "DenseNet121", "VGG16", "MobileNetV3Small"])
-def test_it_sees_what_its_own_preprocessing_shows_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_posters_are_prepared_as_its_own_preprocessing_does_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     original = shrink(name, monkeypatch)
     prepare = sys.modules[getattr(keras.applications, name).__module__].preprocess_input
     expected = original.predict_on_batch(prepare(pictures().astype(np.float32))).mean(axis=(1, 2))
@@ -87,7 +87,7 @@ def test_it_is_kept_as_json_and_as_onnx(tmp_path: Path, monkeypatch: pytest.Monk
 
 def prepared(name: str, trainable: str, monkeypatch: pytest.MonkeyPatch) -> keras.Model:
     backbone = BACKBONE | {"trainable": trainable, "weights": "imagenet"}
-    section = {"architecture": described(name), "training": RECIPE, "backbone": backbone}
+    section = {"architecture": architecture_section(name), "training": RECIPE, "backbone": backbone}
     shrink(name, monkeypatch)
     pretrained.prepare(model := built(name, imagenet=True), params.parse("networks.n", Network, section))
     return model
@@ -117,7 +117,7 @@ def test_it_is_trained_and_kept_as_any_network(trainable: str, tmp_path: Path, m
     original = shrink("DenseNet121", monkeypatch)
     still = {"shift": 0.0, "brightness": 0.0, "contrast": 0.0, "horizontal_flip": False}
     section = {
-        "architecture": described("DenseNet121", augmentation=still),
+        "architecture": architecture_section("DenseNet121", augmentation=still),
         "training": RECIPE | {"epochs": 1, "warmup_epochs": 0},
         "backbone": BACKBONE | {"trainable": trainable, "weights": "imagenet"},
     }
@@ -145,7 +145,7 @@ def test_weights_that_cannot_be_downloaded_are_named_in_a_sentence(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"backbone": "ResNet51"}, "'ResNet51' is no network of keras.applications: ConvNeXtBase, "),
         ({"blocks": SMALL["blocks"]}, "either blocks or a backbone"),
@@ -153,21 +153,23 @@ def test_weights_that_cannot_be_downloaded_are_named_in_a_sentence(tmp_path: Pat
         ({"input": SMALL["input"]}, "input.scale own belongs to backbones"),
     ],
 )
-def test_what_is_no_backbone_is_refused(changes: dict[str, Any], said: str) -> None:
+def test_what_is_no_backbone_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError) as error:
-        params.parse("networks.n.architecture", Architecture, described("VGG16", **changes))
-    assert said in str(error.value)
+        params.parse("networks.n.architecture", Architecture, architecture_section("VGG16", **changes))
+    assert message in str(error.value)
 
 
 def test_posters_too_small_for_it_are_refused() -> None:
-    made = params.parse("a", Architecture, described("VGG16", input={"height": 24, "width": 16, "scale": "own"}))
+    made = params.parse(
+        "a", Architecture, architecture_section("VGG16", input={"height": 24, "width": 16, "scale": "own"})
+    )
     with pytest.raises(InputError, match="VGG16 takes no posters of 24 x 16: "):
         architecture.build(made, 24, 16, [0.3], 1, "net")
 
 
 def test_a_backbone_has_no_last_blocks() -> None:
     section = {
-        "architecture": described("VGG16"),
+        "architecture": architecture_section("VGG16"),
         "training": RECIPE,
         "backbone": BACKBONE | {"weights": "imagenet", "trainable": "last-2-blocks"},
     }

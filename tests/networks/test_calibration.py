@@ -39,7 +39,7 @@ def test_an_overconfident_network_is_calibrated_on_posters_it_was_not_fitted_to(
     assert after < 0.015
 
 
-def test_genres_that_are_wrong_in_their_own_ways_are_mended_one_by_one() -> None:
+def test_genres_with_errors_of_their_own_are_calibrated_one_by_one() -> None:
     labels, truth = posters(4000)
     wrong = skewed(truth, np.array([0.5, 2, 1, 1.5]), np.array([1, -1, 0, 0.5]))
     found = calibration.fit(labels[:2000], wrong[:2000])
@@ -65,7 +65,7 @@ def test_a_calibrated_network_on_few_posters_is_left_alone_or_nearly_so() -> Non
     assert np.abs(found.apply(truth) - truth).max() < 0.03
 
 
-def test_with_all_the_posters_in_the_world_a_genre_gets_what_logistic_regression_finds() -> None:
+def test_with_many_posters_a_genre_gets_the_coefficients_of_logistic_regression() -> None:
     labels, truth = posters(40_000)
     wrong = skewed(truth, np.array([0.5, 2, 1, 1.5]), np.array([1, -1, 0, 0.5]))
     found = calibration.fit(labels, wrong)
@@ -91,7 +91,7 @@ def test_probabilities_of_0_and_1_and_genres_without_posters_are_no_obstacle() -
     assert np.all(found.slope > 0)
 
 
-def test_no_genre_ranks_posters_otherwise_and_what_was_can_be_had_back() -> None:
+def test_no_genre_ranks_posters_otherwise_and_calibration_can_be_undone() -> None:
     labels, truth = posters(500)
     found = calibration.fit(labels, skewed(truth, 2.5, 0.5))
     after = found.apply(truth)
@@ -99,7 +99,7 @@ def test_no_genre_ranks_posters_otherwise_and_what_was_can_be_had_back() -> None
     assert found.undo(after) == pytest.approx(truth)
 
 
-def test_the_model_answers_calibrated_once_it_is_worked_in(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_calibrated_model_predicts_calibrated_probabilities(tmp_path_factory: pytest.TempPathFactory) -> None:
     model = fit_network(tmp_path_factory.mktemp("fit"), epochs=1)
     seen = np.random.default_rng(1).integers(0, 256, (6, 24, 16, 3), dtype=np.uint8)
     before = model.predict_on_batch(seen)

@@ -113,7 +113,7 @@ def test_weights_for_another_backbone_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "backbone", "said"),
+    ("name", "backbone", "message"),
     [
         ("pretrained", {"weights": "none"}, "a backbone that is frozen, in part or at first, needs weights: imagenet"),
         ("finetuned", {"weights": "none"}, "a backbone that is frozen, in part or at first, needs weights: imagenet"),
@@ -128,19 +128,19 @@ def test_weights_for_another_backbone_are_refused() -> None:
         ("finetuned", {"trainable": "last-12-blocks"}, "the network has 9 blocks"),
     ],
 )
-def test_a_backbone_that_cannot_be_trained_so_is_refused(name: str, backbone: dict[str, Any], said: str) -> None:
+def test_a_backbone_that_cannot_be_trained_so_is_refused(name: str, backbone: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError) as error:
         network(name, **backbone)
-    assert said in str(error.value)
+    assert message in str(error.value)
 
 
-def test_heads_that_would_never_reach_their_rate_are_refused() -> None:
+def test_heads_whose_warmup_never_ends_are_refused() -> None:
     section = SHIPPED["finetuned"] | {"training": SHIPPED["finetuned"]["training"] | {"warmup_epochs": 7}}
     with pytest.raises(InputError, match=r"warmup_epochs is 7, more than the 6 epochs of backbone\.head_first"):
         params.parse("networks.n", Network, section)
 
 
-def test_imagenets_weights_want_posters_scaled_as_they_learned_them() -> None:
+def test_imagenet_weights_need_posters_scaled_as_they_learned_them() -> None:
     shipped = SHIPPED["pretrained"]
     changed = shipped["architecture"] | {"input": shipped["architecture"]["input"] | {"scale": "unit"}}
     with pytest.raises(InputError, match=r"needs input\.scale symmetric"):
@@ -155,7 +155,7 @@ def test_imagenets_weights_want_posters_scaled_as_they_learned_them() -> None:
         [{"units": 6, "activation": "relu", "dropout": 0.0}] * 2,
     ],
 )
-def test_merged_heads_answer_the_mean_of_their_log_odds(dense: list[dict[str, Any]]) -> None:
+def test_merged_heads_predict_the_mean_of_their_log_odds(dense: list[dict[str, Any]]) -> None:
     head = SMALL["head"] | {"dense": dense, "norm": "batch"}
     one = params.parse("a", Architecture, SMALL | {"head": head})
     wide = architecture.build(one.model_copy(update={"head": one.head.widened(3)}), 24, 16, [0.3] * 5, 9, "net")
@@ -265,8 +265,8 @@ def test_heads_that_learned_alone_are_trained_further_with_the_backbone(
 
 
 @pytest.fixture
-def looked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many posters backbones are shown, each time."""
+def shown_counts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The number of posters in each call of a backbone."""
     shown: list[int] = []
     look = keras.Model.predict_on_batch
 
@@ -283,7 +283,9 @@ ALL, CHECK = [32, 28], [32]  # of the sixty posters
 
 
 @pytest.mark.usefixtures("few_blocks")
-def test_a_frozen_backbone_is_looked_through_once_and_kept(tmp_path: Path, looked: list[int]) -> None:
+def test_a_frozen_backbone_sees_each_poster_once_and_its_features_are_kept(
+    tmp_path: Path, shown_counts: list[int]
+) -> None:
     made = quick("pretrained", epochs=3)
     train = params.parse("train", TrainParams, TRAIN)
     prepare(train)
@@ -293,11 +295,11 @@ def test_a_frozen_backbone_is_looked_through_once_and_kept(tmp_path: Path, looke
             raise KeyboardInterrupt
 
     whole = training.fit(made, train, data(), Checkpoint(tmp_path / "whole"), lambda *_: None)
-    assert looked == ALL
+    assert shown_counts == ALL
     with pytest.raises(KeyboardInterrupt):
         training.fit(made, train, data(), Checkpoint(tmp_path / "broken"), interrupt)
     resumed = training.fit(made, train, data(), Checkpoint(tmp_path / "broken"), lambda *_: None)
-    assert looked == ALL + CHECK + CHECK
+    assert shown_counts == ALL + CHECK + CHECK
     for one, other in zip(whole.weights, resumed.weights, strict=True):
         np.testing.assert_array_equal(one.numpy(), other.numpy(), err_msg=one.path)
     untouched = architecture.build(made.architecture, 24, 16, [0.5] * 3, 1, "net")
@@ -307,39 +309,39 @@ def test_a_frozen_backbone_is_looked_through_once_and_kept(tmp_path: Path, looke
 
 
 @pytest.mark.usefixtures("few_blocks")
-def test_features_are_kept_for_what_sees_the_same(tmp_path: Path, looked: list[int]) -> None:
+def test_features_are_kept_for_the_same_backbone_and_posters(tmp_path: Path, shown_counts: list[int]) -> None:
     made, train = quick("pretrained", epochs=1), params.parse("train", TrainParams, TRAIN)
     prepare(train)
 
     def features(network: Network) -> np.ndarray:
-        looked.clear()
+        shown_counts.clear()
         made = training.Training(network, train, data(), Checkpoint(tmp_path / "checkpoint"), lambda *_: None)
         model = made.build()
         pretrained.prepare(model, network)
         return made.features(model)
 
     first = features(made)
-    assert looked == ALL
+    assert shown_counts == ALL
     other_recipe = made.training.model_copy(update={"learning_rate": 0.01})
     features(made.model_copy(update={"training": other_recipe}))
-    assert looked == CHECK
+    assert shown_counts == CHECK
     (kept,) = tmp_path.glob("features-*.npy")
     os.truncate(kept, 1000)
     np.testing.assert_array_equal(features(made), first)
-    assert looked == ALL
+    assert shown_counts == ALL
     # Such as the code of another day left, which saw otherwise.
     np.save(kept, first + 1)
     np.testing.assert_array_equal(features(made), first)
-    assert looked == CHECK + ALL
+    assert shown_counts == CHECK + ALL
     fewer = made.architecture.head.model_copy(update={"blocks": [4]})
     features(made.model_copy(update={"architecture": made.architecture.model_copy(update={"head": fewer})}))
-    assert looked == ALL
+    assert shown_counts == ALL
     keras.config.set_dtype_policy("mixed_float16")
     try:
         features(made)
     finally:
         keras.config.set_dtype_policy("float32")
-    assert looked == ALL
+    assert shown_counts == ALL
 
 
 def test_a_training_in_mixed_precision_ends_in_float32_and_leaves_the_policy(tmp_path: Path) -> None:

@@ -13,12 +13,12 @@ def test_a_genre_with_many_positives_keeps_its_own_threshold() -> None:
     assert thresholds.fit(LABELS, SCORES, shrinkage=0)[0] == pytest.approx(0.5)
 
 
-def test_a_genre_leans_on_the_common_threshold_by_its_positives() -> None:
+def test_a_genre_is_shrunk_towards_the_global_threshold_by_its_positives() -> None:
     assert thresholds.fit(LABELS, SCORES, shrinkage=2)[0] == pytest.approx((2 * 0.5 + 2 * 0.55) / 4)
     assert thresholds.fit(LABELS, SCORES, shrinkage=1e9)[0] == pytest.approx(0.55)
 
 
-def test_no_thresholds_of_a_genre_each_have_a_better_micro_f1_than_the_common_one_where_probabilities_are_true() -> (
+def test_no_thresholds_of_a_genre_each_have_a_better_micro_f1_than_the_global_one_where_probabilities_are_true() -> (
     None
 ):
     random = np.random.default_rng(0)
@@ -35,7 +35,7 @@ def test_no_thresholds_of_a_genre_each_have_a_better_micro_f1_than_the_common_on
 
 
 @pytest.mark.parametrize("shrinkage", [0, 20])
-def test_a_genre_without_positives_takes_the_common_threshold(shrinkage: float) -> None:
+def test_a_genre_without_positives_takes_the_global_threshold(shrinkage: float) -> None:
     assert thresholds.fit(LABELS, SCORES, shrinkage)[1] == pytest.approx(0.55)
 
 

@@ -54,7 +54,9 @@ def test_a_training_interrupted_after_any_epoch_ends_as_an_undisturbed_one(
         assert Checkpoint(folder).history == Checkpoint(tmp_path / "whole").history
 
 
-def test_the_moving_average_of_the_weights_is_judged_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_moving_average_of_the_weights_is_evaluated_and_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     steps: list[Any] = []
     apply = keras.optimizers.AdamW.apply
 
@@ -77,7 +79,7 @@ def test_the_moving_average_of_the_weights_is_judged_and_kept(tmp_path: Path, mo
     assert not np.allclose(steps[-1][0], average[0])
 
 
-def test_averaged_weights_are_judged_and_kept_with_statistics_of_their_own(tmp_path: Path) -> None:
+def test_averaged_weights_are_evaluated_and_kept_with_statistics_of_their_own(tmp_path: Path) -> None:
     logged: list[float] = []
     rate = {"ema": 0.95, "learning_rate": 0.05}
     model = fitted(tmp_path, lambda _, metrics: logged.append(metrics["val_map"]), **rate)
@@ -96,7 +98,7 @@ def test_a_finished_training_is_not_trained_on(tmp_path: Path) -> None:
     assert all(np.array_equal(a, b) for a, b in zip(one.get_weights(), again.get_weights(), strict=True))
 
 
-def test_a_checkpoint_is_one_trainings_and_stays_until_that_has_ended(tmp_path: Path) -> None:
+def test_a_checkpoint_belongs_to_one_training_and_stays_until_that_has_ended(tmp_path: Path) -> None:
     def train(seed: int, kept: bool, inside: Callable[[], None]) -> None:
         with checkpoints.checkpointed(tmp_path, {"seed": seed}) as checkpoint:
             assert (checkpoint.folder / "kept").exists() == kept
@@ -185,7 +187,7 @@ def test_a_gpu_that_is_not_there_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"optimizer": "sgd"}, "training.optimizer is 'sgd'; it should be 'adam', 'adamw' or 'muon'"),
         ({"schedule": "step"}, "training.schedule is 'step'; it should be 'constant' or 'cosine'"),
@@ -197,10 +199,10 @@ def test_a_gpu_that_is_not_there_is_refused() -> None:
         ({"warmup_epochs": 6}, "warmup_epochs is 6, more than the 5 epochs of training"),
     ],
 )
-def test_a_wrong_recipe_is_refused(changes: dict[str, Any], said: str) -> None:
+def test_a_wrong_recipe_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError) as error:
         network(**changes)
-    assert said in str(error.value)
+    assert message in str(error.value)
 
 
 def test_a_switch_is_auto_true_or_false() -> None:
