@@ -84,4 +84,6 @@ def _read(run: Any) -> EvaluatedRun:
 
 
 def _load(uri: str) -> "keras.Model":
+    from postergenre.networks.backend import keras  # noqa: F401 - before MLflow imports it, with TensorFlow's greeting
+
     return mlflow.keras.load_model(uri)

@@ -218,7 +218,7 @@ def test_a_run_that_cannot_be_champion_is_refused_in_a_sentence_and_not_register
     deleted = run(project, 0.5)
     mlflow.delete_run(deleted)
     refused = {
-        trained.id: "has no reports/test_predictions.csv.gz; with its model in models/, `dvc repro` judges it",
+        trained.id: "has no reports/test_predictions.csv.gz; with its model in models/, `dvc repro` evaluates it",
         failed.id: "is FAILED; it should have FINISHED",
         running: "is RUNNING; it should have FINISHED",
         foreign.info.run_id: "holds no model of this project",

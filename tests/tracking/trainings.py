@@ -36,8 +36,8 @@ PARENT = """
 import json, os, sys, time
 from pathlib import Path
 import mlflow
-import postergenre.networks.backend  # once for all children: it takes seconds
 from postergenre import errors
+from postergenre.networks import backend
 from postergenre.tracking import runs
 
 def main(name):
@@ -49,6 +49,8 @@ def child(name):
     os.dup2(os.open(f"{name}.err", os.O_WRONLY | os.O_CREAT), 2)
     errors.run(lambda: main(name))
 
+backend.start()
+backend.keras.backend.backend()  # imported once for all children: it takes seconds
 children = {}
 for name in sys.argv[2:]:
     children[name] = os.fork()
