@@ -11,13 +11,30 @@ from tests.support import ROOT
 
 backend.start()  # before a test imports Keras
 
-# What takes longest goes first, so that no process of `make test` is left alone with one of these at the end.
-LONG = ("pipeline", "hostile", "runs", "team", "pretrained", "training", "restore")
+# Here tests train networks, or start processes or servers.
+SLOW = (
+    "tests/dvc_project",
+    "tests/networks/test_backbones.py",
+    "tests/networks/test_backend.py",
+    "tests/networks/test_pretrained.py",
+    "tests/networks/test_training.py",
+    "tests/scraper/test_hostile.py",
+    "tests/scraper/test_scrape.py",
+    "tests/team",
+    "tests/test_pipeline.py",
+    "tests/test_real_posters.py",
+    "tests/test_workflow.py",
+    "tests/tracking",
+)
 
 
-@pytest.hookimpl(trylast=True)  # after pytest-randomly has shuffled them
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects by marker
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.stem.removeprefix("test_") not in LONG)
+    """Mark what is slow: all in the places above, and what needs a trained network."""
+    for item in items:
+        needs_training = "models" in getattr(item, "fixturenames", ())
+        if needs_training or item.path.relative_to(ROOT).as_posix().startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session", autouse=True)
