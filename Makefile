@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-all check format lock mlflow team
+.PHONY: help setup repro test quick test-all check format lock mlflow team
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ repro: setup ## Run the whole pipeline; print the results
 
 test: setup ## Run the tests
 	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+
+quick: setup ## Run the tests that train nothing and start no server: under a minute
+	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m 'not slow and not long'
 
 test-all: setup ## Run the tests, those of many minutes too
 	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m ''

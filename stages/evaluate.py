@@ -14,7 +14,7 @@ from postergenre.networks import backend
 
 backend.start()  # before the next lines import Keras
 
-from postergenre.evaluation import html_report, model_card, report, terminal
+from postergenre.evaluation import html_report, model_card, report
 from postergenre.evaluation.evaluator import Predictions
 from postergenre.networks import model_folder
 from postergenre.prediction import gradcam, predictor
@@ -40,7 +40,7 @@ def main() -> None:
     html_report.write(OUTPUT / "report.html", evaluation, section.pictures, heatmaps)
     with runs.evaluation_run(MODELS) as run:
         run.log_evaluation(OUTPUT)
-    print(terminal.results_table(evaluation.comparison))
+    print(f"test mAP {evaluation.comparison.score('map').format().value}; `postergenre results` prints the table")
 
 
 if __name__ == "__main__":

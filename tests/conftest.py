@@ -11,30 +11,38 @@ from tests.support import ROOT
 
 backend.start()  # before a test imports Keras
 
-# Here tests train networks, or start processes or servers.
+# Where tests train networks, or start processes or servers: what takes longest first.
 SLOW = (
+    "tests/test_pipeline.py",
+    "tests/scraper/test_hostile.py",
     "tests/dvc_project",
-    "tests/networks/test_backbones.py",
-    "tests/networks/test_backend.py",
+    "tests/tracking",
+    "tests/scraper/test_scrape.py",
     "tests/networks/test_pretrained.py",
     "tests/networks/test_training.py",
-    "tests/scraper/test_hostile.py",
-    "tests/scraper/test_scrape.py",
+    "tests/networks/test_backbones.py",
+    "tests/networks/test_backend.py",
     "tests/team",
-    "tests/test_pipeline.py",
+    "tests/test_import.py",
     "tests/test_real_posters.py",
     "tests/test_workflow.py",
-    "tests/tracking",
 )
 
 
-@pytest.hookimpl(tryfirst=True)  # before `-m` selects by marker
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is slow: all in the places above, and what needs a trained network."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """Mark what is slow, by its place or because it needs a trained network, before tests are selected by marker.
+
+    Run it first, so that no process of `make test` is left alone with it at the end.
+    """
+    rank: dict[pytest.Item, int] = {}
     for item in items:
-        needs_training = "models" in getattr(item, "fixturenames", ())
-        if needs_training or item.path.relative_to(ROOT).as_posix().startswith(SLOW):
+        place = item.path.relative_to(ROOT).as_posix()
+        rank[item] = next((n for n, slow in enumerate(SLOW) if place.startswith(slow)), len(SLOW))
+        if rank[item] < len(SLOW) or "models" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)
+    yield  # pytest-randomly shuffles them here
+    items.sort(key=rank.__getitem__)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -122,7 +122,7 @@ def finished_epochs(folder: Path) -> int:
 
 
 def test_another_run_from_nothing_gives_the_same_bytes_though_its_training_was_killed(
-    whole: Path, tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch
+    whole: Path, tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     killed = make_copies_project(tmp_path, site)
     assert repro(killed, "dataset").returncode == 0
@@ -144,7 +144,10 @@ def test_another_run_from_nothing_gives_the_same_bytes_though_its_training_was_k
     assert "epoch   1/" not in done.stdout
     assert read_lock(killed) == {name: stage for name, stage in read_lock(whole).items() if name != "evaluate"}
     monkeypatch.chdir(killed)
+    capsys.readouterr()
     evaluate.main()
+    mean = json.loads((killed / "reports/metrics.json").read_text())["map"]
+    assert capsys.readouterr().out == f"test mAP {mean:.3f}; `postergenre results` prints the table\n"
     before, after = (read_files(folder / "reports") for folder in (whole, killed))
     assert "test_predictions.csv.gz" in before
     assert after == before

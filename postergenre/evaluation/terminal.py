@@ -1,4 +1,4 @@
-"""The results table that the evaluate stage and `postergenre results` print."""
+"""The results table that `postergenre results` prints."""
 
 import textwrap
 

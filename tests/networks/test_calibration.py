@@ -99,6 +99,7 @@ def test_no_genre_ranks_posters_otherwise_and_calibration_can_be_undone() -> Non
     assert found.undo(after) == pytest.approx(truth)
 
 
+@pytest.mark.slow
 def test_a_calibrated_model_predicts_calibrated_probabilities(tmp_path_factory: pytest.TempPathFactory) -> None:
     model = fit_network(tmp_path_factory.mktemp("fit"), epochs=1)
     seen = np.random.default_rng(1).integers(0, 256, (6, 24, 16, 3), dtype=np.uint8)

@@ -13,6 +13,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from itertools import combinations, product
 from pathlib import Path
@@ -195,7 +196,8 @@ def test_the_sheet_is_a_small_picture(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(sys, "argv", ["sheet", str(tmp_path / "sheet.png"), "--films", "20"])
     monkeypatch.chdir(ROOT)
     sheet.main()
-    assert Image.open(tmp_path / "sheet.png").size == (1299, 381)
+    with Image.open(tmp_path / "sheet.png") as picture:
+        assert picture.size == (1299, 381)
     assert (tmp_path / "sheet.png").stat().st_size < 300_000
     with pytest.raises(InputError, match="--films is 0"):
         sheet.choose(CATALOGUE, 0)
@@ -214,7 +216,8 @@ def connection() -> Iterator[http.client.HTTPConnection]:
     port = free_port()
     with site.serve(CATALOGUE, port) as url:
         assert url == f"http://127.0.0.1:{port}"
-        yield http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as made:
+            yield made
 
 
 def ask(
