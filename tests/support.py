@@ -205,7 +205,7 @@ class Proxy:
         self.pause = 0.0
         self.lost: Callable[[int], bool] = lambda number: False
         self.asked: list[str] = []
-        self._server = server.removeprefix("http://")
+        self.server = server.removeprefix("http://")
         self._http: ThreadingHTTPServer | None = None
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -220,7 +220,7 @@ class Proxy:
                 proxy.asked.append(f"{self.command} {self.path}")
                 number = len(proxy.asked)
                 time.sleep(proxy.pause)
-                connection = http.client.HTTPConnection(proxy._server, timeout=60)
+                connection = http.client.HTTPConnection(proxy.server, timeout=60)
                 headers = {name: value for name, value in self.headers.items() if name != "Connection"}
                 connection.request(self.command, self.path, body, headers)
                 answer = connection.getresponse()
