@@ -68,13 +68,13 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from postergenre.networks.checkpoints import Checkpoint
     from postergenre.networks.config import TrainParams
     from postergenre.networks.model_folder import Trained
-    from tests.factories import TRAIN, make_network, make_training_data, prepare
+    from tests.factories import TRAIN, make_data, make_network, prepare
 
     folder = tmp_path_factory.mktemp("trained")
     train, checkpoint = params.parse("train", TrainParams, TRAIN), Checkpoint(folder / "checkpoint")
     prepare(train)
-    model = training.fit(make_network(epochs=3), train, make_training_data(), checkpoint, lambda *_: None)
-    description = training.describe(make_network(), train, make_training_data())
+    model = training.fit(make_network(epochs=3), train, make_data(), checkpoint, lambda *_: None)
+    description = training.describe(make_network(), train, make_data())
     (folder / "models").mkdir()
     none, cuts = Calibration("none", np.ones(3), np.zeros(3), {}), np.array([0.4, 0.5, 0.6])
     trained = Trained(model, checkpoint.history, checkpoint.best_epoch, none, cuts, 0.4, ["A", "B", "C"], description)

@@ -95,7 +95,7 @@ class Posters:
         return self.pixels[rows]
 
 
-def make_training_data() -> Data:
+def make_data() -> Data:
     """Make 40 posters to train on and 20 to validate on, with the genres A, B and C."""
     from postergenre.networks.training_data import Data
 
@@ -131,12 +131,12 @@ def fit_network(
 
     train = params.parse("train", TrainParams, TRAIN)
     prepare(train)
-    return training.fit(make_network(**changes), train, make_training_data(), Checkpoint(folder), log)
+    return training.fit(make_network(**changes), train, make_data(), Checkpoint(folder), log)
 
 
 def compute_val_loss(probabilities: npt.NDArray[np.float32]) -> float:
     """Compute the mean log loss of probabilities, float32 `(20, 3)`, for the training data's validation posters."""
-    labels = make_training_data().val.labels
+    labels = make_data().val.labels
     columns = (log_loss(labels[:, k], probabilities[:, k].astype(float), labels=[0, 1]) for k in range(3))
     return float(np.mean(list(columns)))
 

@@ -17,11 +17,17 @@ import pytest
 from postergenre.dvc_project import project as dvc_project
 from postergenre.dvc_project import username
 from tests import support
-from tests.factories import commit, dvc_, git, postergenre, set_rate
-from tests.factories import count_stages as ran
-from tests.factories import is_clean as clean
-from tests.factories import make_two_stages as project
-from tests.factories import read_dvc_config as configuration
+from tests.factories import (
+    commit,
+    count_stages,
+    dvc_,
+    git,
+    is_clean,
+    make_two_stages,
+    postergenre,
+    read_dvc_config,
+    set_rate,
+)
 from tests.in_process import PERSON
 from tests.support import ROOT, command
 
@@ -30,9 +36,9 @@ from tests.support import ROOT, command
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the team's commits are; a first one was run and pushed to the remote, rate 0.1. Tests take other rates."""
     folder = tmp_path_factory.mktemp("origin")
-    first = project(folder / "first")
+    first = make_two_stages(folder / "first")
     postergenre(first, "team", str(folder / "store"))
-    assert ran(dvc_(first, "repro")) == 2
+    assert count_stages(dvc_(first, "repro")) == 2
     commit(first)
     dvc_(first, "push", "--run-cache")
     git(folder, "clone", "-q", "--bare", str(first), "origin.git")
@@ -48,35 +54,35 @@ def clone(origin: Path, folder: Path) -> Path:
 def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project that we are in, with a folder `place` beside it."""
     (tmp_path / "place").mkdir()
-    folder = project(tmp_path / "mine")
+    folder = make_two_stages(tmp_path / "mine")
     monkeypatch.chdir(folder)
     return folder
 
 
 def test_a_teammate_has_all_that_was_pushed_and_runs_nothing(origin: Path, tmp_path: Path) -> None:
     bob = clone(origin, tmp_path / "bob")
-    assert ran(dvc_(bob, "repro", "--pull", "--allow-missing")) == 0
+    assert count_stages(dvc_(bob, "repro", "--pull", "--allow-missing")) == 0
     assert not (bob / "model").exists()
     dvc_(bob, "pull")
-    assert clean(bob)
+    assert is_clean(bob)
     assert (bob / "model").read_text() == "a model, rate 0.1"
-    assert ran(dvc_(bob, "repro")) == 0
+    assert count_stages(dvc_(bob, "repro")) == 0
     assert git(bob, "status", "--short") == ""
 
 
 def test_what_somebody_tried_comes_over_and_is_not_run_again(origin: Path, tmp_path: Path) -> None:
     alice, bob = clone(origin, tmp_path / "alice"), clone(origin, tmp_path / "bob")
     dvc_(alice, "pull")
-    assert ran(dvc_(alice, "exp", "run", "-S", "rate=0.2")) == 1
+    assert count_stages(dvc_(alice, "exp", "run", "-S", "rate=0.2")) == 1
     git(alice, "checkout", "-q", ".")  # she goes on with something else before she gives away what she has
     dvc_(alice, "checkout")
     postergenre(alice, "push")
     set_rate(bob, 0.2)
     output = dvc_(bob, "repro", "--pull")
-    assert ran(output) == 0, output
+    assert count_stages(output) == 0, output
     assert json.loads((bob / "reports/metrics.json").read_text()) == {"rate": 0.2}
     assert (bob / "model").read_text() == "a model, rate 0.2"
-    assert clean(bob)
+    assert is_clean(bob)
 
 
 def test_pushing_again_sends_nothing(origin: Path, tmp_path: Path) -> None:
@@ -135,7 +141,7 @@ def test_two_branches_are_merged_by_one_command_that_runs_nothing(origin: Path, 
     for person, rate in ((alice, theirs), (bob, ours)):
         dvc_(person, "pull")
         set_rate(person, rate)
-        assert ran(dvc_(person, "repro")) == 1
+        assert count_stages(dvc_(person, "repro")) == 1
         commit(person)
         postergenre(person, "push")
     git(bob, "fetch", "-q", str(alice), "main")
@@ -143,9 +149,9 @@ def test_two_branches_are_merged_by_one_command_that_runs_nothing(origin: Path, 
     assert merge.returncode == 1
     assert "Merge conflict in dvc.lock" in merge.stdout
     set_rate(bob, theirs)
-    assert ran(dvc_(bob, "repro", "--pull")) == 0
+    assert count_stages(dvc_(bob, "repro", "--pull")) == 0
     git(bob, "commit", "-qam", "merged")
-    assert clean(bob)
+    assert is_clean(bob)
     assert git(bob, "status", "--short") == ""
     assert json.loads((bob / "reports/metrics.json").read_text()) == {"rate": theirs}
     assert (bob / "model").read_text() == f"a model, rate {theirs}"
@@ -170,10 +176,10 @@ def test_what_is_everyones_is_in_git_and_what_is_mine_is_not(mine: Path, capsys:
 def test_the_same_again_changes_nothing(mine: Path) -> None:
     given = ("team", str(mine.parent / "place/store"), "--cache", str(mine.parent / "place/cache"))
     assert command(*given) == 0
-    before = configuration(mine)
+    before = read_dvc_config(mine)
     modes = {path: path.stat().st_mode for path in (mine.parent / "place").rglob("*")}
     assert command(*given) == 0
-    assert configuration(mine) == before
+    assert read_dvc_config(mine) == before
     assert {path: path.stat().st_mode for path in (mine.parent / "place").rglob("*")} == modes
 
 
@@ -184,10 +190,10 @@ def test_what_the_cache_before_had_is_in_the_shared_one(mine: Path) -> None:
     for path in (".dvc/cache", "data"):
         shutil.rmtree(mine / path)
     dvc_(mine, "checkout")
-    assert clean(mine)
+    assert is_clean(mine)
     assert len(list((mine / "data").iterdir())) == 3
     (mine / "dvc.lock").unlink()
-    assert ran(dvc_(mine, "repro")) == 0  # the run cache came along
+    assert count_stages(dvc_(mine, "repro")) == 0  # the run cache came along
     assert "sent" in postergenre(mine, "push")
 
 
@@ -236,18 +242,18 @@ def test_what_has_rotted_in_the_remote_is_not_taken(origin: Path, tmp_path: Path
     rot(origin.parent / "store", ours / "model")
     assert support.run("dvc", "pull", cwd=bob).returncode != 0
     assert not (bob / "model").exists()
-    assert ran(dvc_(bob, "repro")) == 1
-    assert clean(bob)
+    assert count_stages(dvc_(bob, "repro")) == 1
+    assert is_clean(bob)
     assert (bob / "model").read_text() == "a model, rate 0.66"
 
 
 @pytest.mark.parametrize("cache", ["place", "place/cache", "link"])
 def test_a_cache_in_the_remote_is_refused(mine: Path, cache: str) -> None:
-    place, before = mine.parent / "place", configuration(mine)
+    place, before = mine.parent / "place", read_dvc_config(mine)
     (mine.parent / "link").symlink_to(place)
     output = str(command("team", str(place), "--cache", str(mine.parent / cache)))
     assert "they should be two folders, and neither in the other" in output
-    assert (configuration(mine), [*place.iterdir()]) == (before, [])
+    assert (read_dvc_config(mine), [*place.iterdir()]) == (before, [])
 
 
 def test_folders_are_the_groups_whatever_the_umask(mine: Path) -> None:
@@ -289,13 +295,13 @@ def test_what_is_not_dvcs_in_a_shared_folder_stays_private(mine: Path) -> None:
     ],
 )
 def test_a_password_is_refused_and_not_repeated(mine: Path, remote: str) -> None:
-    before = configuration(mine)
+    before = read_dvc_config(mine)
     output = str(command("team", remote))
     assert output.startswith("error: REMOTE holds a password")
     assert ".dvc/config.local" in output
     assert "geheim" not in output
     assert "heim@" not in output
-    assert configuration(mine) == before
+    assert read_dvc_config(mine) == before
 
 
 @pytest.mark.parametrize(
@@ -325,12 +331,12 @@ def test_a_place_that_cannot_be_used_leaves_all_as_it_was(mine: Path, given: lis
     folders = [mine.parent / name for name in ("place", "broken", "diary", "diary/monday")]
     for folder in folders:
         folder.chmod(0o700)
-    before = configuration(mine)
+    before = read_dvc_config(mine)
     output = str(command("team", *given))
     assert [stat.S_IMODE(folder.stat().st_mode) for folder in folders] == [0o700] * 4
     assert output.startswith("error: ")
     assert sentence in output
-    assert {name: text for name, (text, _) in configuration(mine).items()} == {
+    assert {name: text for name, (text, _) in read_dvc_config(mine).items()} == {
         name: text for name, (text, _) in before.items()
     }
 
@@ -381,10 +387,10 @@ def test_a_configuration_that_cannot_be_read_costs_a_sentence(mine: Path) -> Non
 
 
 def test_without_git_team_says_so(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = configuration(mine)
+    before = read_dvc_config(mine)
     monkeypatch.setenv("PATH", str(mine.parent / "place"))
     assert str(command("team", "../place/store")).startswith("error: git is not installed, or not on PATH")
-    assert configuration(mine) == before
+    assert read_dvc_config(mine) == before
 
 
 def test_a_user_without_a_name_is_told_that_dvc_needs_one(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -506,7 +512,7 @@ def test_one_folder_that_cannot_be_opened_leaves_the_others_closed(host: Path) -
 def test_two_users_share_a_cache_and_a_folder(host: Path) -> None:
     alice, bob = User(51_001, host / "alice"), User(51_002, host / "bob")
     python = python_for(alice)
-    origin = project(host / "origin", rate=0.1)
+    origin = make_two_stages(host / "origin", rate=0.1)
     places = (str(host / "team/store"), "--cache", str(host / "team/cache"))
     clones = {user: user.home / "clone" for user in (alice, bob)}
     alice.output_of("git", "clone", "-q", str(origin), "clone", cwd=alice.home)
@@ -518,7 +524,7 @@ def test_two_users_share_a_cache_and_a_folder(host: Path) -> None:
         return user.output_of(python, "-m", "postergenre.cli", *words, cwd=clones[user])
 
     postergenre_as(alice, "team", *places)
-    assert ran(dvc_as(alice, "repro")) == 2
+    assert count_stages(dvc_as(alice, "repro")) == 2
     postergenre_as(alice, "push")
     lock = (clones[alice] / "dvc.lock").read_text()
     (origin / "dvc.lock").write_text(lock)
@@ -526,16 +532,16 @@ def test_two_users_share_a_cache_and_a_folder(host: Path) -> None:
 
     bob.output_of("git", "clone", "-q", str(origin), "clone", cwd=bob.home)
     postergenre_as(bob, "team", *places)
-    assert ran(dvc_as(bob, "repro")) == 0
+    assert count_stages(dvc_as(bob, "repro")) == 0
     assert "up to date" in dvc_as(bob, "status")
     model = clones[bob] / "model"
     assert model.is_symlink() or model.stat().st_nlink > 1, "a copy: the cache is not shared"
     for user, other, rate in ((bob, alice, 0.2), (alice, bob, 0.3)):
         set_rate(clones[user], rate)
-        assert ran(dvc_as(user, "repro")) == 1
+        assert count_stages(dvc_as(user, "repro")) == 1
         postergenre_as(user, "push")
         set_rate(clones[other], rate)
-        assert ran(dvc_as(other, "repro", "--pull")) == 0
+        assert count_stages(dvc_as(other, "repro", "--pull")) == 0
         dvc_as(other, "repro", "--force")
         postergenre_as(other, "push")
     shutil.rmtree(host / "team/cache/files")

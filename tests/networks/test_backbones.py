@@ -15,8 +15,7 @@ from postergenre.networks.checkpoints import Checkpoint
 from postergenre.networks.config import Network, TrainParams
 from postergenre.networks.validation import predictions
 from tests import support
-from tests.factories import RECIPE, SMALL, TRAIN, compute_val_loss, prepare
-from tests.factories import make_training_data as data
+from tests.factories import RECIPE, SMALL, TRAIN, compute_val_loss, make_data, prepare
 
 BACKBONE = {"weights": "none", "trainable": "all", "learning_rate": 0.001}
 
@@ -125,8 +124,8 @@ def test_it_is_trained_and_kept_as_any_network(trainable: str, tmp_path: Path, m
     prepare(train)
     known: list[dict[str, float]] = []
     made = params.parse("networks.n", Network, section)
-    model = training.fit(made, train, data(), Checkpoint(tmp_path), lambda _, metrics: known.append(metrics))
-    probabilities = predictions(model, data().store, data().val)
+    model = training.fit(made, train, make_data(), Checkpoint(tmp_path), lambda _, metrics: known.append(metrics))
+    probabilities = predictions(model, make_data().store, make_data().val)
     assert compute_val_loss(probabilities) == pytest.approx(known[0]["val_loss"], abs=1e-5)
     kept, before = pretrained.backbone(model).get_weights(), original.get_weights()
     assert all(np.array_equal(one, other) for one, other in zip(kept, before, strict=True)) is (trainable == "head")

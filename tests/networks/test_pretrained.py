@@ -16,8 +16,7 @@ from postergenre.networks.backend import keras
 from postergenre.networks.checkpoints import Checkpoint
 from postergenre.networks.config import Network, TrainParams
 from postergenre.networks.layer_names import NORM
-from tests.factories import SMALL, TRAIN, prepare
-from tests.factories import make_training_data as data
+from tests.factories import SMALL, TRAIN, make_data, prepare
 from tests.networks import torch_files
 from tests.networks.efficientnet_lite0 import FIXTURE, pictures
 from tests.support import ROOT
@@ -252,14 +251,14 @@ def test_heads_that_learned_alone_are_trained_further_with_the_backbone(
         if epoch == 1:  # what a kill would leave
             shutil.copytree(tmp_path / "whole", tmp_path / "broken")
 
-    whole = training.fit(made, train, data(), Checkpoint(tmp_path / "whole"), log)
+    whole = training.fit(made, train, make_data(), Checkpoint(tmp_path / "whole"), log)
     assert logged == [1, 2]
     after = {weight.path: weight.numpy() for weight in whole.weights}
     moved = {path.split("_")[0].split("/")[0] for path in after if not np.array_equal(after[path], alone[0][path])}
     assert moved == {"block3", "block4", "dense1", "genres"}
     assert Checkpoint(tmp_path / "whole" / "head").epochs == 2
     monkeypatch.setattr(pretrained, "side_by_side", lambda *_: pytest.fail("trained the heads again"))
-    resumed = training.fit(made, train, data(), Checkpoint(tmp_path / "broken"), lambda *_: None)
+    resumed = training.fit(made, train, make_data(), Checkpoint(tmp_path / "broken"), lambda *_: None)
     for one, other in zip(whole.weights, resumed.weights, strict=True):
         np.testing.assert_array_equal(one.numpy(), other.numpy(), err_msg=one.path)
 
@@ -294,11 +293,11 @@ def test_a_frozen_backbone_sees_each_poster_once_and_its_features_are_kept(
         if epoch == 2:
             raise KeyboardInterrupt
 
-    whole = training.fit(made, train, data(), Checkpoint(tmp_path / "whole"), lambda *_: None)
+    whole = training.fit(made, train, make_data(), Checkpoint(tmp_path / "whole"), lambda *_: None)
     assert shown_counts == ALL
     with pytest.raises(KeyboardInterrupt):
-        training.fit(made, train, data(), Checkpoint(tmp_path / "broken"), interrupt)
-    resumed = training.fit(made, train, data(), Checkpoint(tmp_path / "broken"), lambda *_: None)
+        training.fit(made, train, make_data(), Checkpoint(tmp_path / "broken"), interrupt)
+    resumed = training.fit(made, train, make_data(), Checkpoint(tmp_path / "broken"), lambda *_: None)
     assert shown_counts == ALL + CHECK + CHECK
     for one, other in zip(whole.weights, resumed.weights, strict=True):
         np.testing.assert_array_equal(one.numpy(), other.numpy(), err_msg=one.path)
@@ -315,7 +314,7 @@ def test_features_are_kept_for_the_same_backbone_and_posters(tmp_path: Path, sho
 
     def features(network: Network) -> np.ndarray:
         shown_counts.clear()
-        made = training.Training(network, train, data(), Checkpoint(tmp_path / "checkpoint"), lambda *_: None)
+        made = training.Training(network, train, make_data(), Checkpoint(tmp_path / "checkpoint"), lambda *_: None)
         model = made.build()
         pretrained.prepare(model, network)
         return made.features(model)
@@ -348,7 +347,7 @@ def test_a_training_in_mixed_precision_ends_in_float32_and_leaves_the_policy(tmp
     train = params.parse("train", TrainParams, TRAIN | {"mixed_precision": True})
     prepare(train)
     try:
-        model = training.fit(quick("pretrained", epochs=1), train, data(), Checkpoint(tmp_path), lambda *_: None)
+        model = training.fit(quick("pretrained", epochs=1), train, make_data(), Checkpoint(tmp_path), lambda *_: None)
         assert keras.config.dtype_policy().name == "mixed_float16"
     finally:
         keras.config.set_dtype_policy("float32")

@@ -16,24 +16,21 @@ from postergenre.networks.batches import Batches
 from postergenre.networks.checkpoints import Checkpoint
 from postergenre.networks.config import Network, Recipe, TrainParams
 from postergenre.networks.validation import mean_average_precision, predictions
-from tests.factories import TRAIN, compute_val_loss, prepare
-from tests.factories import fit_network as fitted
-from tests.factories import make_network as network
-from tests.factories import make_training_data as data
+from tests.factories import TRAIN, compute_val_loss, fit_network, make_data, make_network, prepare
 from tests.support import ROOT
 
 
 def test_training_learns_and_is_logged_epoch_by_epoch(tmp_path: Path) -> None:
     logged: list[tuple[int, dict[str, float]]] = []
-    model = fitted(tmp_path, lambda epoch, metrics: logged.append((epoch, metrics)), epochs=12, patience=12)
+    model = fit_network(tmp_path, lambda epoch, metrics: logged.append((epoch, metrics)), epochs=12, patience=12)
     assert [epoch for epoch, _ in logged] == list(range(1, 13))
     assert set(logged[0][1]) == {"loss", "val_loss", "val_map", "learning_rate"}
     assert logged[-1][1]["val_map"] > 0.95
-    probabilities = predictions(model, data().store, data().val)
+    probabilities = predictions(model, make_data().store, make_data().val)
     losses = [metrics["val_loss"] for _, metrics in logged]
     assert min(abs(loss - compute_val_loss(probabilities)) for loss in losses) < 1e-6
     best = max(metrics["val_map"] for _, metrics in logged)
-    assert mean_average_precision(data().val.labels, probabilities) == pytest.approx(best, abs=1e-6)
+    assert mean_average_precision(make_data().val.labels, probabilities) == pytest.approx(best, abs=1e-6)
 
 
 @pytest.mark.parametrize(("optimizer", "ema"), [("adamw", 0.9), ("muon", 0.0)])
@@ -45,10 +42,10 @@ def test_a_training_interrupted_after_any_epoch_ends_as_an_undisturbed_one(
     def keep(epoch: int, _: dict[str, float]) -> None:
         shutil.copytree(tmp_path / "whole", tmp_path / f"killed-{epoch}")
 
-    whole = fitted(tmp_path / "whole", keep, optimizer=optimizer, ema=ema)
+    whole = fit_network(tmp_path / "whole", keep, optimizer=optimizer, ema=ema)
     for epoch in (1, 3):
         folder = tmp_path / f"killed-{epoch}"
-        resumed = fitted(folder, optimizer=optimizer, ema=ema)
+        resumed = fit_network(folder, optimizer=optimizer, ema=ema)
         for one, other in zip(whole.weights, resumed.weights, strict=True):
             np.testing.assert_array_equal(one.numpy(), other.numpy(), err_msg=one.path)
         assert Checkpoint(folder).history == Checkpoint(tmp_path / "whole").history
@@ -68,9 +65,9 @@ def test_the_moving_average_of_the_weights_is_evaluated_and_kept(
     train = params.parse("train", TrainParams, TRAIN)
     prepare(train)
     monkeypatch.setattr(keras.optimizers.AdamW, "apply", spied)
-    made = network(ema=0.8, epochs=1, warmup_epochs=0)
+    made = make_network(ema=0.8, epochs=1, warmup_epochs=0)
     monkeypatch.setattr(keras.Model, "compile", partialmethod(keras.Model.compile, run_eagerly=True))
-    model = training.fit(made, train, data(), Checkpoint(tmp_path), lambda *_: None)
+    model = training.fit(made, train, make_data(), Checkpoint(tmp_path), lambda *_: None)
     average = steps[0]
     for step in steps[1:]:
         average = [0.8 * old + 0.2 * new for old, new in zip(average, step, strict=True)]
@@ -82,19 +79,19 @@ def test_the_moving_average_of_the_weights_is_evaluated_and_kept(
 def test_averaged_weights_are_evaluated_and_kept_with_statistics_of_their_own(tmp_path: Path) -> None:
     logged: list[float] = []
     rate = {"ema": 0.95, "learning_rate": 0.05, "epochs": 2}
-    model = fitted(tmp_path, lambda _, metrics: logged.append(metrics["val_map"]), **rate)
-    probabilities = predictions(model, data().store, data().val)
-    assert mean_average_precision(data().val.labels, probabilities) == pytest.approx(max(logged), abs=1e-6)
+    model = fit_network(tmp_path, lambda _, metrics: logged.append(metrics["val_map"]), **rate)
+    probabilities = predictions(model, make_data().store, make_data().val)
+    assert mean_average_precision(make_data().val.labels, probabilities) == pytest.approx(max(logged), abs=1e-6)
     norm = next(layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization))
-    seen = keras.Model(model.input, norm.input).predict_on_batch(data().store[np.arange(40)])
+    seen = keras.Model(model.input, norm.input).predict_on_batch(make_data().store[np.arange(40)])
     # Its own see augmented posters, these do not.
     np.testing.assert_allclose(norm.moving_mean.numpy(), seen.mean(axis=(0, 1, 2)), atol=0.05)
     np.testing.assert_allclose(norm.moving_variance.numpy(), seen.var(axis=(0, 1, 2)), rtol=0.3)
 
 
 def test_a_finished_training_is_not_trained_on(tmp_path: Path) -> None:
-    one = fitted(tmp_path, epochs=2)
-    again = fitted(tmp_path, lambda *_: pytest.fail("trained again"), epochs=2)
+    one = fit_network(tmp_path, epochs=2)
+    again = fit_network(tmp_path, lambda *_: pytest.fail("trained again"), epochs=2)
     assert all(np.array_equal(a, b) for a, b in zip(one.get_weights(), again.get_weights(), strict=True))
 
 
@@ -118,26 +115,27 @@ def test_a_checkpoint_belongs_to_one_training_and_stays_until_that_has_ended(tmp
 
 
 def test_only_the_last_and_the_best_epoch_are_kept(tmp_path: Path) -> None:
-    fitted(tmp_path, epochs=4)
+    fit_network(tmp_path, epochs=4)
     kept = {int(file.name[6:10]) for file in tmp_path.glob("epoch-*")}
     assert kept == {4, Checkpoint(tmp_path).best_epoch}
 
 
 def test_training_stops_when_nothing_gets_better(tmp_path: Path) -> None:
     epochs: list[int] = []
-    fitted(tmp_path, lambda epoch, _: epochs.append(epoch), epochs=9, patience=2, learning_rate=1e-12, warmup_epochs=0)
+    changes = {"epochs": 9, "patience": 2, "learning_rate": 1e-12, "warmup_epochs": 0}
+    fit_network(tmp_path, lambda epoch, _: epochs.append(epoch), **changes)
     best = Checkpoint(tmp_path).best_epoch
     assert len(epochs) == best + 2 < 9
 
 
 def test_a_loss_that_is_no_number_ends_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="a learning_rate below 1e\\+38 would help"):
-        fitted(tmp_path, optimizer="adam", learning_rate=1e38, schedule="constant", warmup_epochs=0)
+        fit_network(tmp_path, optimizer="adam", learning_rate=1e38, schedule="constant", warmup_epochs=0)
 
 
 def test_weights_that_the_last_step_broke_end_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"the loss is nan after epoch 1; a learning_rate below 0\.01"):
-        fitted(tmp_path, weight_decay=1e38, batch_size=40)
+        fit_network(tmp_path, weight_decay=1e38, batch_size=40)
 
 
 def test_the_rate_warms_up_and_follows_its_schedule() -> None:
@@ -146,7 +144,7 @@ def test_the_rate_warms_up_and_follows_its_schedule() -> None:
         return float(optimizer.learning_rate)
 
     def rates(**changes: Any) -> list[float]:
-        optimizer = optimizers.build(network(**changes), 10)
+        optimizer = optimizers.build(make_network(**changes), 10)
         return [rate_at(optimizer, step) for step in (0, 5, 10, 30, 50)]
 
     cosine = rates()
@@ -157,7 +155,7 @@ def test_the_rate_warms_up_and_follows_its_schedule() -> None:
 
 
 def test_every_epoch_sees_each_poster_once_in_its_own_order() -> None:
-    made = data()
+    made = make_data()
     batches = Batches(made.store, made.train, 16, seed=1, epoch=0)
     first = batches.order.copy()
     assert [len(batches[k][0]) for k in range(len(batches))] == [16, 16, 8]
@@ -201,7 +199,7 @@ def test_a_gpu_that_is_not_there_is_refused() -> None:
 )
 def test_a_wrong_recipe_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError) as error:
-        network(**changes)
+        make_network(**changes)
     assert message in str(error.value)
 
 
