@@ -161,14 +161,15 @@ def mlflow_server(folder: Path, within: Sequence[str] = ()) -> Iterator[str]:
     port = free_port()
     address = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     kept = ["--backend-store-uri", f"sqlite:///{folder}/server.db", "--artifacts-destination", str(folder / "kept")]
-    process = subprocess.Popen(
-        [*within, sys.executable, "-m", "mlflow", "server", *address, *kept],
-        cwd=folder,
-        env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_TRACKING_URI": ""},
-        stdout=(folder / "server.log").open("w"),
-        stderr=subprocess.STDOUT,
-        start_new_session=True,  # it has workers, which are to end with it
-    )
+    with (folder / "server.log").open("w") as log:
+        process = subprocess.Popen(
+            [*within, sys.executable, "-m", "mlflow", "server", *address, *kept],
+            cwd=folder,
+            env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_TRACKING_URI": ""},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # it has workers, which are to end with it
+        )
     (folder / "server.pid").write_text(str(process.pid))
     try:
         while not healthy(port):
