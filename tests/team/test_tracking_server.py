@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from postergenre.prediction import predictor
-from postergenre.tracking import mlflow_store, runs, spool
+from postergenre.tracking import delivery, mlflow_store, runs, spool
 from tests import support
 from tests.factories import make_test_split, write_reports
 from tests.support import ROOT, command, encoded, picture
@@ -42,6 +42,7 @@ def password(server: TrackingServer, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", name)
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", drawn)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")  # a machine may be busy
+    monkeypatch.setattr(delivery, "SLOW", 60.0)
     return drawn
 
 
@@ -75,6 +76,7 @@ def test_nobody_without_an_account_is_let_in(server: TrackingServer) -> None:
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(server.url + path, timeout=60)
         assert refused.value.code == 401
+        refused.value.close()
 
 
 def test_a_training_is_logged_and_its_files_go_through_the_server(
