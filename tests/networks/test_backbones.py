@@ -87,8 +87,10 @@ def test_posters_are_prepared_as_its_own_preprocessing_does_it(name: str, monkey
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
 
 
-def test_it_is_kept_as_json_and_as_onnx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shrink("EfficientNetV2B0", monkeypatch)
+@pytest.mark.parametrize("small", [True, pytest.param(False, marks=pytest.mark.long)])
+def test_it_is_kept_as_json_and_as_onnx(small: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if small:
+        shrink("EfficientNetV2B0", monkeypatch)
     model = built("EfficientNetV2B0")  # it normalises inside
     again = architecture.from_json(model.to_json())
     again.set_weights(model.get_weights())
