@@ -343,6 +343,7 @@ def test_features_are_kept_for_the_same_backbone_and_posters(tmp_path: Path, sho
     assert shown_counts == ALL
 
 
+@pytest.mark.usefixtures("few_blocks")
 def test_a_training_in_mixed_precision_ends_in_float32_and_leaves_the_policy(tmp_path: Path) -> None:
     train = params.parse("train", TrainParams, TRAIN | {"mixed_precision": True})
     prepare(train)
