@@ -136,8 +136,8 @@ def fit_network(
 
 def compute_val_loss(probabilities: npt.NDArray[np.float32]) -> float:
     """Compute the mean log loss of probabilities, float32 `(20, 3)`, for the training data's validation posters."""
-    labels = make_data().val.labels
-    columns = (log_loss(labels[:, k], probabilities[:, k].astype(float), labels=[0, 1]) for k in range(3))
+    labels, probabilities = make_data().val.labels, probabilities.astype(float).clip(1e-7, 1 - 1e-7)  # as Keras does
+    columns = (log_loss(labels[:, k], probabilities[:, k], labels=[0, 1]) for k in range(3))
     return float(np.mean(list(columns)))
 
 

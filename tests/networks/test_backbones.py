@@ -54,6 +54,7 @@ def shrink(name: str, monkeypatch: pytest.MonkeyPatch) -> keras.Model:
     """Make a backbone small; return it with weights that stand for those from ImageNet, which are not downloaded."""
     application: Any = getattr(keras.applications, name)
     builder, options = TINY[name]
+    keras.utils.set_random_seed(1)
     small = partial(getattr(sys.modules[application.__module__], builder), **options)
     model = small(include_top=False, weights=None, input_shape=(64, 48, 3))
     # Through norms without statistics of pictures, next to nothing of a picture would reach the features.
@@ -140,7 +141,7 @@ def test_it_is_trained_and_kept_as_any_network(trainable: str, tmp_path: Path, m
     made = params.parse("networks.n", Network, section)
     model = training.fit(made, train, make_data(), Checkpoint(tmp_path), lambda _, metrics: known.append(metrics))
     probabilities = predictions(model, make_data().store, make_data().val)
-    assert compute_val_loss(probabilities) == pytest.approx(known[0]["val_loss"], abs=1e-5)
+    assert compute_val_loss(probabilities) == pytest.approx(known[0]["val_loss"], rel=1e-3)
     kept, before = pretrained.backbone(model).get_weights(), original.get_weights()
     assert all(np.array_equal(one, other) for one, other in zip(kept, before, strict=True)) is (trainable == "head")
 

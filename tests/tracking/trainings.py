@@ -33,7 +33,7 @@ def wait_for_workers() -> None:
 
 
 PARENT = """
-import json, os, sys, time
+import json, os, signal, sys, time
 from pathlib import Path
 import mlflow
 from postergenre import errors
@@ -46,6 +46,7 @@ def main(name):
         time.sleep(60)
 
 def child(name):
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell may have switched off
     os.dup2(os.open(f"{name}.err", os.O_WRONLY | os.O_CREAT), 2)
     errors.run(lambda: main(name))
 
