@@ -10,14 +10,10 @@ from functools import partial
 from pathlib import Path
 
 from postergenre import errors, params
-from postergenre.networks import backend
-
-backend.start()  # before the next lines import Keras
-
 from postergenre.evaluation import html_report, model_card, report
 from postergenre.evaluation.evaluator import Predictions
-from postergenre.networks import model_folder
-from postergenre.prediction import gradcam, predictor
+from postergenre.networks import backend, model_folder
+from postergenre.prediction import predictor
 from postergenre.tracking import runs
 
 MANIFEST = Path("data/posters/manifest.csv")
@@ -28,6 +24,9 @@ OUTPUT = Path("reports")
 
 
 def main() -> None:
+    backend.start()  # before the next line imports Keras
+    from postergenre.prediction import gradcam
+
     section = params.load("evaluate", report.EvaluateParams)
     data = report.read_data(MANIFEST, RESIZED, DATASET, MODELS)
     model = predictor.load(MODELS)

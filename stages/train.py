@@ -12,11 +12,6 @@ from pathlib import Path
 
 from postergenre import errors, files, params
 from postergenre.networks import backend
-
-backend.start()  # before the next lines import Keras
-
-from postergenre.networks import checkpoints, config, model_folder, training, training_data
-from postergenre.networks.model_folder import Trained
 from postergenre.tracking import runs
 
 RESIZED = Path("data/resized")
@@ -26,6 +21,9 @@ CHECKPOINTS = Path("checkpoints")
 
 
 def main() -> None:
+    backend.start()  # before the next lines import Keras
+    from postergenre.networks import checkpoints, config, model_folder, training, training_data
+
     train = params.load("train", config.TrainParams)
     network = params.load(f"networks.{train.network}", config.Network)
     data = training_data.read(RESIZED, DATASET)
@@ -41,7 +39,7 @@ def main() -> None:
         calibrated = training.calibrate(model, data, train.threshold_shrinkage)
         history, best_epoch = checkpoint.history, checkpoint.best_epoch
         with files.atomic_folder(OUTPUT) as folder:
-            trained = Trained(model, history, best_epoch, *calibrated, data.train.genres, description)
+            trained = model_folder.Trained(model, history, best_epoch, *calibrated, data.train.genres, description)
             model_folder.write(folder, trained)
         run.log_training(OUTPUT)
 

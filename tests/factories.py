@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import keras
 
     from postergenre.networks.config import Network, TrainParams
-    from postergenre.networks.training_data import Data
+    from postergenre.networks.training_data import TrainingData
 
 # Networks and their training
 
@@ -95,16 +95,16 @@ class Posters:
         return self.pixels[rows]
 
 
-def make_data() -> Data:
+def make_data() -> TrainingData:
     """Make 40 posters to train on and 20 to validate on, with the genres A, B and C."""
-    from postergenre.networks.training_data import Data
+    from postergenre.networks.training_data import TrainingData
 
     posters = Posters(60)
     train, val = (
         Split([f"tt{row:07d}" for row in rows], rows, ["A", "B", "C"], posters.labels[rows])
         for rows in (np.arange(40), np.arange(40, 60))
     )
-    return Data(posters, train, val, {"params": {}, "posters": {}}, "splits")  # type: ignore[arg-type]
+    return TrainingData(posters, train, val, {"params": {}, "posters": {}}, "splits")  # type: ignore[arg-type]
 
 
 def make_network(**changes: Any) -> Network:

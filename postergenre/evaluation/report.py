@@ -35,7 +35,7 @@ class EvaluateParams(Section):
 
 
 @dataclass(frozen=True)
-class Data:
+class EvaluationData:
     """What a model is evaluated on, and what training wrote about it.
 
     store: the posters.
@@ -71,7 +71,7 @@ class Report:
     subgroups: see `subgroup_table`.
     """
 
-    data: Data
+    data: EvaluationData
     predictions: dict[str, Predictions]
     uncalibrated: Predictions
     comparison: Comparison
@@ -103,7 +103,7 @@ class Report:
         }
 
 
-def read_data(manifest_file: Path, resized: Path, dataset: Path, models: Path) -> Data:
+def read_data(manifest_file: Path, resized: Path, dataset: Path, models: Path) -> EvaluationData:
     """Read the posters, their splits and titles, and what training wrote about the model.
 
     Raises:
@@ -116,7 +116,7 @@ def read_data(manifest_file: Path, resized: Path, dataset: Path, models: Path) -
     films = manifest.read(manifest_file)
     fetched = films[films["status"] == "ok"]
     summary = files.read_json(dataset / "summary.json", "`dvc repro dataset`")
-    return Data(
+    return EvaluationData(
         store=store,
         splits=splits,
         groups_across_splits=summary["near_duplicates"]["groups_across_splits"],
@@ -128,7 +128,7 @@ def read_data(manifest_file: Path, resized: Path, dataset: Path, models: Path) -
     )
 
 
-def evaluate(data: Data, model: Predictions, params: EvaluateParams) -> Report:
+def evaluate(data: EvaluationData, model: Predictions, params: EvaluateParams) -> Report:
     """Evaluate the model's predictions for the test posters, and the baselines on the same resamples."""
     train, val, test = (data.splits[name] for name in split_tables.NAMES)
     shrinkage = data.run["params"]["train"]["threshold_shrinkage"]

@@ -60,7 +60,7 @@ def configure(device: Literal["auto", "cpu", "gpu"], deterministic: bool, mixed_
     keras = _keras()
     if deterministic:
         _make_deterministic(keras.backend.backend())
-    used = "gpu" if device != "cpu" and keras.distribution.list_devices("gpu") else "cpu"
+    used = "gpu" if device != "cpu" and list_gpus() else "cpu"
     if device == "gpu" and used == "cpu":
         raise InputError(
             f"train.device is gpu, but {keras.backend.backend()} finds none here; "
@@ -69,6 +69,16 @@ def configure(device: Literal["auto", "cpu", "gpu"], deterministic: bool, mixed_
     mixed = used == "gpu" if mixed_precision == "auto" else mixed_precision
     keras.config.set_dtype_policy("mixed_float16" if mixed else "float32")
     return used
+
+
+def name() -> str:
+    """The backend that Keras runs on: `tensorflow`, `jax` or `torch`."""
+    return str(_keras().backend.backend())
+
+
+def list_gpus() -> list[str]:
+    """The GPUs that the backend sees, by its own names."""
+    return [str(device) for device in _keras().distribution.list_devices("gpu")]
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from postergenre import files
 from postergenre.data.store import batches
 from postergenre.networks.backend import keras
 from postergenre.networks.config import Network
-from postergenre.networks.training_data import Data
+from postergenre.networks.training_data import TrainingData
 from postergenre.networks.validation import CHUNK
 
 Features = npt.NDArray[np.float32]
@@ -20,7 +20,7 @@ Features = npt.NDArray[np.float32]
 Compute = Callable[[npt.NDArray[np.int64]], Features]
 
 
-def cached(backbone: keras.Model, network: Network, data: Data, folder: Path) -> Features:
+def cached(backbone: keras.Model, network: Network, data: TrainingData, folder: Path) -> Features:
     """The features of each poster that is trained or validated on, `(rows of the store, k)`; other rows are 0.
 
     They come from a file in `folder` where it was written for the same backbone, posters and precision, else they are
@@ -45,7 +45,7 @@ def cached(backbone: keras.Model, network: Network, data: Data, folder: Path) ->
     return features
 
 
-def _key(network: Network, data: Data) -> list[object]:
+def _key(network: Network, data: TrainingData) -> list[object]:
     """What decides the features."""
     architecture = network.architecture.model_dump(exclude={"head": {"norm", "dropout", "dense"}, "augmentation": True})
     weights = network.backbone and network.backbone.weights

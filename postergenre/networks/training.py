@@ -14,15 +14,15 @@ from postergenre.networks.callbacks import LogEpoch, Progress, Reseed, Validate
 from postergenre.networks.checkpoints import Checkpoint
 from postergenre.networks.config import HeadFirst, Network, TrainParams
 from postergenre.networks.losses import Loss, rarity
-from postergenre.networks.training_data import Data
+from postergenre.networks.training_data import TrainingData
 from postergenre.networks.validation import predictions
 from postergenre.networks.weight_average import use_average
 
 # Each head's seed is so much higher than the one's before, so that trainings with other seeds share no heads.
-SEEDS = 1_000_003
+HEAD_SEED_STEP = 1_000_003
 
 
-def describe(network: Network, params: TrainParams, data: Data) -> dict[str, Any]:
+def describe(network: Network, params: TrainParams, data: TrainingData) -> dict[str, Any]:
     """What decides the training's result, for run.json: parameters, data and backend."""
     resize = {"height": data.store.height, "width": data.store.width, "fit": data.store.fit}
     return {
@@ -37,7 +37,9 @@ def describe(network: Network, params: TrainParams, data: Data) -> dict[str, Any
     }
 
 
-def fit(network: Network, params: TrainParams, data: Data, checkpoint: Checkpoint, log_epoch: LogEpoch) -> keras.Model:
+def fit(
+    network: Network, params: TrainParams, data: TrainingData, checkpoint: Checkpoint, log_epoch: LogEpoch
+) -> keras.Model:
     """Train from the checkpoint's last finished epoch to the end.
 
     Returns the model of the best epoch, in float32, without optimizer and with no layer frozen.
@@ -59,7 +61,9 @@ def fit(network: Network, params: TrainParams, data: Data, checkpoint: Checkpoin
     return result
 
 
-def calibrate(model: keras.Model, data: Data, shrinkage: float) -> tuple[Calibration, npt.NDArray[np.float64], float]:
+def calibrate(
+    model: keras.Model, data: TrainingData, shrinkage: float
+) -> tuple[Calibration, npt.NDArray[np.float64], float]:
     """Calibrate the model on the validation posters; returns its calibration, thresholds and global threshold.
 
     shrinkage: see `thresholds.fit`.
@@ -85,7 +89,7 @@ class Training:
 
     network: Network
     params: TrainParams
-    data: Data
+    data: TrainingData
     checkpoint: Checkpoint
     log_epoch: LogEpoch
 
@@ -111,7 +115,7 @@ class Training:
         backbone, prevalence = pretrained.backbone(model), self._prevalence()
         heads = []
         for number in range(self.network.heads):
-            seed, name = self.params.seed + number * SEEDS, f"head{number + 1}"
+            seed, name = self.params.seed + number * HEAD_SEED_STEP, f"head{number + 1}"
             head = architecture.build_head(self.network.architecture.head, backbone, prevalence, seed, name)
             pretrained.set_norm(head, features[self.data.train.rows])
             heads.append(head)

@@ -12,7 +12,7 @@ from postergenre.errors import InputError
 
 
 @dataclass(frozen=True)
-class Data:
+class TrainingData:
     """What a training sees.
 
     store: the posters.
@@ -28,7 +28,7 @@ class Data:
     digest: str
 
 
-def read(resized: Path, dataset: Path) -> Data:
+def read(resized: Path, dataset: Path) -> TrainingData:
     """The posters and the splits to train on.
 
     Raises:
@@ -38,4 +38,4 @@ def read(resized: Path, dataset: Path) -> Data:
     if summary["store"] != store.digest:
         raise InputError(f"{dataset} was made from other posters than {resized} holds; run `dvc repro`")
     train, val = (split_tables.read_split(dataset / f"{name}.csv") for name in ("train", "val"))
-    return Data(store, train, val, summary, split_tables.digest(dataset))
+    return TrainingData(store, train, val, summary, split_tables.digest(dataset))

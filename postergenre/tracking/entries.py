@@ -78,7 +78,8 @@ def add_training(entry: Entry, models: Path) -> None:
 def add_evaluation(entry: Entry, reports: Path, section: Any) -> None:
     """Add an evaluation. section: the params that the reports were made with."""
     metrics = files.read_json(reports / "metrics.json", "`dvc repro evaluate`")
-    statuses = files.read_json(reports / "scrape.json", "`dvc repro scrape`")["status"]
+    crawl = reports / "scrape.json"  # not there where the evaluation alone was pulled
+    statuses = files.read_json(crawl, "`dvc repro scrape`")["status"] if crawl.exists() else {}
     entry.add_folder("reports", reports, link=False)
     add_lineage(entry)
     figures = {f"test.{name}": float(value) for name, value in metrics.items()}

@@ -11,7 +11,7 @@ from postergenre.errors import InputError
 from postergenre.evaluation import comparison
 from postergenre.evaluation.comparison import Comparison
 from postergenre.prediction import predictor
-from postergenre.tracking import delivery, mlflow_errors, mlflow_store
+from postergenre.tracking import delivery, mlflow_errors, mlflow_store, old_names
 
 if TYPE_CHECKING:
     from postergenre.networks.backend import keras
@@ -44,7 +44,7 @@ def newest(dataset: str) -> dict[str, EvaluatedRun]:
     by_network: dict[str, EvaluatedRun] = {}
     for run in runs:
         network = run.data.params["train.network"]
-        if network not in by_network and delivery.LATE_TAG not in run.data.tags:
+        if network not in by_network and not {delivery.LATE_TAG, old_names.LATE_TAG} & {*run.data.tags}:
             by_network[network] = _read(run)
     return by_network
 
@@ -69,7 +69,8 @@ def load_predictor(uri: str, project: Path) -> predictor.Predictor:
     except Exception as error:
         store, reason = mlflow_errors.store_name(), mlflow_errors.reason(error)
         raise InputError(f"{uri} cannot be loaded from {store}: {reason}") from None
-    if not metadata or "global_threshold" not in metadata:
+    metadata = old_names.translate_metadata(metadata or {})
+    if "global_threshold" not in metadata:
         raise InputError(f"{uri} carries no genres and thresholds; it was not logged by this project")
     return predictor.from_keras(model, metadata)
 

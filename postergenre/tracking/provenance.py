@@ -21,7 +21,7 @@ def tags() -> dict[str, str]:
 
 def facts() -> dict[str, str]:
     """Code, data and machine as tags: `git.*`, `dvc.PATH`, `system.*` and `postergenre.host`."""
-    from postergenre.networks.backend import keras
+    from postergenre.networks import backend
 
     facts = {
         "postergenre.host": socket.gethostname(),
@@ -29,7 +29,7 @@ def facts() -> dict[str, str]:
         "system.python": platform.python_version(),
         "system.cpus": str(os.cpu_count()),
         "system.gpus": _gpus(),
-        "system.backend": keras.backend.backend(),
+        "system.backend": backend.name(),
     }
     facts |= {f"system.{name}": version for name, version in versions().items()}
     if commit := _output_of("git", "rev-parse", "HEAD"):
@@ -42,9 +42,9 @@ def facts() -> dict[str, str]:
 
 def versions() -> dict[str, str]:
     """The versions of the packages that the model runs on: Keras, its backend and NumPy."""
-    from postergenre.networks.backend import keras
+    from postergenre.networks import backend
 
-    return {name: sys.modules[name].__version__ for name in ("keras", keras.backend.backend(), "numpy")}
+    return {name: sys.modules[name].__version__ for name in ("keras", backend.name(), "numpy")}
 
 
 def output_hashes(*stages: str) -> dict[str, str]:
@@ -55,9 +55,9 @@ def output_hashes(*stages: str) -> dict[str, str]:
 
 def _gpus() -> str:
     """The GPUs that Keras sees: their names where `nvidia-smi` gives them, else Keras's."""
-    from postergenre.networks.backend import keras
+    from postergenre.networks import backend
 
-    devices = keras.distribution.list_devices("gpu")
+    devices = backend.list_gpus()
     names = _output_of("nvidia-smi", "--query-gpu=name", "--format=csv,noheader").splitlines() if devices else []
     return ", ".join(names or devices) or "none"
 

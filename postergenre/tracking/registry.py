@@ -14,7 +14,7 @@ from postergenre.errors import InputError
 from postergenre.evaluation import bootstrap, test_predictions
 from postergenre.evaluation.model_difference import Difference, map_difference
 from postergenre.evaluation.test_predictions import TestPredictions
-from postergenre.tracking import mlflow_store, run_queries
+from postergenre.tracking import mlflow_store, old_names, run_queries
 
 NAME = "poster-genres"
 ALIAS = "champion"
@@ -27,7 +27,7 @@ SEED = 1
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ChampionComparison:
     """How a model's test predictions compare with the champion's.
 
     champion: a version of the registered model; None where there is no champion.
@@ -117,7 +117,7 @@ def _champion_number(client: MlflowClient) -> str | None:
     return str(models[0].aliases[ALIAS]) if models and ALIAS in models[0].aliases else None
 
 
-def _compare_run(client: MlflowClient, run: Any, champion: Any | None) -> Comparison:
+def _compare_run(client: MlflowClient, run: Any, champion: Any | None) -> ChampionComparison:
     """Compare a run's model with the champion, where there is one."""
     ours = _predictions(client, run.info.run_id)
     if ours is None:
@@ -125,21 +125,21 @@ def _compare_run(client: MlflowClient, run: Any, champion: Any | None) -> Compar
             f"run {run.info.run_id} has no reports/{test_predictions.FILE}; with its model in models/, "
             "`dvc repro` evaluates it and `postergenre track` logs that"
         )
-    return _compare(client, champion, ours, f"run {run.info.run_id}") if champion else Comparison(None)
+    return _compare(client, champion, ours, f"run {run.info.run_id}") if champion else ChampionComparison(None)
 
 
-def _compare(client: MlflowClient, champion: Any, ours: TestPredictions, subject: str) -> Comparison:
+def _compare(client: MlflowClient, champion: Any, ours: TestPredictions, subject: str) -> ChampionComparison:
     """Compare a model's test predictions with the champion's. subject: the model's name in a sentence."""
     theirs = _predictions(client, champion.run_id)
     name = f"the champion, version {champion.version} (run {champion.run_id}),"
     if theirs is None:
-        return Comparison(champion, obstacle=f"{name} has no reports/{test_predictions.FILE}")
+        return ChampionComparison(champion, obstacle=f"{name} has no reports/{test_predictions.FILE}")
     if not ours.has_same_test_set(theirs):
         obstacle = f"{name} was evaluated on {_test_of(theirs)} and {subject} on {_test_of(ours)}"
-        return Comparison(champion, obstacle=f"{obstacle}, which are not the same")
+        return ChampionComparison(champion, obstacle=f"{obstacle}, which are not the same")
     resample_counts = bootstrap.resample_counts(len(ours.imdb_ids), RESAMPLES, SEED)
     difference = map_difference(ours.labels, ours.probabilities, theirs.probabilities, resample_counts)
-    return Comparison(champion, difference, len(ours.imdb_ids))
+    return ChampionComparison(champion, difference, len(ours.imdb_ids))
 
 
 def _test_of(predictions: TestPredictions) -> str:
@@ -148,10 +148,12 @@ def _test_of(predictions: TestPredictions) -> str:
 
 def _predictions(client: MlflowClient, run_id: str | None) -> TestPredictions | None:
     """A run's predictions for the test posters; None where the run was deleted or not evaluated."""
-    path = f"reports/{test_predictions.FILE}"
     if not run_id or not run_queries.exists(run_id):
         return None
-    if path not in {file.path for file in client.list_artifacts(run_id, "reports")}:
+    logged = {file.path for file in client.list_artifacts(run_id, "reports")}
+    names = (test_predictions.FILE, old_names.TEST_PREDICTIONS)
+    path = next((path for name in names if (path := f"reports/{name}") in logged), None)
+    if path is None:
         return None
     with tempfile.TemporaryDirectory() as folder:
         return test_predictions.read(Path(client.download_artifacts(run_id, path, folder)))
@@ -192,7 +194,7 @@ def _tag(client: MlflowClient, version: Any, tags: dict[str, str | None]) -> Non
             client.set_model_version_tag(NAME, version.version, key, value)
 
 
-def _describe_new_champion(run: Any, comparison: Comparison, version: Any, reason: str | None) -> str:
+def _describe_new_champion(run: Any, comparison: ChampionComparison, version: Any, reason: str | None) -> str:
     text = f"version {version.version} of {NAME}, run {run.info.run_id}, is the champion now"
     if comparison.champion is None:
         text += f", as the first one; its test mAP is {run.data.metrics['test.map']:.4f}"
@@ -203,7 +205,7 @@ def _describe_new_champion(run: Any, comparison: Comparison, version: Any, reaso
     return text if reason is None else f"{text}. It was forced: {reason}"
 
 
-def _describe_old_champion(comparison: Comparison, version: Any) -> str:
+def _describe_old_champion(comparison: ChampionComparison, version: Any) -> str:
     difference, champion = comparison.difference, comparison.champion
     assert difference
     assert champion
@@ -220,7 +222,7 @@ def _shortfall(difference: Difference) -> str:
     return ", which is no better" if difference.value <= 0 else ", which may be noise"
 
 
-def _figures(comparison: Comparison, difference: Difference) -> str:
+def _figures(comparison: ChampionComparison, difference: Difference) -> str:
     assert comparison.champion
     return (
         f"its test mAP is {difference.one:.4f}, that of version {comparison.champion.version} {difference.other:.4f}; "

@@ -189,6 +189,6 @@ def _warn(message: str) -> None:
 def _warn_unwritten(error: Exception) -> None:
     from postergenre.tracking import mlflow_errors
 
-    _warn(
-        f"{spool.FOLDER} could not be written ({mlflow_errors.reason(error)}); `postergenre track` logs this run later"
-    )
+    reason = mlflow_errors.reason(error)
+    fault = f"{spool.FOLDER} could not be written" if isinstance(error, OSError) else "this run could not be logged"
+    _warn(f"{fault} ({reason}); `postergenre track` logs it later")

@@ -22,7 +22,7 @@ from postergenre.evaluation.comparison import COLUMNS
 from postergenre.evaluation.evaluator import Predictions
 from postergenre.evaluation.metrics import METRICS
 from postergenre.evaluation.poster_examples import Outcome
-from postergenre.evaluation.report import Data, EvaluateParams, Report
+from postergenre.evaluation.report import EvaluateParams, EvaluationData, Report
 from postergenre.networks import calibration
 from postergenre.networks.calibration import Calibration
 from tests.factories import write_store
@@ -84,7 +84,7 @@ def write_model(root: Path) -> None:
     files.write_json(root / "models/run.json", run)
 
 
-def read(root: Path) -> Data:
+def read(root: Path) -> EvaluationData:
     return report.read_data(root / "posters/manifest.csv", root / "resized", root / "dataset", root / "models")
 
 
@@ -95,7 +95,7 @@ def heatmaps(posters: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     return heat
 
 
-def predictions(data: Data) -> Predictions:
+def predictions(data: EvaluationData) -> Predictions:
     """Right more often than not."""
     truth = data.splits["test"].labels
     scores = np.random.default_rng(9).random(truth.shape) * 0.8 + 0.2 * truth

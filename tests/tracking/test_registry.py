@@ -206,6 +206,19 @@ def test_a_champion_that_another_promotion_makes_meanwhile_stays(
     }
 
 
+def test_a_champion_of_an_earlier_version_is_compared_by_the_old_name_of_its_predictions(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with monkeypatch.context() as earlier:
+        earlier.setattr(test_predictions, "FILE", "test_answers.csv.gz")
+        first = run(project, 0.2)
+    shutil.rmtree(project / "reports")
+    better = run(project, 0.5)
+    assert command("promote", first) == 0
+    assert command("promote", better) == 0
+    assert f"run {better}, is the champion now: its test mAP is 0." in capsys.readouterr().out
+
+
 def test_a_run_that_cannot_be_champion_is_refused_in_a_sentence_and_not_registered(project: Path) -> None:
     about = json.loads((project / "models/run.json").read_text())
     with training(about) as trained:

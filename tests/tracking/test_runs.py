@@ -100,6 +100,17 @@ def test_a_run_has_params_epochs_test_metrics_files_and_the_model(in_project: Pa
     assert list(in_project.glob("mlruns/*"))
 
 
+def test_a_model_that_an_earlier_version_logged_is_loaded_by_the_old_name_of_its_threshold(
+    in_project: Path, models: Path, about: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metadata = model_folder.read_metadata(models)
+    metadata["common"] = metadata.pop("global_threshold")
+    monkeypatch.setattr(model_folder, "read_metadata", lambda folder: metadata)
+    with training(about) as run:
+        run.log_training(models)
+    assert logged_models.load_predictor(f"runs:/{run.id}/model", in_project).global_threshold == metadata["common"]
+
+
 def test_the_logged_model_is_the_trained_one(
     in_project: Path, models: Path, about: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
