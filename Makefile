@@ -4,6 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := true
+# A container's user may have no name, for which DVC asks, and no home that can be written: docs/containers.md.
+ifeq ($(LOGNAME)$(USER),)
+export LOGNAME := $(shell id -un 2>/dev/null || true)
+endif
+ifneq ($(shell test -w "$$HOME" || echo no),)
+export HOME := $(or $(HOME),$(CURDIR)/.cache)
+export XDG_CACHE_HOME ?= $(CURDIR)/.cache
+export KERAS_HOME ?= $(XDG_CACHE_HOME)/keras
+export MPLCONFIGDIR ?= $(XDG_CACHE_HOME)/matplotlib
+export UV_PYTHON_INSTALL_DIR ?= $(XDG_CACHE_HOME)/python
+endif
 
 .DEFAULT_GOAL := help
 .PHONY: help setup repro test quick test-all check format lock mlflow team
