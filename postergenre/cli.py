@@ -1,14 +1,13 @@
 """The `postergenre` command."""
 
 import argparse
-import io
 import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from postergenre import errors
+from postergenre import account, errors
 from postergenre.errors import InputError
 
 if TYPE_CHECKING:
@@ -27,9 +26,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 def main(argv: Sequence[str] | None = None) -> None:
     """Run one command; exits 0, 1 after an error, 2 after a wrong command line."""
     arguments = _parser().parse_args(argv)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a file's name need not be text
-            stream.reconfigure(errors="backslashreplace")
+    account.prepare()
     errors.run(lambda: arguments.command(arguments))
 
 

@@ -1,6 +1,7 @@
 """Ends a program after wrong input: one sentence on stderr and a non-zero exit code."""
 
 import errno
+import io
 import os
 import signal
 import sys
@@ -24,6 +25,9 @@ def run(main: Callable[[], None]) -> NoReturn:
     after SIGTERM. Any other exception passes through.
     """
     signal.signal(signal.SIGTERM, _terminate)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a file's name need not be text, and a locale may lack a character
+            stream.reconfigure(errors="backslashreplace")
     try:
         main()
     except InputError as error:

@@ -20,6 +20,7 @@ PACKAGES = ("postergenre", "scraper", "sample", "stages")
 OBSERVERS = {
     "postergenre/tracking": "It logs runs in MLflow. A stage gives to it and takes nothing back.",
     "postergenre/dvc_project": "It reads DVC's files for the code above it. No stage calls it.",
+    "postergenre/account.py": "It gives libraries the user's name and folders for caches. No stage asks for them.",
     "scraper/progress.py": "It counts posters for a terminal. The spider takes nothing back.",
 }
 SERVED = {
@@ -35,6 +36,7 @@ WHOLE_ROOM = "postergenre/networks"
 ROOMS = (
     ("postergenre/errors.py",),
     ("postergenre/files.py", "postergenre/params.py"),
+    ("postergenre/account.py",),
     ("postergenre/data", "sample"),
     ("postergenre/networks", "postergenre/dvc_project", "scraper"),
     ("postergenre/prediction", "postergenre/evaluation"),

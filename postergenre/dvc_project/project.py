@@ -10,7 +10,6 @@ from dvc.config import Config, ConfigError
 from dvc.exceptions import DvcException, NotDvcRepoError
 from dvc.repo import Repo
 
-from postergenre.dvc_project import username
 from postergenre.errors import InputError
 
 UNREADABLE = "DVC cannot read this project"
@@ -24,9 +23,8 @@ def opened(purpose: str = UNREADABLE, cache: Path | None = None) -> Iterator[Any
     cache: another cache than the configured one.
 
     Raises:
-        InputError: there is no project here, DVC fails in it, or the user has no name.
+        InputError: there is no project here, or DVC fails in it.
     """
-    username.check()
     try:
         with Repo(config={"cache": {"dir": str(cache)}} if cache else None) as repo:
             yield repo
@@ -48,9 +46,8 @@ def require_root() -> Path:
     """The folder of the project around here, which must have a configuration that DVC can read.
 
     Raises:
-        InputError: there is no project here, its configuration is broken, or the user has no name.
+        InputError: there is no project here, or its configuration is broken.
     """
-    username.check()
     root = find_root()
     if root is None:
         raise InputError(f"{Path.cwd()} is in no DVC project; run this in a clone of yours")

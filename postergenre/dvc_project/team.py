@@ -20,7 +20,8 @@ from dvc.exceptions import DvcException
 from dvc.fs import RemoteMissingDepsError, generic
 from tqdm import tqdm
 
-from postergenre.dvc_project import objects, project, shared_folders, username
+from postergenre import account
+from postergenre.dvc_project import objects, project, shared_folders
 from postergenre.errors import InputError
 
 NAME = "team"  # of the remote
@@ -244,7 +245,7 @@ def _database_folder() -> Path:
 
     On a local disk: homes are often on NFS, where SQLite's locks are not to be trusted.
     """
-    folder = Path("/var/tmp", f"dvc-{username.name()}")
+    folder = Path("/var/tmp", f"dvc-{account.name()}")
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.stat().st_uid != os.getuid():
         raise InputError(f"{folder}, where DVC should keep your databases, belongs to somebody else; remove it")

@@ -204,7 +204,7 @@ def _check_committed(names: list[str]) -> None:
         return
     command = ["git", "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignored", "--", *names]
     try:
-        status = subprocess.run(command, capture_output=True, text=True, check=False)
+        status = subprocess.run(command, capture_output=True, encoding="utf-8", errors="surrogateescape", check=False)
     except FileNotFoundError:
         raise InputError(f"{NOTHING}: git is not installed, or not on PATH, to tell what is committed here") from None
     if status.returncode:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
+from postergenre import account
 from postergenre.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ _started = False
 
 
 def start() -> None:
-    """Set this process up for Keras: memory, TensorFlow's log level, and what ~/.keras/keras.json might change.
+    """Set this process up for Keras: memory, folders that may be written, TensorFlow's log level, and what
+    ~/.keras/keras.json might change.
 
     Entry points call it before the first import of Keras and before TensorFlow starts threads. A second call does
     nothing. `TF_CPP_MIN_LOG_LEVEL=0` shows what TensorFlow writes to stderr, which helps to find out why a GPU is not
@@ -41,6 +43,7 @@ def start() -> None:
     if _started:
         return
     _started = True
+    account.prepare()
     os.environ.setdefault(LOG_LEVEL, "3")
     _keep_memory()
     if "keras" in sys.modules:

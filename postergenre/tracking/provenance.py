@@ -65,6 +65,8 @@ def _gpus() -> str:
 def _output_of(*command: str) -> str:
     """What a program prints; "" where it fails or is not installed."""
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+        return subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", check=True, timeout=10
+        ).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return ""

@@ -9,7 +9,7 @@ from typing import Any
 
 from mlflow import MlflowClient
 
-from postergenre.dvc_project import username
+from postergenre import account
 from postergenre.errors import InputError
 from postergenre.evaluation import bootstrap, test_predictions
 from postergenre.evaluation.model_difference import Difference, map_difference
@@ -175,7 +175,7 @@ def _set_champion(client: MlflowClient, version: Any, reason: str | None, champi
 
     MLflow has no lock that would make this certain: one request lies between the last look and the change.
     """
-    by, at = f"{username.name()}@{socket.gethostname()}", datetime.now(UTC).isoformat(timespec="seconds")
+    by, at = f"{account.name()}@{socket.gethostname()}", datetime.now(UTC).isoformat(timespec="seconds")
     _tag(client, version, {FORCED: reason, BY: by, AT: at})  # removes the reason of an earlier, forced promotion
     now = _champion_number(client)
     if now != (str(champion.version) if champion else None):
