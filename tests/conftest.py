@@ -25,6 +25,9 @@ SLOW = (
     "tests/team",
     "tests/test_import.py",
     "tests/test_real_posters.py",
+    "tests/test_start_methods.py",
+    "tests/test_locales.py",
+    "tests/test_containers.py",
     "tests/test_workflow.py",
 )
 
