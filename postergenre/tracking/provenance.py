@@ -8,8 +8,10 @@ import sys
 
 from postergenre.dvc_project import lockfile
 
+# In a container the checkout may be another user's. This process runs its code already, so git may read it too.
+GIT = ("git", "-c", "safe.directory=*")
 # Lists what differs from the commit, without what the pipeline itself writes while it runs.
-CHANGED = ("git", "status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)dvc.lock", ":(exclude)reports")
+CHANGED = (*GIT, "status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)dvc.lock", ":(exclude)reports")
 
 
 def tags() -> dict[str, str]:
@@ -32,9 +34,9 @@ def facts() -> dict[str, str]:
         "system.backend": backend.name(),
     }
     facts |= {f"system.{name}": version for name, version in versions().items()}
-    if commit := _output_of("git", "rev-parse", "HEAD"):
+    if commit := _output_of(*GIT, "rev-parse", "HEAD"):
         facts |= {"git.commit": commit, "git.dirty": str(bool(_output_of(*CHANGED))).lower()}
-        if branch := _output_of("git", "symbolic-ref", "--short", "HEAD"):  # none in an experiment's own folder
+        if branch := _output_of(*GIT, "symbolic-ref", "--short", "HEAD"):  # none in an experiment's own folder
             facts["git.branch"] = branch
     facts |= {name: os.environ[name] for name in ("DVC_EXP_NAME", "DVC_EXP_BASELINE_REV") if name in os.environ}
     return facts | output_hashes("scrape", "resize", "dataset")
