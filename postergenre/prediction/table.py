@@ -1,6 +1,8 @@
 """The CSV table of `postergenre predict`: a row for each picture, with its path and the probability of each genre."""
 
 import csv
+import errno
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,11 +25,15 @@ def check_replaceable(file: Path) -> None:
     Raises:
         InputError: the file exists and is no such table, or cannot be read.
     """
-    if not file.exists():
-        return
-    if file.is_dir():
+    try:
+        mode = file.stat().st_mode  # Python 3.14's `exists` swallows the error of a name that is too long
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise
+        return  # there is no such file; whether one can be written, `open_table` tells
+    if stat.S_ISDIR(mode):
         raise InputError(f"{file} is a folder; --csv takes a file")
-    if not file.is_file():
+    if not stat.S_ISREG(mode):
         raise InputError(f"{file} is a device or a pipe; --csv takes a file")
     try:
         with file.open("rb") as stream:
