@@ -1,5 +1,4 @@
 # What people, hooks and CI call. `make help` lists it.
-PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -16,13 +15,23 @@ export MPLCONFIGDIR ?= $(XDG_CACHE_HOME)/matplotlib
 export UV_PYTHON_INSTALL_DIR ?= $(XDG_CACHE_HOME)/python
 endif
 
+# Any Python from 3.9 on runs the script, which chooses the one for .venv. It has PYTHON and WHEELS from its environment.
+SETUP = for python in "$$PYTHON" python3.13 python3.12 python3.11 python3 python; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 9))' 2>/dev/null && exec "$$python" tools/setup.py $(1); \
+	done; \
+	echo "error: no Python here runs; install Python 3.11, 3.12 or 3.13, or name one: make setup PYTHON=/path/to/python3.12" >&2; \
+	exit 1
+
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test quick test-all check format lock mlflow team
+.PHONY: help setup wheels repro test quick test-all check format lock mlflow team
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(VENV)/.installed ## Create .venv from requirements.lock
+setup: $(VENV)/.installed ## Create .venv from requirements.lock [PYTHON=python3.12] [WHEELS=DIR]
+
+wheels: ## Download the packages for machines without a network [WHEELS=DIR]
+	@$(call SETUP,wheels)
 
 repro: setup ## Run the whole pipeline; print the results
 	dvc repro
@@ -60,14 +69,6 @@ mlflow: setup ## Open the runs in MLflow, http://127.0.0.1:5000
 team: setup ## Share data and results: make team REMOTE=... [CACHE=...]
 	@postergenre team "$$REMOTE" $${CACHE:+--cache "$$CACHE"}
 
-# uv installs in seconds what pip takes minutes for; pip only fetches uv itself, by the lock's hashes. Bytecode is compiled
-# now and in parallel, for TensorFlow's first import takes three times as long without.
 $(VENV)/.installed: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
-		{ echo "error: $(PYTHON) is $$($(PYTHON) --version 2>&1); Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	@awk '/^[a-z]/ {keep = /^uv==/} keep' requirements.lock > $(VENV)/uv.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(VENV)/uv.lock
-	VIRTUAL_ENV=$(VENV) uv pip sync --quiet --require-hashes --compile-bytecode requirements.lock
-	VIRTUAL_ENV=$(VENV) uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(call SETUP)
 	@touch $@

@@ -28,6 +28,7 @@ SLOW = (
     "tests/test_start_methods.py",
     "tests/test_locales.py",
     "tests/test_containers.py",
+    "tests/test_setup.py",
     "tests/test_workflow.py",
 )
 

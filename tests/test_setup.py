@@ -1,0 +1,328 @@
+"""`make setup` and `make wheels`, run in a small project of its own whose packages this file builds.
+
+Its uv is a package whose command calls the real uv; its index, its mirror and its proxy are servers on loopback.
+"""
+
+import base64
+import hashlib
+import io
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests import support
+from tests.support import ROOT, Answer, Site
+
+REAL_PYTHON = Path(sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}")
+REAL_UV = Path(sys.executable).with_name("uv")
+BACKEND = """
+import shutil
+
+def build_editable(folder, *_):
+    return shutil.copy("tiny-1.0-py3-none-any.whl", folder) and "tiny-1.0-py3-none-any.whl"
+"""
+PYPROJECT = """
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+[project]
+name = "tiny"
+version = "1.0"
+"""
+
+
+def wheel(name: str, version: str, content: Mapping[str, str]) -> tuple[str, bytes]:
+    """The file name and the bytes of a package that holds these files."""
+    info = f"{name}-{version}.dist-info"
+    content = {
+        **content,
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = [f"{info}/RECORD,,"]
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as file:
+        for path, text in content.items():
+            digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+            record.append(f"{path},sha256={digest},{len(text.encode())}")
+            entry = zipfile.ZipInfo(path)
+            entry.external_attr = 0o755 << 16
+            file.writestr(entry, text)
+        file.writestr(f"{info}/RECORD", "\n".join(record) + "\n")
+    return f"{name}-{version}-py3-none-any.whl", stream.getvalue()
+
+
+FAILING_UV = "#!/bin/sh\necho uv is out of order >&2\nexit 1\n"
+CALLING_UV = f'#!/bin/sh\nexec "{REAL_UV}" "$@"\n'
+# Creates the environment itself where uv would fetch a Python for it; the environment's folder is the last word.
+FETCHING_UV = f"""#!/bin/sh
+[ "$1" = venv ] || exec "{REAL_UV}" "$@"
+echo "uv $*" >> "$HOME/log"
+for folder; do :; done
+exec "{REAL_PYTHON}" -m venv --without-pip "$folder"
+"""
+
+
+class Project:
+    """A small project with the Makefile and the script of this one, in a path with a space.
+
+    packages: the files that its lock lists, by name. bin: the only programs that it has. home: of who calls make; what
+    the stand-ins for Python are called with is in its file `log`.
+    """
+
+    def __init__(self, folder: Path, uv: str = CALLING_UV):
+        self.folder, self.bin, self.home = folder / "a project", folder / "bin", folder / "home"
+        for path in (self.folder / "tools", self.bin, self.home):
+            path.mkdir(parents=True)
+        self.packages = dict(
+            [
+                wheel("alpha", "1.0", {"alpha.py": "NUMBER = 1\n"}),
+                wheel("beta", "2.0", {"beta.py": "import alpha\n"}),
+                wheel("uv", "0.1", {"uv-0.1.data/scripts/uv": uv}),
+            ]
+        )
+        lock = [
+            f"{'=='.join(name.split('-')[:2])} \\\n    --hash=sha256:{hashlib.sha256(data).hexdigest()}"
+            for name, data in self.packages.items()
+        ]
+        (self.folder / "requirements.lock").write_text("\n".join(lock) + "\n")
+        (self.folder / "pyproject.toml").write_text(PYPROJECT)
+        (self.folder / "backend.py").write_text(BACKEND)
+        script = {"tiny.py": "", "tiny-1.0.data/scripts/tiny": "#!/bin/sh\necho tiny\n"}
+        (self.folder / "tiny-1.0-py3-none-any.whl").write_bytes(wheel("tiny", "1.0", script)[1])
+        for name in ("Makefile", "tools/setup.py"):
+            shutil.copy(ROOT / name, self.folder / name)
+        for program in ("make", "sh", "touch", "awk"):
+            (self.bin / program).symlink_to(shutil.which(program) or "")
+
+    def python(self, name: str, version: str | None) -> None:
+        """Put a Python on PATH that reports this version; with None a command that fails, as a shim of pyenv may."""
+        reported = f"import sys; sys.version_info = (*map(int, '{version}'.split('.')), 'final', 0); "
+        answer = f'[ "$1" != -c ] || exec "{REAL_PYTHON}" -c "{reported}$2"\nexec "{REAL_PYTHON}" "$@"\n'
+        file = self.bin / name
+        file.write_text(f'#!/bin/sh\necho "{name} $*" >> "$HOME/log"\n{answer if version else "exit 127"}\n')
+        file.chmod(0o755)
+
+    def make(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run make with these words and, of this machine, only what is in `bin`."""
+        clean = {
+            **{"PATH": str(self.bin), "HOME": str(self.home), "XDG_CONFIG_DIRS": str(self.home), "LANG": "C.UTF-8"},
+            **{"UV_NO_CONFIG": "1", "UV_PYTHON_PREFERENCE": "only-managed", "PIP_CONFIG_FILE": os.devnull},
+        }
+        command = ["make", *words]
+        return subprocess.run(
+            command, cwd=self.folder, env=clean | environment, capture_output=True, text=True, timeout=300, check=False
+        )
+
+    def installed(self) -> bool:
+        """Whether .venv has the packages and the project."""
+        done = subprocess.run([self.folder / ".venv/bin/python", "-c", "import alpha, beta, tiny"], capture_output=True)
+        return done.returncode == 0 and (self.folder / ".venv/bin/tiny").exists()
+
+    def log(self) -> str:
+        """What the stand-ins for Python were called with."""
+        return (self.home / "log").read_text()
+
+    def save(self, folder: Path) -> Path:
+        """The packages as files in a folder."""
+        folder.mkdir()
+        for name, data in self.packages.items():
+            (folder / name).write_bytes(data)
+        return folder
+
+    def publish(self, site: Site, url: str = "") -> None:
+        """Let a server be an index with these packages. url: of the index as a proxy is asked for it."""
+        for name, data in self.packages.items():
+            link = f'<a href="{url}/files/{name}">{name}</a>'
+            site.answers[f"{url}/simple/{name.split('-')[0]}/"] = Answer(link.encode(), kind="text/html")
+            site.answers[f"{url}/files/{name}"] = Answer(data, kind="application/octet-stream")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A project with one Python that fits."""
+    made = Project(tmp_path)
+    made.python("python3", "3.12.5")
+    return made
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with support.site() as made:
+        yield made
+
+
+def fetched_by_uv(site: Site) -> set[str]:
+    """The names of the files that uv itself fetched."""
+    by = [headers.get("User-Agent", "").split("/")[0] for headers in site.headers]
+    return {
+        path.split("/")[-1] for path, agent in zip(site.asked, by, strict=True) if agent == "uv" and "/files/" in path
+    }
+
+
+WHEELS = {"alpha-1.0-py3-none-any.whl", "beta-2.0-py3-none-any.whl"}
+
+
+def test_the_first_python_that_runs_and_fits_is_taken(project: Project, tmp_path: Path) -> None:
+    project.python("python3.13", None)
+    project.python("python3.12", "3.12.5")
+    project.python("python3.11", "3.11.9")
+    project.python("python3", "3.14.8")
+    done = project.make("setup", WHEELS=str(project.save(tmp_path / "wheels")))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert [line for line in project.log().splitlines() if " -m venv " in line] == [
+        f"python3.12 -m venv --clear {project.folder}/.venv"
+    ]
+    assert project.installed()
+
+
+@pytest.mark.parametrize(
+    ("python", "reason"),
+    [("python3.14", "is Python 3.14.8"), ("shim", "does not run"), ("/none/python", "does not run")],
+)
+def test_a_python_that_is_given_and_does_not_fit_is_refused(project: Project, python: str, reason: str) -> None:
+    project.python("python3.14", "3.14.8")
+    project.python("shim", None)
+    done = project.make("setup", f"PYTHON={python}")
+    assert done.returncode
+    assert done.stderr.splitlines()[0] == (
+        f"error: PYTHON={python} {reason}; Python 3.11, 3.12 or 3.13 is needed: make setup PYTHON=python3.12"
+    )
+    assert not (project.folder / ".venv").exists()
+
+
+def test_uv_fetches_a_python_where_none_fits(tmp_path: Path) -> None:
+    project = Project(tmp_path, FETCHING_UV)
+    project.python("python3", "3.14.8")
+    done = project.make("setup", WHEELS=str(project.save(tmp_path / "wheels")))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("; uv fetches Python 3.13\n")
+    assert f"uv venv --quiet --clear --python 3.13 {project.folder}/.venv\n" in project.log()
+    assert project.installed()
+
+
+def test_a_python_that_cannot_be_fetched_leaves_three_ways_out(tmp_path: Path, site: Site) -> None:
+    project = Project(tmp_path)
+    project.python("python3", "3.14.8")
+    done = project.make(
+        "setup", WHEELS=str(project.save(tmp_path / "wheels")), UV_PYTHON_INSTALL_MIRROR=f"{site.url}/pythons"
+    )
+    assert done.returncode
+    assert any("/pythons/" in path and "/cpython-3.13." in path for path in site.asked)
+    sentence, *rest = done.stderr.splitlines()
+    assert sentence.startswith("error: Python 3.11, 3.12 or 3.13 is needed, ")
+    assert "uv could not fetch one (" in sentence
+    assert sentence.endswith(
+        "): install one from your distribution, or name one (make setup PYTHON=/path/to/python3.12), "
+        "or let UV_PYTHON_INSTALL_MIRROR name a mirror of uv's"
+    )
+    assert len(rest) == 1  # make's own line
+
+
+def test_no_python_at_all_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    done = Project(tmp_path).make("setup")
+    assert done.returncode
+    assert done.stderr.startswith("error: no Python here runs; install Python 3.11, 3.12 or 3.13, or name one: make ")
+
+
+def test_an_environment_that_fits_stays(project: Project, tmp_path: Path) -> None:
+    wheels = str(project.save(tmp_path / "wheels"))
+    assert project.make("setup", WHEELS=wheels).returncode == 0
+    (project.folder / ".venv/mark").touch()
+    (project.folder / "pyproject.toml").touch()
+    assert project.make("setup", WHEELS=wheels).returncode == 0
+    assert project.log().count(" -m venv ") == 1
+    assert (project.folder / ".venv/mark").exists()
+
+
+def test_the_index_that_pip_s_environment_names_serves_uv_too(project: Project, site: Site) -> None:
+    project.publish(site)
+    done = project.make("setup", PIP_INDEX_URL=f"{site.url}/simple")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert fetched_by_uv(site) == WHEELS
+    assert project.installed()
+
+
+def test_uv_s_own_settings_come_first(project: Project, site: Site) -> None:
+    project.publish(site)
+    with support.site() as second:
+        project.publish(second)
+        done = project.make("setup", PIP_INDEX_URL=f"{second.url}/simple", UV_DEFAULT_INDEX=f"{site.url}/simple")
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        assert fetched_by_uv(site) == WHEELS
+        assert not fetched_by_uv(second)
+
+
+def test_a_version_may_be_on_any_of_pip_s_indexes(project: Project, site: Site) -> None:
+    project.publish(site)
+    with support.site() as second:
+        name, data = wheel("alpha", "0.9", {"alpha.py": ""})
+        second.answers["/simple/alpha/"] = Answer(f'<a href="/files/{name}">{name}</a>'.encode(), kind="text/html")
+        second.answers[f"/files/{name}"] = Answer(data)
+        done = project.make("setup", PIP_INDEX_URL=f"{site.url}/simple", PIP_EXTRA_INDEX_URL=f"{second.url}/simple")
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        assert "/simple/alpha/" in second.asked
+    assert fetched_by_uv(site) == WHEELS
+
+
+def test_a_pip_conf_s_mirror_behind_a_proxy_that_refuses_all_else(project: Project, site: Site) -> None:
+    mirror = "http://mirror.invalid"
+    project.publish(site, mirror)
+    conf = project.home / "pip.conf"
+    conf.write_text(f"[global]\nindex-url = {mirror}/simple\ntrusted-host = mirror.invalid\nproxy = {site.url}\n")
+    done = project.make("setup", PIP_CONFIG_FILE=str(conf))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert fetched_by_uv(site) == WHEELS
+    assert all(path.startswith(mirror) for path in site.asked)
+
+
+def test_folders_that_pip_knows_serve_uv_too(project: Project, tmp_path: Path) -> None:
+    wheels = project.save(tmp_path / "wheels")
+    done = project.make("setup", PIP_FIND_LINKS=str(wheels), PIP_NO_INDEX="1")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert project.installed()
+
+
+def test_pip_installs_the_lock_where_uv_fails(tmp_path: Path, site: Site) -> None:
+    project = Project(tmp_path, FAILING_UV)
+    project.python("python3", "3.12.5")
+    project.publish(site)
+    done = project.make("setup", PIP_INDEX_URL=f"{site.url}/simple")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "uv failed; pip installs the same packages by the same hashes, which takes minutes\n"
+    assert project.installed()
+
+
+def test_a_package_with_another_hash_is_refused_by_both(project: Project, site: Site) -> None:
+    project.packages |= dict([wheel("alpha", "1.0", {"alpha.py": "NUMBER = 2\n"})])
+    project.publish(site)
+    done = project.make("setup", PIP_INDEX_URL=f"{site.url}/simple")
+    assert done.returncode
+    assert "error: neither uv nor pip could install requirements.lock; " in done.stderr
+    assert not project.installed()
+    assert not (project.folder / ".venv/.installed").exists()
+
+
+def test_make_wheels_fills_a_folder_from_which_setup_needs_no_network(project: Project, site: Site) -> None:
+    project.publish(site)
+    done = project.make("wheels", PIP_INDEX_URL=f"{site.url}/simple")
+    assert done.returncode == 0, done.stderr
+    assert {file.name for file in (project.folder / "wheels").iterdir()} == set(project.packages)
+    site.asked.clear()
+    done = project.make("setup", "WHEELS=wheels", PIP_INDEX_URL=f"{site.url}/simple")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert not site.asked
+    assert project.installed()
+
+
+def test_a_folder_of_wheels_that_is_not_there_is_refused(project: Project) -> None:
+    done = project.make("setup", "WHEELS=none")
+    assert done.returncode
+    assert done.stderr.startswith("error: WHEELS=none is not a folder; `make wheels WHEELS=none` fills one where ")

@@ -1,0 +1,226 @@
+"""Creates .venv from requirements.lock (`make setup`), or fills a folder with its packages (`make wheels`).
+
+Any Python from 3.9 on runs this file, without a package. docs/install.md describes what it does.
+
+Environment:
+    PYTHON: the Python for .venv; else the first of PYTHONS that fits.
+    WHEELS: a folder of packages. Setup installs from it without a network; `make wheels` fills it.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NoReturn
+
+ROOT = Path(__file__).resolve().parents[1]
+LOCK = ROOT / "requirements.lock"
+VENV = ROOT / ".venv"
+PYTHONS = ("python3.13", "python3.12", "python3.11", "python3")
+FITS = ("3.11", "3.12", "3.13")
+NEEDED = "Python 3.11, 3.12 or 3.13"
+HELP = "docs/install.md describes mirrors, proxies and folders of wheels"
+
+# pip's settings, and the names of uv's: the first is set if none of them is. uv reads none of pip's.
+SETTINGS = {
+    "index-url": ("UV_DEFAULT_INDEX", "UV_INDEX_URL"),
+    "extra-index-url": ("UV_INDEX", "UV_EXTRA_INDEX_URL"),
+    "find-links": ("UV_FIND_LINKS",),
+    "trusted-host": ("UV_INSECURE_HOST",),
+    "proxy": ("ALL_PROXY", "all_proxy"),
+    "cert": ("SSL_CERT_FILE",),
+}
+
+
+def main() -> None:
+    """Set up, or with the argument `wheels` download."""
+    # make puts .venv's programs first; they shall not be taken for Pythons of the machine.
+    folders = os.environ["PATH"].split(os.pathsep)
+    os.environ["PATH"] = os.pathsep.join(folder for folder in folders if Path(folder) != VENV / "bin")
+    wheels = os.environ.get("WHEELS", "")
+    if sys.argv[1:] == ["wheels"]:
+        make_venv()
+        download(Path(wheels or "wheels").absolute())
+        return
+    if wheels and not Path(wheels).is_dir():
+        fail(f"WHEELS={wheels} is not a folder; `make wheels WHEELS={wheels}` fills one where there is a network")
+    make_venv()
+    install(["--no-index", "--find-links", str(Path(wheels).absolute())] if wheels else [])
+
+
+def make_venv() -> None:
+    """Create .venv with a Python that fits and with pip. One that fits already stays."""
+    wanted = os.environ.get("PYTHON", "")
+    if wanted and not fits(wanted):
+        fail(f"PYTHON={wanted} {described(wanted)}; {NEEDED} is needed: make setup PYTHON=python3.12")
+    present = minor(version(str(VENV / "bin/python")))
+    if present not in FITS or (wanted and present != minor(version(wanted))):
+        python = wanted or next(filter(fits, PYTHONS), None)
+        if python:
+            create(python, VENV)
+        else:
+            fetch_python()
+    if not quiet(VENV / "bin/python", "-c", "import pip") and not quiet(VENV / "bin/python", "-m", "ensurepip"):
+        fail(f"{VENV} has no pip and no ensurepip; on Debian and Ubuntu `apt install python3-venv` brings it")
+
+
+def version(python: str) -> str | None:
+    """The version of a command, such as 3.12.1; None if it is missing or does not run, as a shim of pyenv may."""
+    try:
+        probe = [python, "-c", "import sys; print('%d.%d.%d' % sys.version_info[:3])"]
+        done = subprocess.run(probe, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
+
+
+def minor(full: str | None) -> str | None:
+    """3.12 of 3.12.1."""
+    return full and full.rpartition(".")[0]
+
+
+def fits(python: str) -> bool:
+    """Whether the command is a Python that the project runs on."""
+    return minor(version(python)) in FITS
+
+
+def described(python: str) -> str:
+    """What a command is, for an error."""
+    full = version(python)
+    return f"is Python {full}" if full else "does not run"
+
+
+def create(python: str, folder: Path) -> None:
+    """A virtual environment with pip, in place of what is there."""
+    command = [python, "-m", "venv", "--clear", str(folder)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode:
+        print(done.stdout.strip(), file=sys.stderr)
+        fail(f"{python} -m venv failed; on Debian and Ubuntu `apt install python3-venv` may help")
+
+
+def fetch_python() -> None:
+    """Create .venv with a Python that uv fetches; the Python that runs this file fetches uv."""
+    here = f"{sys.executable} is Python {version(sys.executable)}"
+    print(f"{NEEDED} is not here ({here}); uv fetches Python 3.13", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        create(sys.executable, Path(folder))
+        wheels = os.environ.get("WHEELS")
+        python = install_uv(Path(folder), ["--no-index", "--find-links", wheels] if wheels else [])
+        command = [str(Path(folder, "bin/uv")), "venv", "--quiet", "--clear", "--python", "3.13", str(VENV)]
+        done = subprocess.run(command, env=uv_settings(python), stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        reason = " ".join((done.stderr.strip().splitlines() or ["no reason given"])[-1].split())
+        fail(
+            f"{NEEDED} is needed, {here}, and uv could not fetch one ({reason}): install one from your distribution, "
+            "or name one (make setup PYTHON=/path/to/python3.12), or let UV_PYTHON_INSTALL_MIRROR name a mirror of uv's"
+        )
+
+
+def install_uv(folder: Path, source: list[str]) -> Path:
+    """Install the uv of the lock, by its hashes. Gives the environment's Python."""
+    python, lock = folder / "bin/python", folder / "uv.lock"
+    entry = re.search(r"^uv==.*(?:\n[ \t].*)*", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
+    lock.write_text(entry[0] + "\n" if entry else "", encoding="utf-8")
+    if not pip(python, "install", *source, "--require-hashes", "--requirement", str(lock)):
+        fail(f"pip could not install uv; what it says stands above, and {HELP}")
+    return python
+
+
+def install(source: list[str]) -> None:
+    """What the lock lists, by its hashes, and the project itself.
+
+    uv does in seconds what pip takes minutes for. It compiles bytecode at once and in parallel, for TensorFlow's first
+    import takes three times as long without.
+    """
+    python = install_uv(VENV, source)
+    hashes = ("--require-hashes", "--requirement", str(LOCK))
+    project = ("--no-deps", "--no-build-isolation", "--editable", str(ROOT))
+    environment = uv_settings(python)
+    options = source or no_index(python)
+    if not uv(environment, "sync", *options, "--require-hashes", "--compile-bytecode", str(LOCK)):
+        print("uv failed; pip installs the same packages by the same hashes, which takes minutes", flush=True)
+        if not pip(python, "install", *source, *hashes):
+            fail(f"neither uv nor pip could install requirements.lock; what they say stands above, and {HELP}")
+    if not uv(environment, "install", *options, *project) and not pip(python, "install", *source, *project):
+        fail("the project itself could not be installed; what uv and pip say stands above")
+
+
+def download(folder: Path) -> None:
+    """Fill a folder with the packages of the lock, for machines of this kind with this version of Python."""
+    print(f"the packages for Python {version(str(VENV / 'bin/python'))} on a machine like this go to {folder}")
+    command = ("download", "--no-deps", "--dest", str(folder), "--require-hashes", "--requirement", str(LOCK))
+    if not pip(VENV / "bin/python", *command):
+        fail(f"pip could not download the packages; what it says stands above, and {HELP}")
+
+
+def pip_settings(python: Path) -> dict[str, str]:
+    """What pip knows from its files and its environment, by the setting's name, for `pip install`."""
+    command = [str(python), "-m", "pip", "config", "list"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
+    settings = {}
+    for section in ("global", "install", ":env:"):  # the later ones count more
+        for name, value in re.findall(rf"^{section}\.([\w-]+)=(.*)$", done.stdout, re.MULTILINE):
+            settings[name] = str(ast.literal_eval(value))
+    return settings
+
+
+def uv_settings(python: Path) -> dict[str, str]:
+    """The environment for uv: .venv, and pip's settings as uv's where uv has none of its own."""
+    known = pip_settings(python)
+    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+    if bundle:
+        known.setdefault("cert", bundle)
+    environment = {**os.environ, "VIRTUAL_ENV": str(VENV)}
+    for name, ours in SETTINGS.items():
+        if known.get(name) and not any(os.environ.get(other) for other in ours):
+            # uv separates folders and pages of links by commas, all else by spaces.
+            environment[ours[0]] = ("," if name == "find-links" else " ").join(known[name].split())
+    if "UV_INDEX" in environment:  # pip takes a version from any index, uv from the first that has the package
+        environment.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")
+    return environment
+
+
+def no_index(python: Path) -> list[str]:
+    """uv's option where pip uses no index; uv has no variable for it."""
+    off = ("", "0", "false", "no", "off", "n", "f")
+    return [] if pip_settings(python).get("no-index", "").lower() in off else ["--no-index"]
+
+
+def uv(environment: dict[str, str], verb: str, *words: str) -> bool:
+    """Whether `uv pip VERB` did it."""
+    try:
+        command = [str(VENV / "bin/uv"), "pip", verb, "--quiet", *words]
+        return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode == 0
+    except OSError:  # a system on which uv does not run
+        return False
+
+
+def pip(python: Path, verb: str, *words: str) -> bool:
+    """Whether `pip VERB` did it."""
+    options = ["--disable-pip-version-check", *([] if verb == "download" else ["--quiet"])]
+    command = [str(python), "-m", "pip", verb, *options, *words]
+    return subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+
+
+def quiet(python: Path, *words: str) -> bool:
+    """Whether Python did it, silently."""
+    command = [str(python), *words]
+    return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode == 0
+
+
+def fail(sentence: str) -> NoReturn:
+    """End with one sentence."""
+    sys.exit(f"error: {sentence}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
