@@ -46,11 +46,12 @@ quick: setup ## Run the tests that train nothing and start no server: under a mi
 test-all: setup ## Run the tests, those of many minutes too
 	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m ''
 
-check: setup ## Lint, check the format, the types and the links in the documentation
+check: setup ## Lint; check the format, the types, the documentation's links, the wheels for other machines
 	ruff check .
 	ruff format --check .
 	mypy .
 	pytest -q tests/test_docs.py -k link
+	@python tools/platforms.py
 
 format: setup ## Format the code, fix what ruff can fix
 	ruff check --fix .

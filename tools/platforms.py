@@ -1,0 +1,74 @@
+"""Whether each kind of machine in docs/install.md has wheels of all that requirements.lock lists: part of `make check`.
+
+uv resolves the lock for the machine's platform, by dry runs at the oldest and at the newest Python. Nothing is
+installed. Without an index that has the lock, nothing is checked.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import setup
+
+TABLE = setup.ROOT / "docs/install.md"
+SOURCE_ONLY = ("antlr4-python3-runtime",)  # pure Python, which builds anywhere
+ROW = re.compile(r"^\| [^|]+ \| `([\w-]+)` \| (all|not all) \|", re.MULTILINE)  # its platform for uv, its wheels
+
+
+def main() -> None:
+    """Compare the table with the index; exit with the rows that are wrong."""
+    rows = ROW.findall(TABLE.read_text(encoding="utf-8"))
+    if not rows:
+        setup.fail(f"{TABLE} has no rows that name a platform")
+    with tempfile.TemporaryDirectory() as folder:
+        lock = Path(folder, "requirements.txt")
+        lock.write_text(_with_wheels(setup.LOCK.read_text(encoding="utf-8")), encoding="utf-8")
+        here = _missing(lock)
+        if here:
+            print(f"wheels for other machines: not checked, for no index here has the lock ({here})")
+            return
+        wrong = [error for platform, wheels in rows for error in _check(lock, platform, wheels == "all")]
+    if wrong:
+        setup.fail(f"docs/install.md is wrong: {'; '.join(wrong)}")
+    print(f"wheels for other machines: as docs/install.md says, for {len(rows)} platforms")
+
+
+def _check(lock: Path, platform: str, expected: bool) -> list[str]:
+    """What is wrong with a row of the table: a sentence for each Python."""
+    wrong = []
+    for version in (setup.FITS[0], setup.FITS[-1]):
+        missing = _missing(lock, "--python-platform", platform, "--python-version", version)
+        if expected == bool(missing):
+            wrong.append(f"{platform}, Python {version}: {missing or 'every package has a wheel'}")
+    return wrong
+
+
+def _missing(lock: Path, *options: str) -> str:
+    """Why wheels alone do not do, in uv's words; "" if they do."""
+    target = ("--target", str(lock.parent / "target"))  # or what .venv has would count
+    wheels = ("--dry-run", "--no-deps", "--only-binary", ":all:", "--require-hashes", "--requirement", str(lock))
+    # uv assumes macOS 13; onnxruntime's wheels begin at 14.
+    environment = {
+        "UV_HTTP_RETRIES": "1",
+        **setup.uv_settings(Path(sys.executable)),
+        "MACOSX_DEPLOYMENT_TARGET": "14.0",
+    }
+    command = [str(setup.VENV / "bin/uv"), "pip", "install", *setup.no_index(Path(sys.executable)), *wheels, *target]
+    done = subprocess.run([*command, *options], env=environment, capture_output=True, text=True, check=False)
+    lines = [line for line in done.stderr.split(os.linesep) if re.match(r"\W*(cause|Caused by|Because)\b|error:", line)]
+    return "" if done.returncode == 0 else " ".join((lines or ["error: no reason given"])[-1].split())
+
+
+def _with_wheels(lock: str) -> str:
+    """The lock without the packages that have no wheels at all."""
+    entries = re.split(r"^(?=[a-z0-9])", lock, flags=re.MULTILINE)
+    return "".join(entry for entry in entries if not entry.startswith(tuple(f"{name}==" for name in SOURCE_ONLY)))
+
+
+if __name__ == "__main__":
+    main()
