@@ -8,14 +8,22 @@ import hashlib
 import io
 import os
 import shutil
+import ssl
 import stat
 import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from tests import support
 from tests.support import ROOT, Answer, Site
@@ -147,6 +155,25 @@ class Project:
             site.answers[f"{url}/files/{name}"] = Answer(data, kind="application/octet-stream")
 
 
+def secure(site: Site, folder: Path) -> Path:
+    """Let a server speak TLS. The file of the authority that signed its certificate."""
+    now, names = datetime.now(UTC), [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, n)]) for n in ("CA", "site")]
+    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in names]
+    address = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    extensions: list[x509.ExtensionType] = [x509.BasicConstraints(ca=True, path_length=None), address]
+    for file, name, key, extension in zip(("ca.pem", "site.pem"), names, keys, extensions, strict=True):
+        builder = x509.CertificateBuilder(names[0], name, key.public_key(), x509.random_serial_number())
+        builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+        signed = builder.add_extension(extension, critical=True).sign(keys[0], hashes.SHA256())
+        (folder / file).write_bytes(signed.public_bytes(Encoding.PEM))
+    pem = keys[1].private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "site.key").write_bytes(pem)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "site.pem", folder / "site.key")
+    site.server.socket = context.wrap_socket(site.server.socket, server_side=True)
+    return folder / "ca.pem"
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     """A project with one Python that fits."""
@@ -243,6 +270,16 @@ def test_the_index_that_pip_s_environment_names_serves_uv_too(project: Project, 
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert fetched_by_uv(site) == WHEELS
     assert project.installed()
+
+
+@pytest.mark.parametrize("variable", ["PIP_CERT", "REQUESTS_CA_BUNDLE"])
+def test_a_company_s_certificate_that_pip_knows_serves_uv_too(project: Project, site: Site, variable: str) -> None:
+    authority = secure(site, project.home)
+    project.publish(site)
+    index = f"{site.url.replace('http', 'https')}/simple"
+    done = project.make("setup", **{"PIP_INDEX_URL": index, variable: str(authority)})
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert fetched_by_uv(site) == WHEELS
 
 
 @pytest.mark.long

