@@ -1,4 +1,4 @@
-"""`make setup` and `make wheels`, run in a small project of its own whose packages this file builds.
+"""`make setup`, `make wheels` and the check of platforms, run in a small project whose packages this file builds.
 
 Its uv is a package whose command calls the real uv; its index, its mirror and its proxy are servers on loopback.
 """
@@ -48,8 +48,8 @@ version = "1.0"
 """
 
 
-def wheel(name: str, version: str, content: Mapping[str, str]) -> tuple[str, bytes]:
-    """The file name and the bytes of a package that holds these files."""
+def wheel(name: str, version: str, content: Mapping[str, str], tag: str = "any") -> tuple[str, bytes]:
+    """The file name and the bytes of a package that holds these files. tag: of its platforms."""
     info = f"{name}-{version}.dist-info"
     content = {
         **content,
@@ -66,7 +66,7 @@ def wheel(name: str, version: str, content: Mapping[str, str]) -> tuple[str, byt
             entry.external_attr = (stat.S_IFREG | 0o755) << 16
             file.writestr(entry, text)
         file.writestr(f"{info}/RECORD", "\n".join(record) + "\n")
-    return f"{name}-{version}-py3-none-any.whl", stream.getvalue()
+    return f"{name}-{version}-py3-none-{tag}.whl", stream.getvalue()
 
 
 FAILING_UV = "#!/bin/sh\necho uv is out of order >&2\nexit 1\n"
@@ -83,18 +83,20 @@ exec "{REAL_PYTHON}" -m venv --without-pip "$folder"
 class Project:
     """A small project with the Makefile and the script of this one, in a path with a space.
 
-    packages: the files that its lock lists, by name. bin: the only programs that it has. home: of who calls make; what
-    the stand-ins for Python are called with is in its file `log`.
+    tag: of the platforms of one of its packages.
+    packages: the files that its lock lists, by name.
+    bin: the only programs that it has.
+    home: of who calls make; what the stand-ins for Python are called with is in its file `log`.
     """
 
-    def __init__(self, folder: Path, uv: str = CALLING_UV):
+    def __init__(self, folder: Path, uv: str = CALLING_UV, tag: str = "any"):
         self.folder, self.bin, self.home = folder / "a project", folder / "bin", folder / "home"
         for path in (self.folder / "tools", self.bin, self.home):
             path.mkdir(parents=True)
         self.packages = dict(
             [
                 wheel("alpha", "1.0", {"alpha.py": "NUMBER = 1\n"}),
-                wheel("beta", "2.0", {"beta.py": "import alpha\n"}),
+                wheel("beta", "2.0", {"beta.py": "import alpha\n"}, tag),
                 wheel("uv", "0.1", {"uv-0.1.data/scripts/uv": uv}),
             ]
         )
@@ -107,7 +109,7 @@ class Project:
         (self.folder / "backend.py").write_text(BACKEND)
         script = {"tiny.py": "", "tiny-1.0.data/scripts/tiny": "#!/bin/sh\necho tiny\n"}
         (self.folder / "tiny-1.0-py3-none-any.whl").write_bytes(wheel("tiny", "1.0", script)[1])
-        for name in ("Makefile", "tools/setup.py"):
+        for name in ("Makefile", "tools/setup.py", "tools/platforms.py"):
             shutil.copy(ROOT / name, self.folder / name)
         for program in ("make", "sh", "touch", "awk"):
             (self.bin / program).symlink_to(shutil.which(program) or "")
@@ -362,3 +364,43 @@ def test_a_folder_of_wheels_that_is_not_there_is_refused(project: Project) -> No
     done = project.make("setup", "WHEELS=none")
     assert done.returncode
     assert done.stderr.startswith("error: WHEELS=none is not a folder; `make wheels WHEELS=none` fills one where ")
+
+
+@pytest.mark.parametrize(
+    ("windows", "sentence"),
+    [
+        ("not all", "wheels for other machines: as docs/install.md says, for 2 platforms\n"),
+        ("all", "error: docs/install.md is wrong: x86_64-pc-windows-msvc, Python 3.11: "),
+    ],
+)
+def test_the_table_of_platforms_is_compared_with_the_index(
+    tmp_path: Path, site: Site, windows: str, sentence: str
+) -> None:
+    project = Project(tmp_path, tag="manylinux_2_17_x86_64.manylinux_2_17_aarch64.macosx_11_0_arm64")
+    project.publish(site)
+    done = check_platforms(project, windows, f"{site.url}/simple")
+    assert (done.stdout + done.stderr).startswith(sentence)
+    assert done.returncode == (windows == "all")
+
+
+def test_the_table_of_platforms_is_not_compared_without_an_index(tmp_path: Path) -> None:
+    done = check_platforms(Project(tmp_path), "all", f"http://127.0.0.1:{support.free_port()}/simple")
+    assert done.stdout.startswith("wheels for other machines: not checked, for no index here has the lock (")
+    assert done.stdout.count("\n") == 1
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def check_platforms(project: Project, windows: str, index: str) -> subprocess.CompletedProcess[str]:
+    """Run tools/platforms.py with a table of two platforms. windows: what the table says of wheels for Windows."""
+    (project.folder / "docs").mkdir()
+    rows = f"| a | `aarch64-unknown-linux-gnu` | all |\n| b | `x86_64-pc-windows-msvc` | {windows} |\n"
+    (project.folder / "docs/install.md").write_text(rows)
+    (project.folder / ".venv/bin").mkdir(parents=True)
+    (project.folder / ".venv/bin/uv").symlink_to(REAL_UV)
+    environment = {
+        "UV_DEFAULT_INDEX": index,
+        "UV_NO_CONFIG": "1",
+        "UV_CACHE_DIR": str(project.home),
+        "PIP_FIND_LINKS": "",
+    }
+    return support.run(sys.executable, "tools/platforms.py", cwd=project.folder, env=environment)
