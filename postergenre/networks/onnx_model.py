@@ -2,8 +2,11 @@
 
 import hashlib
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import numpy as np
 import numpy.typing as npt
@@ -63,7 +66,7 @@ def export(model: "keras.Model", file: Path) -> None:
         plain = for_prediction(model)
     expected = model.predict_on_batch(posters)
     plain.predict_on_batch(posters[:1])  # Keras exports no model that was never called
-    with warnings.catch_warnings():
+    with _little_memory(), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # Keras patches NumPy for tf2onnx, and NumPy warns of it
         plain.export(file, format="onnx", verbose=False)
     written = onnx.load(file)
@@ -71,6 +74,26 @@ def export(model: "keras.Model", file: Path) -> None:
     file.write_bytes(written.SerializeToString(deterministic=True))
     if (most := float(np.abs(OnnxModel(file)(posters) - expected).max())) > TOLERANCE:
         raise InputError(f"the network predicts differently as ONNX, by up to {most:.2g}; {TOLERANCE} would be right")
+
+
+@contextmanager
+def _little_memory() -> Iterator[None]:
+    """In the block, tf2onnx optimizes a graph without copies of its weights.
+
+    Otherwise it copies the graph before each of some forty passes, to go on where one fails, and after each it writes
+    all weights anew into protocol buffers, which free nothing: 3 GB for 30 MB of weights. The buffers are needed only
+    when the graph is finished, and `make_model` writes them then.
+    """
+    from tf2onnx import optimizer
+
+    optimize_graph = optimizer.optimize_graph
+
+    def optimize(graph: Any, catch_errors: bool, **options: Any) -> Any:
+        with mock.patch.object(graph, "update_proto", lambda *_: None):
+            return optimize_graph(graph, catch_errors=False, **options)
+
+    with mock.patch.object(optimizer, "optimize_graph", optimize):
+        yield
 
 
 def _canonicalise(graph: Any) -> None:
