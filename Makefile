@@ -23,7 +23,7 @@ SETUP = for python in "$$PYTHON" python3.13 python3.12 python3.11 python3 python
 	exit 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup wheels repro test quick test-all check format lock mlflow team
+.PHONY: help setup wheels repro test quick test-all bench check format lock mlflow team
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,7 +34,7 @@ wheels: ## Download the packages for machines without a network [WHEELS=DIR]
 	@$(call SETUP,wheels)
 
 repro: setup ## Run the whole pipeline; print the results
-	dvc repro
+	@postergenre repro
 	@postergenre results
 
 test: setup ## Run the tests
@@ -45,6 +45,9 @@ quick: setup ## Run the tests that train nothing and start no server: under a mi
 
 test-all: setup ## Run the tests, those of many minutes too
 	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m ''
+
+bench: setup ## Run each stage; print its seconds and peak memory
+	python -m benchmarks.stages
 
 check: setup ## Lint; check the format, the types, the documentation's links, the wheels for other machines
 	ruff check .

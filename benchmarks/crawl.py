@@ -19,6 +19,8 @@ from pathlib import Path
 
 import yaml
 
+from postergenre import machine
+
 PORT = 8763
 CONFIGURATION = """
 worker_processes 1;
@@ -103,7 +105,7 @@ def img2dataset(program: Path, folder: Path, urls: Path, unchecked: bool) -> tup
         "skip_reencode": True,
         "number_sample_per_shard": 1000,
         "compute_hash": "sha256",
-        "processes_count": os.cpu_count(),
+        "processes_count": machine.processors(),
         "thread_count": 32,
     }
     return measure([str(program), *(f"--{name}={value}" for name, value in options.items())], folder.parent)

@@ -123,6 +123,16 @@ def results(arguments: argparse.Namespace) -> None:
     print("report   reports/report.html\nruns     make mlflow\npredict  postergenre predict poster.jpg")
 
 
+def repro(arguments: argparse.Namespace) -> None:
+    """Run the pipeline as `dvc repro` does, and explain where the kernel killed a stage for its memory.
+
+    The arguments are those of `dvc repro`.
+    """
+    from postergenre.dvc_project import reproduction
+
+    sys.exit(reproduction.repro(arguments.arguments))
+
+
 def team(arguments: argparse.Namespace) -> None:
     """Share data and results: the same DVC remote for everyone, and one cache for all on this host."""
     from postergenre.dvc_project import team
@@ -169,13 +179,15 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="postergenre", description="Tell a film's genres from its poster.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def add(command: Command, summary: str) -> argparse.ArgumentParser:
+    def add(command: Command, summary: str, **options: Any) -> argparse.ArgumentParser:
         """A command with the name of its function, which its help describes by the docstring."""
-        added = commands.add_parser(command.__name__, help=summary, description=command.__doc__)
+        added = commands.add_parser(command.__name__, help=summary, description=command.__doc__, **options)
         added.set_defaults(command=command)
         return added
 
     _take_pictures(add(predict, "predict genres for pictures"))
+    # With another prefix, options are arguments too, for DVC.
+    add(repro, "run the pipeline", prefix_chars="+", add_help=False).add_argument("arguments", nargs="*")
     add(results, "print the results of the last evaluation")
     _take_replay(add(track, "log a training in MLflow after the fact"))
     _take_candidate(add(promote, "make a run's model the champion"))

@@ -1,16 +1,22 @@
 """Writes files and folders whole or not at all, reads JSON, and computes digests."""
 
+import glob
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import filelock
+
 from postergenre.errors import InputError
+
+LOCK = "lock"
 
 
 @contextmanager
@@ -18,17 +24,32 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     """Write a folder whole or not at all.
 
     Yields an empty folder to write into. It replaces `folder` when the block ends. If the block raises, `folder` stays
-    as it was and the new one is deleted.
+    as it was and the new one is deleted. What a killed process left of it is deleted first.
     """
     folder = folder.absolute()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
+    _remove_abandoned(folder)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch, _lock(Path(scratch)):
         new, old = Path(scratch, "new"), Path(scratch, "old")
         new.mkdir()
         yield new
         if folder.exists():
             folder.rename(old)
         new.rename(folder)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Delete the temporary folders of `atomic_folder` whose writers are dead."""
+    for scratch in folder.parent.glob(f".{glob.escape(folder.name)}-*"):
+        named = re.fullmatch(r"[a-z0-9_]{8}", scratch.name.removeprefix(f".{folder.name}-"))  # by `tempfile`
+        if named and scratch.is_dir() and {path.name for path in scratch.iterdir()} <= {"new", "old", LOCK}:
+            with suppress(filelock.Timeout), _lock(scratch):
+                shutil.rmtree(scratch)
+
+
+def _lock(scratch: Path) -> filelock.BaseFileLock:
+    """Held by the folder's writer: the lock ends with the process, however that ends."""
+    return filelock.FileLock(scratch / LOCK, timeout=0, is_singleton=False)
 
 
 @contextmanager

@@ -4,7 +4,6 @@ The server itself is in sample/server.py and runs in processes of its own, so th
 loads the code that draws.
 """
 
-import os
 import socket
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from postergenre import machine
 from postergenre.errors import InputError
 from sample import films
 from sample.films import HOST, PORT
@@ -49,7 +49,7 @@ def serve(catalogue: Path, port: int = PORT) -> Iterator[str]:
     """
     with ExitStack() as stack:
         with listen(port) as listener:
-            sites = [stack.enter_context(_start_process(catalogue, listener)) for _ in range(os.cpu_count() or 1)]
+            sites = [stack.enter_context(_start_process(catalogue, listener)) for _ in range(machine.processors())]
         for site in sites:
             assert site.stdout is not None
             if not site.stdout.readline():

@@ -35,7 +35,7 @@ WHOLE_ROOM = "postergenre/networks"
 # The rooms from the lowest to the highest: a room imports from those in lines above it, and from itself.
 ROOMS = (
     ("postergenre/errors.py",),
-    ("postergenre/files.py", "postergenre/params.py"),
+    ("postergenre/files.py", "postergenre/machine.py", "postergenre/params.py"),
     ("postergenre/account.py",),
     ("postergenre/data", "sample"),
     ("postergenre/networks", "postergenre/dvc_project", "scraper"),

@@ -3,9 +3,11 @@
 A tar shard holds posters as files. It becomes one array shard, a .npy file with the decoded posters.
 """
 
-import os
 import tarfile
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,8 +20,9 @@ from numpy.lib import format as npy
 from pydantic import Field
 from tqdm import tqdm
 
-from postergenre import files
+from postergenre import files, machine
 from postergenre.data import images
+from postergenre.errors import InputError
 from postergenre.params import Section
 
 
@@ -53,10 +56,13 @@ def write(posters: Path, folder: Path, params: ResizeParams) -> tuple[int, int]:
     number of posters: each worker reads its poster from the tar shard, and the arrays are written poster by poster.
 
     Returns: how many posters were packed, and how many were refused.
+
+    Raises:
+        InputError: a worker was killed.
     """
     index, rejects, digests = [], [], {}
     fit = partial(_decode_and_fit, height=params.height, width=params.width, mode=params.fit)
-    with ProcessPoolExecutor(_cores()) as workers, tqdm(unit=" posters", desc="resize", disable=None) as progress:
+    with _workers() as workers, tqdm(unit=" posters", desc="resize", disable=None) as progress:
         for tar in sorted(posters.glob("shard-*.tar")):
             members = _members(tar)
             array, position = folder / f"{tar.stem}.npy", 0
@@ -78,6 +84,20 @@ def write(posters: Path, folder: Path, params: ResizeParams) -> tuple[int, int]:
     return len(index), len(rejects)
 
 
+@contextmanager
+def _workers() -> Iterator[ProcessPoolExecutor]:
+    """A worker process for each processor."""
+    count = machine.processors()
+    try:
+        with ProcessPoolExecutor(count) as workers:
+            yield workers
+    except BrokenProcessPool:
+        raise InputError(
+            f"one of {count} processes that decode posters was killed, most likely for memory: each needs about 0.1 GB, and "
+            f" {machine.memory() / 1e9:.1f} GB are here for all; `taskset -c 0 dvc repro` decodes with one"
+        ) from None
+
+
 def _write_description(folder: Path, params: ResizeParams, posters: int, digests: dict[str, str]) -> None:
     digest = files.sha256_text(files.sha256(folder / "index.csv") + "".join(digests.values()))
     files.write_json(folder / "store.json", params.model_dump() | {"posters": posters, "sha256": digest})
@@ -97,11 +117,6 @@ def _decode_and_fit(member: Member, height: int, width: int, mode: images.Fit) -
         return images.fit(images.decode(data), height, width, mode)
     except images.ImageError as error:
         return str(error)
-
-
-def _cores() -> int:
-    """The processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _ArrayWriter:

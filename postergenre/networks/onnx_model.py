@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from unittest import mock
 
 import numpy as np
 import numpy.typing as npt
@@ -89,11 +88,16 @@ def _little_memory() -> Iterator[None]:
     optimize_graph = optimizer.optimize_graph
 
     def optimize(graph: Any, catch_errors: bool, **options: Any) -> Any:
-        with mock.patch.object(graph, "update_proto", lambda *_: None):
-            return optimize_graph(graph, catch_errors=False, **options)
+        graph.update_proto = lambda *_: None
+        optimized = optimize_graph(graph, catch_errors=False, **options)
+        del graph.update_proto
+        return optimized
 
-    with mock.patch.object(optimizer, "optimize_graph", optimize):
+    optimizer.optimize_graph = optimize
+    try:
         yield
+    finally:
+        optimizer.optimize_graph = optimize_graph
 
 
 def _canonicalise(graph: Any) -> None:

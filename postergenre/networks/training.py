@@ -6,7 +6,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from postergenre.networks import architecture, backend, calibration, features, optimizers, pretrained, thresholds
+from postergenre.networks import (
+    architecture,
+    backend,
+    calibration,
+    features,
+    memory,
+    optimizers,
+    pretrained,
+    thresholds,
+)
 from postergenre.networks.backend import keras
 from postergenre.networks.batches import Batches, Inputs
 from postergenre.networks.calibration import Calibration
@@ -46,6 +55,7 @@ def fit(
     """
     training = Training(network, params, data, checkpoint, log_epoch)
     model = training.build()
+    memory.warn_if_short(model, network, len(data.store))
     pretrained.prepare(model, network)
     if network.frozen:
         training.train_heads(model, training.features(model))

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 
+from postergenre import machine
 from postergenre.dvc_project import lockfile
 
 # In a container the checkout may be another user's. This process runs its code already, so git may read it too.
@@ -29,7 +30,7 @@ def facts() -> dict[str, str]:
         "postergenre.host": socket.gethostname(),
         "system.platform": platform.platform(),
         "system.python": platform.python_version(),
-        "system.cpus": str(os.cpu_count()),
+        "system.cpus": str(machine.processors()),
         "system.gpus": _gpus(),
         "system.backend": backend.name(),
     }

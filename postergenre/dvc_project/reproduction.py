@@ -1,0 +1,65 @@
+"""`dvc repro`, which explains why a stage was killed.
+
+DVC prints `failed to run: python -m stages.train, exited with -9`, and the kernel's reason stands in its own log.
+"""
+
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from dvc.cli import main
+
+from postergenre import machine
+from postergenre.errors import InputError
+
+# What DVC logs of a stage that SIGKILL ended; a shell between them adds 128 to the signal.
+KILLED = re.compile(r"failed to run: python -m stages\.(\w+), exited with (-9|137)\b")
+FRAME = "resize.height and resize.width in params.yaml"
+# Of each stage: what it needs on the sample, in GB (`make bench`), and what to change for less.
+NEEDS = {
+    "scrape": (0.2, "scrape.processes in params.yaml"),
+    "resize": (0.2, f"{FRAME}, or the processors (`taskset -c 0 dvc repro`): each decodes in a process of its own"),
+    "dataset": (0.5, "dataset.limit in params.yaml"),
+    "train": (1.5, f"the network's architecture.input or training.batch_size, or {FRAME}"),
+    "evaluate": (0.9, f"{FRAME}, or evaluate.pictures"),
+}
+
+
+def repro(arguments: Sequence[str]) -> int:
+    """Run `dvc repro` with arguments; returns its exit code.
+
+    Raises:
+        InputError: a stage was killed.
+    """
+    with _failures() as failures:
+        code: int = main(["repro", *arguments])
+    killed = next((match[1] for text in failures if (match := KILLED.search(text))), None)
+    if killed is None:
+        return code
+    gigabytes, change = NEEDS[killed]
+    raise InputError(
+        f"the stage {killed} was killed, most likely because memory ran out: {machine.memory() / 1e9:.1f} GB are here "
+        f"for all that runs, and {killed} needs {gigabytes} GB on the sample; give it more memory, or lower {change}"
+    )
+
+
+@contextmanager
+def _failures() -> Iterator[list[str]]:
+    """Yields a list that gets what DVC logs in the block, from warnings upwards, with the causes of its errors."""
+    texts: list[str] = []
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            texts.append(record.getMessage())
+            error = record.exc_info[1] if record.exc_info else None
+            while error:
+                texts.append(str(error))
+                error = error.__cause__
+
+    handler = Handler(logging.WARNING)
+    logging.getLogger("dvc").addHandler(handler)
+    try:
+        yield texts
+    finally:
+        logging.getLogger("dvc").removeHandler(handler)
