@@ -12,7 +12,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.message import Message
@@ -143,6 +143,34 @@ def run(
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     merged = os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "true"} | (env or {})
     return subprocess.run(command, cwd=cwd, env=merged, capture_output=True, text=True, timeout=timeout, check=False)
+
+
+@contextmanager
+def cgroup(controller: str, v2: Mapping[str, str], v1: Mapping[str, str]) -> Iterator[list[str]]:
+    """Make a control group with limits, where this user may; else the test is skipped.
+
+    v2, v1: the limits, by their files, for both versions.
+
+    Yields: a command that runs in the group the one that follows it.
+    """
+    for base, limits in ((Path("/sys/fs/cgroup"), v2), (Path("/sys/fs/cgroup", controller), v1)):
+        group = base / f"postergenre-test-{os.getpid()}"
+        if not (base / "cgroup.procs").exists():
+            continue
+        try:
+            group.mkdir()
+            for name, value in limits.items():
+                (group / name).write_text(value)
+        except OSError as error:
+            with suppress(OSError):
+                group.rmdir()
+            pytest.skip(f"{controller} cannot be limited here: {error}")
+        try:
+            yield ["sh", "-c", f'echo $$ > {group}/cgroup.procs && exec "$@"', "sh"]
+        finally:
+            group.rmdir()
+        return
+    pytest.skip(f"there are no control groups for {controller} here")
 
 
 def command(*arguments: str) -> int | str | None:

@@ -1,3 +1,4 @@
+import subprocess
 import sys
 from pathlib import Path
 
@@ -44,6 +45,36 @@ def test_what_fails_leaves_everything_as_it_was(tmp_path: Path) -> None:
             fail()
     assert (tmp_path / "out/old.txt").read_text() == (tmp_path / "file.txt").read_text() == "old"
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["file.txt", "old.txt", "out"]
+
+
+def test_what_a_killed_process_left_goes_with_the_next_run_and_what_others_write_stays(tmp_path: Path) -> None:
+    write = (
+        "import time\nfrom pathlib import Path\nfrom postergenre import files\nwith files.atomic_folder(Path('out')) as"
+    )
+    write += " folder:\n    (folder / 'half').touch(); print(flush=True); time.sleep(600)"
+    with (
+        subprocess.Popen([sys.executable, "-c", write], cwd=tmp_path, stdout=subprocess.PIPE) as killed,
+        subprocess.Popen([sys.executable, "-c", write], cwd=tmp_path, stdout=subprocess.PIPE) as running,
+    ):
+        for process in (killed, running):
+            assert process.stdout
+            process.stdout.readline()
+        killed.kill()
+        killed.wait()
+        (tmp_path / ".out-12345678").mkdir()
+        (tmp_path / ".out-12345678/mine.txt").touch()
+        assert len(list(tmp_path.glob(".out-*"))) == 3
+        try:
+            with files.atomic_folder(tmp_path / "out") as folder:
+                (folder / "whole").touch()
+            assert [file.parent.name for file in tmp_path.glob(".out-*/new/half")] != []
+            assert len(list(tmp_path.glob(".out-*"))) == 2
+        finally:
+            running.kill()
+    assert (tmp_path / ".out-12345678/mine.txt").exists()
+    with files.atomic_folder(tmp_path / "out"):
+        pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".out-12345678", "out"]
 
 
 def test_json_that_is_missing_or_broken_names_its_maker(tmp_path: Path) -> None:

@@ -93,8 +93,8 @@ def _workers() -> Iterator[ProcessPoolExecutor]:
             yield workers
     except BrokenProcessPool:
         raise InputError(
-            f"one of {count} processes that decode posters was killed, most likely for memory: each needs about 0.1 GB, and "
-            f" {machine.memory() / 1e9:.1f} GB are here for all; `taskset -c 0 dvc repro` decodes with one"
+            f"one of {count} processes that decode posters was killed, most likely for memory: each needs 0.1 GB, and "
+            f"{machine.memory() / 1e9:.1f} GB are here for all; `taskset -c 0 dvc repro` decodes with one"
         ) from None
 
 
