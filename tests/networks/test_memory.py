@@ -1,0 +1,30 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from postergenre import machine, params
+from postergenre.networks import architecture, memory
+from postergenre.networks.config import Network
+from tests.factories import fit_network
+from tests.support import ROOT
+
+SECTIONS = yaml.safe_load((ROOT / "params.yaml").read_text())["networks"]
+
+
+# Measured on the sample, in GB, by benchmarks/stages.py.
+@pytest.mark.parametrize(("name", "measured"), [("pretrained", 1.42), ("resnet", 0.79), ("student_cnn", 1.54)])
+def test_the_estimate_has_the_order_of_what_was_measured(name: str, measured: float) -> None:
+    network = params.parse(f"networks.{name}", Network, SECTIONS[name])
+    model = architecture.build(network.merged, 268, 182, [0.2] * 13, 1, name)
+    assert measured / 1.3 < memory.needed(model, network, 1500) / 1e9 < measured * 1.3
+
+
+def test_training_warns_where_memory_is_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit_network(tmp_path / "enough", epochs=1, warmup_epochs=0)
+    assert "memory" not in capsys.readouterr().err
+    monkeypatch.setattr(machine, "free_memory", lambda: 100_000_000)
+    fit_network(tmp_path / "short", epochs=1, warmup_epochs=0)
+    assert "warning: this training needs about 0.5 GB of memory, and 0.1 GB are free" in capsys.readouterr().err
