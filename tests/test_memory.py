@@ -27,6 +27,7 @@ SENTENCE = "the stage train was killed, most likely because memory ran out: {} G
 def make_stage(folder: Path, code: str) -> Path:
     """Make a DVC project whose only stage is a train stage of that code."""
     (folder / "stages").mkdir()
+    (folder / "stages/__init__.py").touch()
     (folder / "stages/train.py").write_text(code)
     stage = {"cmd": "python -m stages.train", "deps": ["stages/train.py"], "outs": ["models"]}
     (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"train": stage}}))

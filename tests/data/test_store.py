@@ -1,3 +1,6 @@
+import multiprocessing
+import os
+import signal
 import tarfile
 from io import BytesIO
 from pathlib import Path
@@ -79,3 +82,10 @@ def test_a_store_that_is_not_whole_is_refused(posters: Path, tmp_path: Path) -> 
     (tmp_path / "out/store.json").unlink()
     with pytest.raises(InputError, match=r"store\.json is missing; `dvc repro resize` writes it"):
         Store(tmp_path / "out")
+
+
+@pytest.mark.skipif(multiprocessing.get_start_method() != "fork", reason="workers would not see the test's function")
+def test_a_worker_that_was_killed_says_so(posters: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "decode", lambda _: os.kill(os.getpid(), signal.SIGKILL))
+    with pytest.raises(InputError, match="processes that decode posters was killed, most likely for memory"):
+        packed(posters, tmp_path / "out")
