@@ -99,6 +99,11 @@ def test_it_is_kept_as_json_and_as_onnx(small: bool, tmp_path: Path, monkeypatch
     onnx_model.export(model, tmp_path / "model.onnx")  # compares the answers
 
 
+@pytest.mark.long
+def test_a_network_for_which_a_pass_of_the_optimizer_fails_is_kept_as_onnx_too(tmp_path: Path) -> None:
+    onnx_model.export(built("MobileNetV3Small"), tmp_path / "model.onnx")
+
+
 def prepared(name: str, trainable: str, monkeypatch: pytest.MonkeyPatch) -> keras.Model:
     backbone = BACKBONE | {"trainable": trainable, "weights": "imagenet"}
     section = {"architecture": architecture_section(name), "training": RECIPE, "backbone": backbone}
