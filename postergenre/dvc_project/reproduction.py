@@ -18,9 +18,9 @@ KILLED = re.compile(r"failed to run: python -m stages\.(\w+), exited with (-9|13
 FRAME = "resize.height and resize.width in params.yaml"
 # Of each stage: what it needs on the sample, in GB (`make bench`), and what to change for less.
 NEEDS = {
-    "scrape": (0.2, "scrape.processes in params.yaml"),
-    "resize": (0.2, f"{FRAME}, or the processors (`taskset -c 0 dvc repro`): each decodes in a process of its own"),
-    "dataset": (0.5, "dataset.limit in params.yaml"),
+    "scrape": (0.4, "scrape.processes in params.yaml"),
+    "resize": (0.3, f"{FRAME}, or the processors (`taskset -c 0 dvc repro`): each decodes in a process of its own"),
+    "dataset": (0.3, "dataset.limit in params.yaml"),
     "train": (1.5, f"the network's architecture.input or training.batch_size, or {FRAME}"),
     "evaluate": (0.9, f"{FRAME}, or evaluate.pictures"),
 }
