@@ -151,6 +151,12 @@ USES = {
         r"model = training\.fit\(.+, run\.log_epoch\)",
     ),
     "postergenre/dvc_project": (r"postergenre\.dvc_project", r"postergenre\.dvc_project"),
+    "postergenre/account.py": (
+        r"from postergenre import (.+, )?account\b",
+        r"\baccount\b",
+        r"from postergenre import (.+, )?account(, .+)?",
+        r"account\.prepare\(\)",
+    ),
     "scraper/progress.py": (
         r"scraper\.progress",
         r"\b[Pp]rogress\b",
