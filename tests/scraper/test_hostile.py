@@ -3,7 +3,6 @@
 import datetime
 import gzip
 import ipaddress
-import itertools
 import json
 import os
 import signal
@@ -190,16 +189,45 @@ def test_robots_txt(tmp_path: Path) -> None:
         assert site.asked == ["/robots.txt", "/a.jpg"] if end == fine else site.asked == ["/robots.txt"], robots
 
 
-def test_crawl_delay_is_kept(tmp_path: Path, site: Site) -> None:
-    times: list[float] = []
+def test_a_host_is_not_asked_before_the_time_that_it_names(tmp_path: Path, site: Site) -> None:
+    later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=590)
+    slow = {
+        "127.0.0.1": {"/robots.txt": Answer(b"User-agent: *\nCrawl-delay: 3600\n", kind="text/plain")},
+        "localhost": {"/1.jpg": Answer(status=429, headers={"Retry-After": "590"})},
+        "127.1": {"/1.jpg": Answer(status=429, headers={"Retry-After": format_datetime(later, usegmt=True)})},
+    }
+    with ExitStack() as stack:
+        sites = {host: stack.enter_context(support.site()) for host in slow}
+        for host, answers in slow.items():
+            sites[host].answers |= {"/1.jpg": Answer(POSTER), "/2.jpg": Answer(POSTER)} | answers
+        links = [f"{made.url.replace('127.0.0.1', host)}/1.jpg" for host, made in sites.items()]
+        links += [links[0].replace("1.jpg", "2.jpg")]
+        # The slow hosts come first. When 200 posters of a fourth one have come, each was asked for a single poster.
+        links += [f"{site.url.replace('127.0.0.1', '127.0.1')}/{n}.jpg" for n in range(200)]
+        write_scrape_project(tmp_path, [(str(n), "", link) for n, link in enumerate(links, 1)])
+        with subprocess.Popen([sys.executable, "-m", "stages.scrape"], cwd=tmp_path) as scrape:
+            while len(site.asked) < 201 and scrape.poll() is None:
+                time.sleep(0.05)
+            scrape.kill()
+        assert scrape.returncode == -signal.SIGKILL
+        assert [len(made.asked) for made in sites.values()] == [2, 2, 2]
 
-    def poster() -> Answer:
-        times.append(time.monotonic())
-        return Answer(POSTER)
 
-    site.answers["/robots.txt"] = Answer(b"User-agent: *\nCrawl-delay: 0.5\n", kind="text/plain")
-    ends(tmp_path, site, {f"{n}.jpg": poster for n in range(3)})
-    assert min(b - a for a, b in itertools.pairwise(times)) > 0.4
+def test_a_host_is_asked_again_after_the_time_that_it_names(tmp_path: Path, site: Site) -> None:
+    later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=2)
+    # Three names of one server, which the crawl takes for three hosts.
+    hosts = {
+        "127.0.0.1": {"Retry-After": "1"},
+        "localhost": {"Retry-After": format_datetime(later, usegmt=True)},
+        "127.1": {},
+    }
+    site.answers["/robots.txt"] = Answer(b"User-agent: *\nCrawl-delay: 0.1\n", kind="text/plain")
+    site.answers |= {f"/{host}": [Answer(status=429, headers=hosts[host]), Answer(POSTER)] for host in hosts}
+    links = [f"{site.url.replace('127.0.0.1', host)}/{host}" for host in hosts]
+    write_scrape_project(tmp_path, [(str(n), "", link) for n, link in enumerate(links, 1)], retries=0)
+    assert run_scrape(tmp_path).returncode == 0
+    assert read_manifest(tmp_path)["status"].tolist() == ["ok"] * 3
+    assert read_manifest(tmp_path)["attempts"].tolist() == [2] * 3
 
 
 def test_x_robots_tag(tmp_path: Path, site: Site) -> None:
@@ -213,35 +241,6 @@ def test_x_robots_tag(tmp_path: Path, site: Site) -> None:
     answers = {f"{n}.jpg": Answer(POSTER, headers={"X-Robots-Tag": header}) for n, header in enumerate(headers)}
     found = ends(tmp_path, site, answers)
     assert {header: found[name][0] for name, header in zip(answers, headers, strict=True)} == headers
-
-
-def test_a_busy_host_is_asked_again_when_it_said(tmp_path: Path, site: Site) -> None:
-    # Three names of one server, which the crawl takes for three hosts.
-    hosts = {"seconds": "127.0.0.1", "date": "localhost", "none": "127.1"}
-    times: dict[str, list[float]] = {name: [] for name in hosts}
-
-    def busy(name: str, header: Callable[[], dict[str, str]]) -> Callable[[], Answer]:
-        def answer() -> Answer:
-            times[name].append(time.monotonic())
-            return Answer(POSTER) if len(times[name]) > 1 else Answer(status=429, headers=header())
-
-        return answer
-
-    def date() -> dict[str, str]:
-        later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=3)
-        return {"Retry-After": format_datetime(later, usegmt=True)}
-
-    site.answers["/seconds"] = busy("seconds", lambda: {"Retry-After": "2"})
-    site.answers |= {"/date": busy("date", date), "/none": busy("none", dict)}
-    links = [f"{site.url.replace('127.0.0.1', host)}/{name}" for name, host in hosts.items()]
-    write_scrape_project(tmp_path, [(str(n), "", link) for n, link in enumerate(links, 1)], retries=0)
-    assert run_scrape(tmp_path).returncode == 0
-    assert read_manifest(tmp_path)["status"].tolist() == ["ok"] * 3
-    assert read_manifest(tmp_path)["attempts"].tolist() == [2] * 3
-    waits = {name: second - first for name, (first, second) in times.items()}
-    assert waits["seconds"] >= 2
-    assert waits["date"] >= 1.9
-    assert waits["none"] >= 0.5
 
 
 def test_a_host_that_asks_for_too_long_a_wait_is_left_alone_and_the_others_go_on(tmp_path: Path, site: Site) -> None:
@@ -472,11 +471,9 @@ def test_a_killed_dvc_leaves_no_crawler_behind(tmp_path: Path, site: Site, how: 
     finally:
         dvc.send_signal(how)
         dvc.wait()
-    deadline = time.monotonic() + 20
-    while scrape_is_running(tmp_path) and time.monotonic() < deadline:
+    while scrape_is_running(tmp_path):
         time.sleep(0.2)
-    assert not scrape_is_running(tmp_path)
-    assert len(site.asked) < 120
+    assert len(site.asked) < 120, "the crawl went on to its end"
     site.pause = 0.0
     write_scrape_project(tmp_path, make_dramas(site, 120))
     assert run_scrape(tmp_path).returncode == 0

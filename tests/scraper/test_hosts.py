@@ -1,6 +1,5 @@
 """How the crawl treats a host, without one."""
 
-import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -22,10 +21,11 @@ def test_retry_after_is_seconds(text: bytes, seconds: float | None) -> None:
 
 
 def test_retry_after_is_a_date() -> None:
-    later = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
-    wait = retry_after({"Retry-After": later.encode()})
+    later = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
+    longest = (later - datetime.now(UTC)).total_seconds()
+    wait = retry_after({"Retry-After": format_datetime(later, usegmt=True).encode()})
     assert wait is not None
-    assert 85 < wait <= 90
+    assert (later - datetime.now(UTC)).total_seconds() <= wait <= longest
     assert retry_after({"Retry-After": b"Mon, 01 Jan 2001 00:00:00 GMT"}) == 0.0
     assert retry_after({}) is None
 
@@ -42,13 +42,22 @@ def test_a_host_that_refuses_again_and_again_is_left_alone() -> None:
     assert host.closed == ("refused", "HTTP 403, 20 times in a row", True)
 
 
-def test_refusals_of_requests_that_were_under_way_together_count_once() -> None:
+def test_refusals_of_requests_that_were_under_way_together_count_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scraper.hosts.time.monotonic", lambda: 1000.0)
     host = Host(0.0)
     for _ in range(50):
         host.throttle(429, None)
     assert host.refusals == 1
     assert not host.closed
-    assert 0 < host.resume - time.monotonic() <= 1
+    assert 1000.5 <= host.resume <= 1001
+
+
+@pytest.mark.parametrize("http_status", [429, 503])
+def test_a_busy_host_waits_as_long_as_it_asks_for(monkeypatch: pytest.MonkeyPatch, http_status: int) -> None:
+    monkeypatch.setattr("scraper.hosts.time.monotonic", lambda: 1000.0)
+    host = Host(0.0)
+    host.throttle(http_status, 17.0)
+    assert host.resume == 1017
 
 
 def test_a_host_slows_down_with_each_refusal_and_recovers_with_answers() -> None:

@@ -236,13 +236,24 @@ def test_a_server_that_is_back_for_the_evaluation_needs_no_replay(
     assert (team.waiting(), team.all()) == ([], [undisturbed])
 
 
-def test_an_evaluation_is_told_once_its_figures_are_known(team: Team) -> None:
-    team.train(arrived)  # and a training at once: this waits for its first epoch
-    team.proxy.asked.clear()
+def test_an_evaluation_is_sent_once_its_figures_are_known(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    team.train()
+    wake, events = delivery.Worker.wake, list[str]()
+
+    def note_wake(worker: delivery.Worker) -> None:
+        events.append("the worker is woken")
+        wake(worker)
+
+    def note_call(number: int) -> bool:
+        events.append("the server is called")
+        return False
+
+    monkeypatch.setattr(delivery.Worker, "wake", note_wake)
+    team.proxy.lost = note_call
     with runs.evaluation_run(team.models):
-        time.sleep(0.3)
-        assert team.proxy.asked == []
-    assert team.proxy.asked != []
+        events.append("the figures are known")
+    assert events[:2] == ["the figures are known", "the worker is woken"]
+    assert "the server is called" in events
 
 
 def test_a_short_outage_during_a_training_costs_nothing(
