@@ -192,25 +192,26 @@ def test_robots_txt(tmp_path: Path) -> None:
 def test_a_host_is_not_asked_before_the_time_that_it_names(tmp_path: Path, site: Site) -> None:
     later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=590)
     slow = {
-        "127.0.0.1": {"/robots.txt": Answer(b"User-agent: *\nCrawl-delay: 3600\n", kind="text/plain")},
-        "localhost": {"/1.jpg": Answer(status=429, headers={"Retry-After": "590"})},
-        "127.1": {"/1.jpg": Answer(status=429, headers={"Retry-After": format_datetime(later, usegmt=True)})},
+        "localhost": {"/robots.txt": Answer(b"User-agent: *\nCrawl-delay: 3600\n", kind="text/plain")},
+        "127.1": {"/a.jpg": Answer(status=429, headers={"Retry-After": "590"})},
+        "127.0.1": {"/a.jpg": Answer(status=429, headers={"Retry-After": format_datetime(later, usegmt=True)})},
     }
     with ExitStack() as stack:
         sites = {host: stack.enter_context(support.site()) for host in slow}
         for host, answers in slow.items():
-            sites[host].answers |= {"/1.jpg": Answer(POSTER), "/2.jpg": Answer(POSTER)} | answers
-        links = [f"{made.url.replace('127.0.0.1', host)}/1.jpg" for host, made in sites.items()]
-        links += [links[0].replace("1.jpg", "2.jpg")]
-        # The slow hosts come first. When 200 posters of a fourth one have come, each was asked for a single poster.
-        links += [f"{site.url.replace('127.0.0.1', '127.0.1')}/{n}.jpg" for n in range(200)]
+            sites[host].answers |= {"/a.jpg": Answer(POSTER)} | answers
+        # The slow hosts come first. When 500 posters of a fourth one have come, none was asked a second time.
+        links = [f"{made.url.replace('127.0.0.1', host)}/a.jpg" for host, made in sites.items()]
+        links += [f"{site.url}/{n}.jpg" for n in range(500)]
         write_scrape_project(tmp_path, [(str(n), "", link) for n, link in enumerate(links, 1)])
         with subprocess.Popen([sys.executable, "-m", "stages.scrape"], cwd=tmp_path) as scrape:
-            while len(site.asked) < 201 and scrape.poll() is None:
+            while len(site.asked) < 501 and scrape.poll() is None:
                 time.sleep(0.05)
             scrape.kill()
         assert scrape.returncode == -signal.SIGKILL
-        assert [len(made.asked) for made in sites.values()] == [2, 2, 2]
+        paths = {host: made.asked for host, made in sites.items()}
+    asked_once = ["/robots.txt", "/a.jpg"]
+    assert paths == {"localhost": ["/robots.txt"], "127.1": asked_once, "127.0.1": asked_once}
 
 
 def test_a_host_is_asked_again_after_the_time_that_it_names(tmp_path: Path, site: Site) -> None:
