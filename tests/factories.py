@@ -178,14 +178,14 @@ def write_reports(folder: Path, strength: float, test: Split, seed: int = 2) -> 
 
 def make_dramas(site: Site, count: int) -> list[tuple[str, str, str]]:
     """Put posters on a site; return the rows of a catalogue with them."""
-    site.posters(range(1, count + 1))
+    site.add_posters(range(1, count + 1))
     return [(str(n), "Drama", f"{site.url}/{n}.jpg") for n in range(1, count + 1)]
 
 
 def write_scrape_project(folder: Path, rows: list[tuple[str, str, str]], **changes: Any) -> None:
     """Write a catalogue and a params.yaml with changes of its section `scrape`."""
     folder.mkdir(exist_ok=True)
-    support.catalogue(folder / "films.csv", rows)
+    support.write_catalogue(folder / "films.csv", rows)
     section = yaml.safe_load((ROOT / "params.yaml").read_text())["scrape"]
     section |= {"catalogue": "films.csv", "min_success": 0.0, "retries": 1, "timeout": 5, "shard_rows": 4}
     section |= {"allow_private_hosts": True} | changes
@@ -212,7 +212,7 @@ def read_scraped(folder: Path) -> dict[str, bytes]:
 
 def make_films(site: Site, count: int = 48) -> list[tuple[str, str, str]]:
     """Put posters on a site; return the rows of a catalogue with them, one lost poster and one film without a genre."""
-    site.posters(range(1, count + 1))
+    site.add_posters(range(1, count + 1))
     names = ("Comedy", "Drama", "Horror", "Comedy|Drama", "Drama|Horror")
     rows = [(str(n), names[n % 5], f"{site.url}/{n}.jpg") for n in range(1, count + 1)]
     return [*rows, ("99", "Drama", f"{site.url}/gone.jpg"), ("98", "", f"{site.url}/1.jpg")]
@@ -231,7 +231,7 @@ def make_project(
         if (ROOT / name).is_file() and not name.startswith(("tests/", "reports/", "dvc.lock", "data/sample/")):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
-    support.catalogue(folder / "films.csv", films or make_films(site))
+    support.write_catalogue(folder / "films.csv", films or make_films(site))
     sections = yaml.safe_load((ROOT / "params.yaml").read_text())
     sections["scrape"] |= {"catalogue": "films.csv", "retries": 0, "allow_private_hosts": True}
     sections["resize"] |= {"height": 24, "width": 16}

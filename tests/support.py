@@ -1,4 +1,4 @@
-"""What several tests need: small pictures, a catalogue, and a site whose every answer the test decides."""
+"""What several tests need: small pictures, a catalogue, and a site whose every response the test decides."""
 
 import http.client
 import io
@@ -29,21 +29,21 @@ ROOT = Path(__file__).resolve().parents[1]
 HEADER = "imdbId,Imdb Link,Title,IMDB Score,Genre,Poster"
 
 
-def picture(seed: int, width: int = 60, height: int = 90) -> Image.Image:
+def make_picture(seed: int, width: int = 60, height: int = 90) -> Image.Image:
     """A picture of its own for each seed: a coarse pattern, so that its perceptual hash is its own too."""
     coarse = np.random.default_rng(seed).integers(0, 256, (9, 6, 3), dtype=np.uint8)
     return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
 
 
-def encoded(image: Image.Image, kind: str = "JPEG") -> bytes:
+def encode(image: Image.Image, kind: str = "JPEG") -> bytes:
     stream = io.BytesIO()
     image.save(stream, kind)
     return stream.getvalue()
 
 
 @dataclass
-class Answer:
-    """What the site says at one path. status 0 resets the connection; stream: sent after the body, piece by piece."""
+class Response:
+    """What the site sends for a path. status 0 resets the connection; stream: sent after the body, piece by piece."""
 
     body: bytes = b""
     status: int = 200
@@ -53,15 +53,19 @@ class Answer:
 
 
 class Site:
-    """A real HTTP server on loopback. `answers` by path; `asked` lists the paths in the order they were asked.
+    """A real HTTP server on loopback. The test decides the response to each path.
 
-    An answer may be a list, one for each time, the last for ever, or a function. headers: of the requests, as `asked`.
-    pause: seconds before each answer.
+    responses: by path: a response, a function that makes one, or a list, one for each request, the last for ever.
+    requests: the paths of the requests so far, in their order.
+    headers: of these requests.
+    pause: seconds before each response.
     """
 
     def __init__(self) -> None:
-        self.answers: dict[str, Answer | list[Answer] | Callable[[], Answer]] = {"/robots.txt": Answer(status=404)}
-        self.asked: list[str] = []
+        self.responses: dict[str, Response | list[Response] | Callable[[], Response]] = {
+            "/robots.txt": Response(status=404)
+        }
+        self.requests: list[str] = []
         self.headers: list[Message] = []
         self.pause = 0.0
         site = self
@@ -70,31 +74,31 @@ class Site:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
-                site.asked.append(self.path)
+                site.requests.append(self.path)
                 site.headers.append(self.headers)
                 time.sleep(site.pause)
-                found = site.answers.get(self.path, Answer(status=404))
-                if isinstance(found, list):
-                    self.give(found.pop(0) if len(found) > 1 else found[0])
+                response = site.responses.get(self.path, Response(status=404))
+                if isinstance(response, list):
+                    self.send(response.pop(0) if len(response) > 1 else response[0])
                 else:
-                    self.give(found if isinstance(found, Answer) else found())
+                    self.send(response if isinstance(response, Response) else response())
 
-            def give(self, answer: Answer) -> None:
-                if not answer.status:
+            def send(self, response: Response) -> None:
+                if not response.status:
                     # Closed with time 0 to linger, a connection is reset.
                     self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                     self.close_connection = True
                     self.connection.close()
                     return
-                self.send_response(answer.status)
-                for name, value in ({"Content-Length": str(len(answer.body))} | answer.headers).items():
+                self.send_response(response.status)
+                for name, value in ({"Content-Length": str(len(response.body))} | response.headers).items():
                     if value:
                         self.send_header(name, value)
-                self.send_header("Content-Type", answer.kind)
+                self.send_header("Content-Type", response.kind)
                 self.end_headers()
-                self.wfile.write(answer.body)
-                with suppress(OSError):  # who asks may have heard enough
-                    for piece in answer.stream() if answer.stream else ():
+                self.wfile.write(response.body)
+                with suppress(OSError):  # the client may have closed the connection
+                    for piece in response.stream() if response.stream else ():
                         self.wfile.write(piece)
 
             def log_message(self, *_: object) -> None:
@@ -109,9 +113,9 @@ class Site:
         self.server = Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
-    def posters(self, seeds: Sequence[int]) -> None:
+    def add_posters(self, seeds: Sequence[int]) -> None:
         for seed in seeds:
-            self.answers[f"/{seed}.jpg"] = Answer(encoded(picture(seed)))
+            self.responses[f"/{seed}.jpg"] = Response(encode(make_picture(seed)))
 
 
 @contextmanager
@@ -127,7 +131,7 @@ def site() -> Iterator[Site]:
         made.server.server_close()
 
 
-def catalogue(file: Path, rows: Sequence[tuple[str, str, str]], encoding: str = "utf-8") -> Path:
+def write_catalogue(file: Path, rows: Sequence[tuple[str, str, str]], encoding: str = "utf-8") -> Path:
     """A catalogue in the published format from (imdbId, Genre, Poster)."""
     lines = [
         f'{number},http://127.0.0.1:9/title/{number},"Film {number}",,{names},{link}' for number, names, link in rows
@@ -186,12 +190,12 @@ def mlflow_server(folder: Path, within: Sequence[str] = ()) -> Iterator[str]:
 
     within: a command that runs the one it is given, for a server in other surroundings.
     """
-    port = free_port()
+    port = find_free_port()
     address = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    kept = ["--backend-store-uri", f"sqlite:///{folder}/server.db", "--artifacts-destination", str(folder / "kept")]
+    storage = ["--backend-store-uri", f"sqlite:///{folder}/server.db", "--artifacts-destination", str(folder / "kept")]
     with (folder / "server.log").open("w") as log:
         process = subprocess.Popen(
-            [*within, sys.executable, "-m", "mlflow", "server", *address, *kept],
+            [*within, sys.executable, "-m", "mlflow", "server", *address, *storage],
             cwd=folder,
             env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_TRACKING_URI": ""},
             stdout=log,
@@ -200,7 +204,7 @@ def mlflow_server(folder: Path, within: Sequence[str] = ()) -> Iterator[str]:
         )
     (folder / "server.pid").write_text(str(process.pid))
     try:
-        while not healthy(port):
+        while not is_healthy(port):
             assert process.poll() is None, (folder / "server.log").read_text()
             time.sleep(0.2)
         yield f"http://127.0.0.1:{port}"
@@ -209,34 +213,35 @@ def mlflow_server(folder: Path, within: Sequence[str] = ()) -> Iterator[str]:
         process.wait()
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
+def find_free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
 
 
-def healthy(port: int) -> bool:
+def is_healthy(port: int) -> bool:
     """Whether an MLflow server answers there."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
-            return bool(answer.status == 200)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as response:
+            return bool(response.status == 200)
     except (urllib.error.URLError, ConnectionError, TimeoutError):
         return False
 
 
 class Proxy:
-    """Stands before a server. What becomes of a call, the test decides by its number since `asked` was emptied.
+    """Stands before a server. What becomes of a call, the test decides by its number since `requests` was emptied.
 
-    pause: seconds before a call is passed on. lost: whether the answer to call number n is never given. asked: the
-    calls, as `POST /path`.
+    pause: seconds before a call is passed on.
+    lost: whether the response to call number n is never given.
+    requests: the calls, as `POST /path`.
     """
 
     def __init__(self, server: str):
         self.pause = 0.0
         self.lost: Callable[[int], bool] = lambda number: False
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self.server = server.removeprefix("http://")
         self._http: ThreadingHTTPServer | None = None
-        self.port = free_port()
+        self.port = find_free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.up()
 
@@ -244,26 +249,26 @@ class Proxy:
         proxy = self
 
         class Handler(BaseHTTPRequestHandler):
-            def answer(self) -> None:
+            def pass_on(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                proxy.asked.append(f"{self.command} {self.path}")
-                number = len(proxy.asked)
+                proxy.requests.append(f"{self.command} {self.path}")
+                number = len(proxy.requests)
                 time.sleep(proxy.pause)
                 connection = http.client.HTTPConnection(proxy.server, timeout=60)
                 headers = {name: value for name, value in self.headers.items() if name != "Connection"}
                 connection.request(self.command, self.path, body, headers)
-                answer = connection.getresponse()
-                said = answer.read()
+                response = connection.getresponse()
+                body = response.read()
                 connection.close()
                 if proxy.lost(number):
                     return
-                self.send_response(answer.status)
-                self.send_header("Content-Type", answer.headers.get("Content-Type", "text/plain"))
-                self.send_header("Content-Length", str(len(said)))
+                self.send_response(response.status)
+                self.send_header("Content-Type", response.headers.get("Content-Type", "text/plain"))
+                self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(said)
+                self.wfile.write(body)
 
-            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = pass_on  # noqa: N815
 
             def log_message(self, *_: object) -> None:
                 return None

@@ -15,7 +15,7 @@ from postergenre.evaluation.comparison import MODEL
 from postergenre.evaluation.evaluator import Predictions
 from postergenre.tracking import replay
 from tests import support
-from tests.support import command, encoded, picture
+from tests.support import command, encode, make_picture
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_a_logged_model_predicts_in_any_folder(
 ) -> None:
     run = replay.track(models, in_project / "reports")
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    (elsewhere / "a.jpg").write_bytes(encoded(picture(1)))
+    (elsewhere / "a.jpg").write_bytes(encode(make_picture(1)))
     monkeypatch.chdir(elsewhere)
     monkeypatch.delenv("MLFLOW_TRACKING_URI")  # which MLflow sets for its children
     monkeypatch.setattr(cli, "CHECKOUT", in_project)

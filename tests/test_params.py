@@ -46,7 +46,7 @@ def test_a_wrong_section_is_named_with_what_would_be_right(tmp_path: Path, text:
     assert "\n" not in str(error.value)
 
 
-def test_an_unknown_network_is_told_the_known_ones(tmp_path: Path) -> None:
+def test_the_error_for_an_unknown_network_lists_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no section networks\.vgg; there are: student_cnn, resnet"):
         params.load("networks.vgg", ResizeParams, written(tmp_path, GOOD))
 

@@ -23,7 +23,7 @@ from postergenre import errors
 from stages import evaluate, train
 from tests import support
 from tests.factories import make_films, make_project, read_lock, read_runs, repro
-from tests.support import Answer, Site, command, encoded, picture
+from tests.support import Response, Site, command, encode, make_picture
 
 GENRES = ("Comedy", "Drama", "Horror")
 OUTPUTS = ("data/posters", "data/resized", "data/dataset", "models", "reports")
@@ -39,7 +39,7 @@ def make_copies_project(folder: Path, site: Site) -> Path:
     """Make the project with 48 films, and 24 more whose posters are copies of others in another size."""
     rows = make_films(site)
     for n in range(1, 25):
-        site.answers[f"/again{n}.jpg"] = Answer(encoded(picture(n).resize((66, 99))))
+        site.responses[f"/again{n}.jpg"] = Response(encode(make_picture(n).resize((66, 99))))
         rows.append((str(200 + n), "Drama", f"{site.url}/again{n}.jpg"))
     return make_project(folder, site, rows)
 

@@ -86,7 +86,7 @@ def author(tmp_path: Path) -> Path:
 
 
 def clone(author: Path, folder: Path) -> Path:
-    """The pull request as actions/checkout and `make setup` leave it, with a `gh` that notes what it is told."""
+    """The pull request as actions/checkout and `make setup` leave it, with a `gh` that notes its arguments."""
     run(author, "git", "clone", "-q", "--branch", "better", str(author), str(folder))
     (folder / ".venv/bin").mkdir(parents=True)
     for name in ("python", "dvc", "postergenre"):
@@ -100,7 +100,7 @@ def clone(author: Path, folder: Path) -> Path:
 
 
 def steps(folder: Path, uri: str) -> str:
-    """All `run:` steps but for the set-up and the tests; what the comment on the pull request says."""
+    """All `run:` steps but for the set-up and the tests; returns the comment on the pull request."""
     known = {
         "vars.MLFLOW_TRACKING_URI": uri,
         "github.base_ref": "main",
@@ -110,7 +110,7 @@ def steps(folder: Path, uri: str) -> str:
     }
 
     def filled(text: str) -> str:
-        return re.sub(r"\$\{\{ *(.+?) *\}\}", lambda found: known.get(found[1], ""), text)
+        return re.sub(r"\$\{\{ *(.+?) *\}\}", lambda match: known.get(match[1], ""), text)
 
     for name in ("gh.txt", "comparison.md", "bin/summary.md"):
         (folder / name).unlink(missing_ok=True)
@@ -164,37 +164,37 @@ def test_ci_runs_every_python_that_the_project_runs_on() -> None:
 
 
 @pytest.mark.long
-def test_a_pull_request_is_told_how_it_does_beside_main_and_the_champion(author: Path, tmp_path: Path) -> None:
+def test_the_comment_compares_a_pull_request_with_main_and_the_champion(author: Path, tmp_path: Path) -> None:
     folder = clone(author, tmp_path / "clone")
-    said = beside_the_champion(steps(folder, ""))
-    assert said.startswith("error: nothing was compared: ")
-    assert "MLFLOW_TRACKING_URI names no server" in said
+    comment = beside_the_champion(steps(folder, ""))
+    assert comment.startswith("error: nothing was compared: ")
+    assert "MLFLOW_TRACKING_URI names no server" in comment
     (tmp_path / "server").mkdir()
     with mlflow_server(tmp_path / "server") as uri:
-        said = beside_the_champion(steps(folder, uri))
-        assert said == "there is no champion of poster-genres yet; the model here would be the first\n"
+        comment = beside_the_champion(steps(folder, uri))
+        assert comment == "there is no champion of poster-genres yet; the model here would be the first\n"
         run(author, "git", "checkout", "-q", "main")
         run(author, "dvc", "checkout", "-q")
         crown(uri, author / "reports/test_predictions.csv.gz")
-        said = beside_the_champion(steps(folder, uri))
-    assert said.startswith("the model here would become champion: its test mAP is ")
-    assert re.search(r"on 150 posters is \+0\.\d+ \(95 % interval \+0\.\d+ to \+0\.\d+\)\n$", said)
-    said = beside_the_champion(steps(folder, "http://127.0.0.1:9"))
-    assert said == "error: nothing was compared: MLflow at http://127.0.0.1:9 failed (Connection refused)\n"
+        comment = beside_the_champion(steps(folder, uri))
+    assert comment.startswith("the model here would become champion: its test mAP is ")
+    assert re.search(r"on 150 posters is \+0\.\d+ \(95 % interval \+0\.\d+ to \+0\.\d+\)\n$", comment)
+    comment = beside_the_champion(steps(folder, "http://127.0.0.1:9"))
+    assert comment == "error: nothing was compared: MLflow at http://127.0.0.1:9 failed (Connection refused)\n"
     assert not (folder / "films.txt").exists()  # what a stage that is not run reads is not fetched
     (folder / "params.yaml").write_text("noise: 3\n")  # and nothing was run
-    said = steps(folder, "")
-    assert said.startswith("Stages that would run: evaluate.\nWhat follows was measured before this change; ")
+    comment = steps(folder, "")
+    assert comment.startswith("Stages that would run: evaluate.\nWhat follows was measured before this change; ")
     shutil.rmtree(tmp_path / "remote")  # nobody pushed
     shutil.rmtree(folder / ".dvc/cache")
     (folder / "films.txt").unlink()
-    said = steps(folder, "")
-    assert said.startswith(
+    comment = steps(folder, "")
+    assert comment.startswith(
         "Stages that would run: not known, for the team's data cannot be had here.\nWhat follows was "
     )
     run(folder, "git", "checkout", "-q", "params.yaml")
     (folder / "reports/test_predictions.csv.gz").unlink()
-    said = beside_the_champion(steps(folder, ""))
-    assert said.startswith(
+    comment = beside_the_champion(steps(folder, ""))
+    assert comment.startswith(
         "error: reports/test_predictions.csv.gz is missing; `dvc pull reports/test_predictions.csv.gz`"
     )

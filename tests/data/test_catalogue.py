@@ -91,12 +91,12 @@ def test_a_missing_catalogue_is_named(tmp_path: Path) -> None:
 
 def test_a_catalogue_longer_than_a_chunk_is_numbered_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalogue, "CHUNK", 2)
-    file = support.catalogue(tmp_path / "films.csv", [(str(n), "Drama", "") for n in range(1, 6)])
+    file = support.write_catalogue(tmp_path / "films.csv", [(str(n), "Drama", "") for n in range(1, 6)])
     assert [(film.row, film.imdb_id) for film in catalogue.read(file)] == [(n, f"tt{n:07d}") for n in range(1, 6)]
 
 
 @pytest.mark.parametrize("before", [0, 1])
 def test_a_letter_that_crosses_two_blocks_is_utf_8_still(tmp_path: Path, before: int) -> None:
     link = "x" * before + "é" * (1 << 20)  # two bytes each, and a block has 1 << 20
-    file = support.catalogue(tmp_path / "films.csv", [("1", "Drama", link)])
+    file = support.write_catalogue(tmp_path / "films.csv", [("1", "Drama", link)])
     assert [film.poster for film in catalogue.read(file)] == [link]

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from postergenre.data import images
-from tests.support import encoded, picture
+from tests.support import encode, make_picture
 
 KINDS = [("RGB", kind) for kind in ("JPEG", "WEBP", "BMP", "TIFF")] + [("L", "JPEG"), ("CMYK", "JPEG"), ("P", "GIF")]
 KINDS += [(mode, "PNG") for mode in ("P", "RGBA", "LA", "1")]
@@ -15,13 +15,13 @@ KINDS += [(mode, "PNG") for mode in ("P", "RGBA", "LA", "1")]
 
 @pytest.mark.parametrize(("mode", "kind"), KINDS)
 def test_every_kind_of_picture_comes_out_in_rgb(mode: str, kind: str) -> None:
-    decoded = images.decode(encoded(picture(1).convert(mode), kind))
+    decoded = images.decode(encode(make_picture(1).convert(mode), kind))
     assert (decoded.mode, decoded.size) == ("RGB", (60, 90))
 
 
 def test_a_16_bit_picture_is_scaled_not_clipped() -> None:
     ramp = np.linspace(0, 65535, 40 * 40, dtype=np.uint16).reshape(40, 40)
-    grey = np.asarray(images.decode(encoded(Image.fromarray(ramp), "PNG")))[..., 0]
+    grey = np.asarray(images.decode(encode(Image.fromarray(ramp), "PNG")))[..., 0]
     assert np.abs(grey.astype(float) - ramp / 257).max() <= 1
 
 
@@ -30,17 +30,17 @@ def test_a_32_bit_picture_is_scaled_by_what_is_in_use(top: float, numbers: type)
     ramp: npt.NDArray[Any] = np.asarray(np.linspace(0, top, 40 * 40).reshape(40, 40), dtype=numbers)
     if numbers is np.float32:
         ramp[0, 0] = np.nan
-    grey = np.asarray(images.decode(encoded(Image.fromarray(ramp), "TIFF")))[..., 0]
+    grey = np.asarray(images.decode(encode(Image.fromarray(ramp), "TIFF")))[..., 0]
     assert (grey[0, 0], grey[-1, -1]) == (0, {200: 200, 60_000: 233, 1e6: 255}[top])
 
 
 def test_transparency_becomes_white_also_in_a_palette() -> None:
     clear = Image.new("RGBA", (40, 40), (255, 0, 0, 0))
-    assert np.asarray(images.decode(encoded(clear, "PNG"))).min() == 255
+    assert np.asarray(images.decode(encode(clear, "PNG"))).min() == 255
     palette = Image.new("P", (40, 40), 3)
     palette.putpalette([0, 0, 0] * 256)
     palette.info["transparency"] = 3
-    assert np.asarray(images.decode(encoded(palette, "PNG"))).min() == 255
+    assert np.asarray(images.decode(encode(palette, "PNG"))).min() == 255
 
 
 def test_exif_orientation_turns_the_picture_upright() -> None:
@@ -61,7 +61,7 @@ def test_a_damaged_exif_block_costs_no_picture(kind: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     stream = io.BytesIO()
-    picture(1).save(stream, kind, exif=exif)
+    make_picture(1).save(stream, kind, exif=exif)
     whole = stream.getvalue()
     start = max(whole.find(head) for head in (b"MM\x00*", b"II*\x00"))
     damaged = whole[: start + 2] + b"\t" + whole[start + 3 :]
@@ -87,7 +87,7 @@ def with_a_wrong_bit(data: bytes, place: int) -> bytes:
     return data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
 
 
-WHOLE = encoded(picture(1), "PNG")
+WHOLE = encode(make_picture(1), "PNG")
 
 
 @pytest.mark.parametrize(
@@ -96,14 +96,14 @@ WHOLE = encoded(picture(1), "PNG")
         (b"", "it is empty"),
         (b"<!DOCTYPE html><html></html>", "it is a web page"),
         (b"\x00\x01\x02\x03" * 50, "it is not an image"),
-        (encoded(picture(1))[:-300], "it is damaged"),
-        (encoded(picture(1), "PNG")[:-300], "it is damaged"),
+        (encode(make_picture(1))[:-300], "it is damaged"),
+        (encode(make_picture(1), "PNG")[:-300], "it is damaged"),
         (with_a_wrong_bit(WHOLE, len(WHOLE) - 13), "it is damaged"),  # in the pixels' checksum
         (with_a_wrong_bit(WHOLE, 18), "it is damaged"),  # in the width
-        (encoded(Image.new("RGB", (1, 1)), "GIF"), "1 x 1 pixels, fewer than 16"),
+        (encode(Image.new("RGB", (1, 1)), "GIF"), "1 x 1 pixels, fewer than 16"),
     ],
 )
-def test_what_is_no_poster_is_told_apart(data: bytes, said: str) -> None:
+def test_the_reason_says_why_a_file_is_no_poster(data: bytes, said: str) -> None:
     with pytest.raises(images.ImageError, match=said):
         images.identify(data)
     with pytest.raises(images.ImageError, match=said):
@@ -111,17 +111,17 @@ def test_what_is_no_poster_is_told_apart(data: bytes, said: str) -> None:
 
 
 def test_a_bomb_is_refused_before_it_unpacks() -> None:
-    bomb = encoded(Image.new("1", (10_000, 10_000)), "PNG")
+    bomb = encode(Image.new("1", (10_000, 10_000)), "PNG")
     assert len(bomb) < 20_000
     with pytest.raises(images.ImageError, match="10000 x 10000 pixels, more than 50,000,000"):
         images.identify(bomb)
 
 
 def test_pillows_own_limit_stays_and_is_reported_in_our_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    large = encoded(Image.new("1", (7_000, 7_000)), "PNG")
+    large = encode(Image.new("1", (7_000, 7_000)), "PNG")
     assert images.identify(large) == ("png", 7_000, 7_000)
     assert Image.MAX_IMAGE_PIXELS == 1024**3 // 12, "Pillow's limit is not ours to change"
-    bomb = encoded(Image.new("1", (14_000, 14_000)), "PNG")
+    bomb = encode(Image.new("1", (14_000, 14_000)), "PNG")
     with pytest.raises(images.ImageError, match="it has more than 50,000,000 pixels"):
         images.identify(bomb)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000_000)
@@ -133,5 +133,5 @@ def test_pillows_own_limit_stays_and_is_reported_in_our_words(monkeypatch: pytes
 
 
 def test_the_extension_is_what_the_bytes_are() -> None:
-    found = [images.identify(encoded(picture(1), kind)) for kind in ("JPEG", "PNG", "WEBP", "GIF")]
+    found = [images.identify(encode(make_picture(1), kind)) for kind in ("JPEG", "PNG", "WEBP", "GIF")]
     assert found == [(extension, 60, 90) for extension in ("jpg", "png", "webp", "gif")]

@@ -12,7 +12,7 @@ from postergenre.data import images, packing
 from postergenre.data.packing import ResizeParams
 from postergenre.data.store import Store
 from postergenre.errors import InputError
-from tests.support import encoded, picture
+from tests.support import encode, make_picture
 
 PARAMS = ResizeParams(height=24, width=16, fit="crop")
 
@@ -29,8 +29,10 @@ def shard(folder: Path, number: int, posters: dict[str, bytes]) -> None:
 def posters(tmp_path: Path) -> Path:
     folder = tmp_path / "posters"
     folder.mkdir()
-    shard(folder, 0, {f"tt000000{n}": encoded(picture(n)) for n in range(1, 6)})
-    shard(folder, 1, {"tt0000006": encoded(picture(6)), "tt0000007": b"<html>", "tt0000008": encoded(picture(8))})
+    shard(folder, 0, {f"tt000000{n}": encode(make_picture(n)) for n in range(1, 6)})
+    shard(
+        folder, 1, {"tt0000006": encode(make_picture(6)), "tt0000007": b"<html>", "tt0000008": encode(make_picture(8))}
+    )
     return folder
 
 
@@ -45,7 +47,7 @@ def test_each_poster_stands_in_the_row_of_its_film(posters: Path, tmp_path: Path
     assert packs.imdb_ids == [f"tt000000{n}" for n in (1, 2, 3, 4, 5, 6, 8)]
     rows = np.array([6, 0, 5, 0])
     for got, n in zip(packs[rows], (8, 1, 6, 1), strict=True):
-        np.testing.assert_array_equal(got, images.fit(images.decode(encoded(picture(n))), 24, 16, "crop"))
+        np.testing.assert_array_equal(got, images.fit(images.decode(encode(make_picture(n))), 24, 16, "crop"))
 
 
 def test_a_refused_poster_is_listed_with_its_reason(posters: Path, tmp_path: Path) -> None:
@@ -58,7 +60,7 @@ def test_the_same_posters_give_the_same_bytes_and_another_one_changes_its_own_sh
 ) -> None:
     one, two = packed(posters, tmp_path / "one"), packed(posters, tmp_path / "two")
     assert one.digest == two.digest
-    shard(posters, 1, {"tt0000009": encoded(picture(9))})
+    shard(posters, 1, {"tt0000009": encode(make_picture(9))})
     three = packed(posters, tmp_path / "three")
     assert three.digest != one.digest
     first, second = "shard-00000.npy", "shard-00001.npy"

@@ -31,12 +31,12 @@ from pathlib import Path
 from postergenre import files
 from postergenre.data import manifest
 from scraper import downloads, shards
-from tests.support import encoded, picture
+from tests.support import encode, make_picture
 
 with downloads.open_downloads(Path("downloads")) as held, files.atomic_folder(Path("data/posters")) as folder:
     rows = []
     for n in range(1, {POSTERS} + 1):
-        url, body = f"http://127.0.0.1:9/{{n}}.jpg", encoded(picture(n))
+        url, body = f"http://127.0.0.1:9/{{n}}.jpg", encode(make_picture(n))
         held.put(url, downloads.Poster(url, 200, 1, "jpg", 60, 90, "", "", downloads.sha256(body), body))
         rows.append(manifest.Row(n, f"tt000000{{n}}", "", "Drama", "ok", asked=url, **held.get_manifest_fields(url)))
     rows.append(manifest.Row({POSTERS} + 1, "tt0000099", "", "Drama", "gone", "404"))

@@ -133,15 +133,15 @@ def test_impossible_params_are_refused(wrong: dict[str, int]) -> None:
 
 def test_the_folder_holds_every_metric_of_every_predictor(evaluated: Report, tmp_path: Path) -> None:
     report.write(tmp_path, evaluated)
-    found = files.read_json(tmp_path / "metrics.json", "the test")
+    metrics = files.read_json(tmp_path / "metrics.json", "the test")
     before = {"bce_uncalibrated", "brier_uncalibrated", "ece_uncalibrated"}
-    assert set(found) == set(METRICS) | before | {"test_posters", "genres", "genres_evaluated"}
-    assert (found["test_posters"], found["genres"], found["genres_evaluated"]) == (30, 3, 3)
+    assert set(metrics) == set(METRICS) | before | {"test_posters", "genres", "genres_evaluated"}
+    assert (metrics["test_posters"], metrics["genres"], metrics["genres_evaluated"]) == (30, 3, 3)
     comparison = pd.read_csv(tmp_path / "comparison.csv")
     assert list(comparison.columns) == COLUMNS == ["predictor", "metric", "value", "low", "high"]
     assert comparison["predictor"].unique().tolist() == list(evaluated.predictions)
     assert len(comparison) == len(evaluated.predictions) * len(METRICS)
-    assert found["map"] == pytest.approx(comparison["value"][0])
+    assert metrics["map"] == pytest.approx(comparison["value"][0])
     saved = test_predictions.read(tmp_path / "test_predictions.csv.gz")
     assert saved.imdb_ids == evaluated.test.imdb_ids
     np.testing.assert_array_equal(saved.labels, labels("test"))
@@ -211,19 +211,19 @@ def test_a_genre_without_test_posters_is_shown_as_such(evaluated: Report, tmp_pa
     test = evaluated.test
     bare = split_tables.Split(test.imdb_ids, test.rows, test.genres, test.labels * np.array([1, 1, 0], dtype=np.uint8))
     data = replace(evaluated.data, splits={**evaluated.data.splits, "test": bare})
-    found = report.evaluate(data, predictions(data), PARAMS)
-    html_report.write(tmp_path / "report.html", found, 2, heatmaps)
+    without_drama = report.evaluate(data, predictions(data), PARAMS)
+    html_report.write(tmp_path / "report.html", without_drama, 2, heatmaps)
     assert (tmp_path / "report.html").read_text().count("no test poster") == 1
-    assert found.metrics()["genres_evaluated"] == 2
+    assert without_drama.metrics()["genres_evaluated"] == 2
     assert set(plot_tables.precision_recall(bare, predictions(data))["genre"]) == {"Comedy", "Drama"}
 
 
 def test_metrics_before_calibration_are_those_of_the_probabilities_before_it(evaluated: Report) -> None:
-    found, test = evaluated.metrics(), evaluated.test
+    metrics, test = evaluated.metrics(), evaluated.test
     p = evaluated.model.probabilities
     before = 1 / (1 + np.exp(-np.log(p / (1 - p)) / 2))
-    assert found["brier"] == pytest.approx(np.mean((p - test.labels) ** 2), abs=1e-6)
-    assert found["brier_uncalibrated"] == pytest.approx(np.mean((before - test.labels) ** 2), abs=1e-6)
+    assert metrics["brier"] == pytest.approx(np.mean((p - test.labels) ** 2), abs=1e-6)
+    assert metrics["brier_uncalibrated"] == pytest.approx(np.mean((before - test.labels) ** 2), abs=1e-6)
 
 
 def test_a_calibration_of_other_genres_is_refused(tmp_path: Path) -> None:
@@ -312,11 +312,11 @@ def test_groups_are_of_genre_counts_and_decades(evaluated: Report) -> None:
 def test_card_and_page_say_how_many_titles_name_no_year(evaluated: Report, tmp_path: Path) -> None:
     titles = dict(list(evaluated.data.titles.items())[:-12])
     data = replace(evaluated.data, titles=titles)
-    found = report.evaluate(data, predictions(data), PARAMS)
-    model_card.write(tmp_path / "model_card.md", found)
+    undated = report.evaluate(data, predictions(data), PARAMS)
+    model_card.write(tmp_path / "model_card.md", undated)
     assert "| 1980s | 18 |" in (tmp_path / "model_card.md").read_text()
     assert "| no year in the title | 12 |" in (tmp_path / "model_card.md").read_text()
-    html_report.write(tmp_path / "report.html", found, 0, heatmaps)
+    html_report.write(tmp_path / "report.html", undated, 0, heatmaps)
     assert "<th>no year in the title</th><td>12</td>" in (tmp_path / "report.html").read_text()
 
 

@@ -21,7 +21,7 @@ from postergenre.networks import architecture, layer_names, model_folder, onnx_m
 from postergenre.networks.backend import keras
 from postergenre.prediction import predictor
 from tests import support
-from tests.support import encoded, picture
+from tests.support import encode, make_picture
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +32,8 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     kinds |= {"e.png": ("L", "PNG"), "f.tiff": ("LA", "TIFF"), "g.gif": ("P", "GIF"), "below/h.bmp": ("RGB", "BMP")}
     (folder / "below").mkdir()
     for seed, (name, (mode, kind)) in enumerate(kinds.items()):
-        (folder / name).write_bytes(encoded(picture(seed).convert(mode), kind))
-    (folder / "broken.jpg").write_bytes(encoded(picture(1))[:500])
+        (folder / name).write_bytes(encode(make_picture(seed).convert(mode), kind))
+    (folder / "broken.jpg").write_bytes(encode(make_picture(1))[:500])
     (folder / "notes.txt").write_text("no picture, and no name of one")
     return folder
 
@@ -74,7 +74,7 @@ def test_json_gives_every_genre(models: Path, pictures: Path, capsys: pytest.Cap
 
 
 def test_the_picture_is_turned_upright_as_in_training(models: Path, tmp_path: Path) -> None:
-    upright, turned = picture(4), tmp_path / "turned.png"
+    upright, turned = make_picture(4), tmp_path / "turned.png"
     exif = Image.Exif()
     exif[0x0112] = 8
     upright.transpose(Image.Transpose.ROTATE_270).save(turned, exif=exif)
@@ -86,7 +86,7 @@ def test_the_picture_is_turned_upright_as_in_training(models: Path, tmp_path: Pa
 def test_many_pictures_come_back_in_order(models: Path, tmp_path: Path) -> None:
     paths = [tmp_path / f"{k}.png" for k in range(300)]
     for k, path in enumerate(paths):
-        path.write_bytes(b"" if k % 100 == 7 else encoded(picture(k % 9, 20, 30), "PNG"))
+        path.write_bytes(b"" if k % 100 == 7 else encode(make_picture(k % 9, 20, 30), "PNG"))
     predictions = list(predictor.load(models).predict_files(paths))
     assert [path for path, _ in predictions] == paths
     assert [k for k, (_, result) in enumerate(predictions) if isinstance(result, str)] == [7, 107, 207]
@@ -135,7 +135,7 @@ def test_folders_behind_links_are_looked_into_once_and_locked_ones_are_named(
     outer, elsewhere, locked = (tmp_path / name for name in ("outer", "elsewhere", "outer/locked"))
     for folder in (outer, elsewhere, locked):
         folder.mkdir()
-        (folder / "a.png").write_bytes(encoded(picture(1), "PNG"))
+        (folder / "a.png").write_bytes(encode(make_picture(1), "PNG"))
     (outer / "link").symlink_to(elsewhere)
     (outer / "twice").symlink_to(elsewhere)
     (elsewhere / "back").symlink_to(outer)
@@ -238,7 +238,7 @@ def test_a_name_that_is_no_text_and_files_that_are_no_pictures(
     folder = tmp_path / "posters"
     folder.mkdir()
     for odd in (b"caf\xe9.png", b"red\033[31m.png"):
-        (folder / os.fsdecode(odd)).write_bytes(encoded(picture(1), "PNG"))
+        (folder / os.fsdecode(odd)).write_bytes(encode(make_picture(1), "PNG"))
     for name in ("film.mpg", "sheet.pdf", "weights.h5"):
         (folder / name).write_text("nothing that Pillow decodes")
     assert predict(str(folder), "--model", str(models), "--csv", str(tmp_path / "t.csv")) == 0

@@ -32,7 +32,7 @@ from sample.layouts import LAYOUTS
 from sample.lettering import FACES
 from sample.motifs import MOTIFS
 from sample.palettes import PALETTES, contrast
-from tests.support import ROOT, free_port
+from tests.support import ROOT, find_free_port
 
 CATALOGUE = ROOT / films.CATALOGUE
 ALL = films.read(CATALOGUE)
@@ -233,7 +233,7 @@ def is_served(port: int) -> bool:
 
 @pytest.fixture(scope="module")
 def connection() -> Iterator[http.client.HTTPConnection]:
-    port = free_port()
+    port = find_free_port()
     with site.serve(CATALOGUE, port) as url:
         assert url == f"http://127.0.0.1:{port}"
         with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as made:
@@ -303,7 +303,7 @@ def test_the_site_lets_crawlers_in(connection: http.client.HTTPConnection) -> No
 
 
 def test_the_port_is_free_again_also_after_an_exception() -> None:
-    port = free_port()
+    port = find_free_port()
     with site.serve(CATALOGUE, port):
         assert is_served(port)
     assert not is_served(port)
@@ -313,7 +313,7 @@ def test_the_port_is_free_again_also_after_an_exception() -> None:
 
 
 def test_the_site_ends_when_its_parent_is_killed() -> None:
-    port = free_port()
+    port = find_free_port()
     code = (
         "import time; from pathlib import Path; from sample import site\n"
         f"with site.serve(Path({str(CATALOGUE)!r}), {port}): print('up', flush=True); time.sleep(60)"
@@ -340,7 +340,7 @@ def test_a_busy_port_is_waited_for_and_then_named(monkeypatch: pytest.MonkeyPatc
 
 def test_a_catalogue_that_can_not_be_served_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     missing = tmp_path / "none.csv"
-    with pytest.raises(InputError, match=re.escape(str(missing))), site.serve(missing, free_port()):
+    with pytest.raises(InputError, match=re.escape(str(missing))), site.serve(missing, find_free_port()):
         pass
     assert str(missing) in capfd.readouterr().err
 
@@ -357,7 +357,7 @@ def test_the_door_opens_for_a_crawl_of_the_sample_alone(monkeypatch: pytest.Monk
 
 
 def test_the_site_can_be_served_by_hand() -> None:
-    port = free_port()
+    port = find_free_port()
     command = [sys.executable, "-m", "sample.server", "--port", str(port)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, env=os.environ) as served:
         assert served.stdout

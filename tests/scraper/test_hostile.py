@@ -30,9 +30,9 @@ from postergenre import errors
 from stages import scrape as stage
 from tests import support
 from tests.factories import make_dramas, read_manifest, run_scrape, write_scrape_project
-from tests.support import Answer, Site, encoded, picture
+from tests.support import Response, Site, encode, make_picture
 
-POSTER = encoded(picture(1))
+POSTER = encode(make_picture(1))
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def site() -> Iterator[Site]:
 
 def ends(folder: Path, site: Site, answers: dict[str, Any], **changes: Any) -> dict[str, tuple[str, str]]:
     """Crawl these answers; the status and reason of each path."""
-    site.answers |= {f"/{name}": answer for name, answer in answers.items()}
+    site.responses |= {f"/{name}": answer for name, answer in answers.items()}
     write_scrape_project(
         folder, [(str(n), "Drama", f"{site.url}/{name}") for n, name in enumerate(answers, 1)], **changes
     )
@@ -82,15 +82,15 @@ def test_bodies_that_lie_or_never_end(tmp_path: Path, site: Site) -> None:
         tmp_path,
         site,
         {
-            "good": Answer(POSTER),
-            "endless": Answer(headers=endless, stream=gone_on(b"x" * 65536)),
-            "drip": Answer(headers={"Content-Length": "1000"}, stream=gone_on(b"x", 0.2)),
-            "announced": Answer(headers={"Content-Length": str(10**12)}),
-            "bomb": Answer(gzip.compress(bytes(50_000_000)), headers={"Content-Encoding": "gzip"}),
-            "huge": Answer(png_of(100_000, 100_000)),
-            "pixel": Answer(encoded(picture(1, 1, 1), "PNG")),
-            "longer": Answer(POSTER, headers={"Content-Length": str(len(POSTER) + 10), "Connection": "close"}),
-            "shorter": Answer(POSTER, headers={"Content-Length": str(len(POSTER) - 10), "Connection": "close"}),
+            "good": Response(POSTER),
+            "endless": Response(headers=endless, stream=gone_on(b"x" * 65536)),
+            "drip": Response(headers={"Content-Length": "1000"}, stream=gone_on(b"x", 0.2)),
+            "announced": Response(headers={"Content-Length": str(10**12)}),
+            "bomb": Response(gzip.compress(bytes(50_000_000)), headers={"Content-Encoding": "gzip"}),
+            "huge": Response(png_of(100_000, 100_000)),
+            "pixel": Response(encode(make_picture(1, 1, 1), "PNG")),
+            "longer": Response(POSTER, headers={"Content-Length": str(len(POSTER) + 10), "Connection": "close"}),
+            "shorter": Response(POSTER, headers={"Content-Length": str(len(POSTER) - 10), "Connection": "close"}),
         },
         max_bytes=1_000_000,
         timeout=3,
@@ -119,8 +119,8 @@ def test_links_that_lead_inside_are_refused_wherever_they_stand(tmp_path: Path, 
         "number": "http://2130706433/",
         "file": "file:///etc/passwd",
     }
-    site.answers |= {f"/{name}": Answer(status=302, headers={"Location": link}) for name, link in inside.items()}
-    site.answers["/good"] = Answer(POSTER)
+    site.responses |= {f"/{name}": Response(status=302, headers={"Location": link}) for name, link in inside.items()}
+    site.responses["/good"] = Response(POSTER)
     links = {"good": f"{site.url}/good"} | inside | {f"to-{name}": f"{site.url}/{name}" for name in inside}
     write_scrape_project(
         tmp_path, [(str(n), "", link) for n, link in enumerate(links.values(), 1)], allow_private_hosts=False
@@ -150,18 +150,18 @@ with open_downloads(Path("downloads")) as downloads:
     assert ended.pop("file") == "failed,neither http nor https"
     assert ended.pop("to-file") == "failed,HTTP 302"
     assert set(ended.values()) == {"refused,a private address"}, ended
-    assert sorted(site.asked) == sorted(["/robots.txt", "/good", *(f"/{name}" for name in inside)])
+    assert sorted(site.requests) == sorted(["/robots.txt", "/good", *(f"/{name}" for name in inside)])
 
 
 def test_private_addresses_are_refused_unless_allowed(tmp_path: Path, site: Site) -> None:
-    found = ends(tmp_path, site, {"a.jpg": Answer(POSTER)}, allow_private_hosts=False)
+    found = ends(tmp_path, site, {"a.jpg": Response(POSTER)}, allow_private_hosts=False)
     assert found == {"a.jpg": ("refused", "a private address")}
-    assert site.asked == []
+    assert site.requests == []
 
 
 def test_robots_txt(tmp_path: Path) -> None:
-    def rules(text: bytes, kind: str = "text/plain") -> Answer:
-        return Answer(text, kind=kind)
+    def rules(text: bytes, kind: str = "text/plain") -> Response:
+        return Response(text, kind=kind)
 
     forbidden, fine = ("refused", "Forbidden by robots.txt"), ("ok", "")
     cases = [
@@ -169,15 +169,15 @@ def test_robots_txt(tmp_path: Path) -> None:
         (rules(b"User-agent: postergenre\nDisallow: /a\n"), forbidden),
         (rules(b"User-agent: other\nDisallow: /\n"), fine),
         (rules(b"<html>Welcome</html>", "text/html"), fine),
-        (Answer(status=404), fine),
-        (Answer(status=403), fine),
-        (Answer(status=500), ("failed", "robots.txt: HTTP 500")),
-        (Answer(status=0), ("failed", "robots.txt: connection broken off")),
+        (Response(status=404), fine),
+        (Response(status=403), fine),
+        (Response(status=500), ("failed", "robots.txt: HTTP 500")),
+        (Response(status=0), ("failed", "robots.txt: connection broken off")),
     ]
     with ExitStack() as stack:
         sites = [stack.enter_context(support.site()) for _ in cases]
         for site, (robots, _) in zip(sites, cases, strict=True):
-            site.answers |= {"/robots.txt": robots, "/a.jpg": Answer(POSTER)}
+            site.responses |= {"/robots.txt": robots, "/a.jpg": Response(POSTER)}
         write_scrape_project(
             tmp_path, [(str(n), "", f"{site.url}/a.jpg") for n, site in enumerate(sites, 1)], retries=0
         )
@@ -186,30 +186,30 @@ def test_robots_txt(tmp_path: Path) -> None:
     table = read_manifest(tmp_path)
     for site, (robots, end), row in zip(sites, cases, table.itertuples(), strict=True):
         assert (row.status, row.reason) == end, robots
-        assert site.asked == ["/robots.txt", "/a.jpg"] if end == fine else site.asked == ["/robots.txt"], robots
+        assert site.requests == ["/robots.txt", "/a.jpg"] if end == fine else site.requests == ["/robots.txt"], robots
 
 
 def test_a_host_is_not_asked_before_the_time_that_it_names(tmp_path: Path, site: Site) -> None:
     later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=590)
     slow = {
-        "localhost": {"/robots.txt": Answer(b"User-agent: *\nCrawl-delay: 3600\n", kind="text/plain")},
-        "127.1": {"/a.jpg": Answer(status=429, headers={"Retry-After": "590"})},
-        "127.0.1": {"/a.jpg": Answer(status=429, headers={"Retry-After": format_datetime(later, usegmt=True)})},
+        "localhost": {"/robots.txt": Response(b"User-agent: *\nCrawl-delay: 3600\n", kind="text/plain")},
+        "127.1": {"/a.jpg": Response(status=429, headers={"Retry-After": "590"})},
+        "127.0.1": {"/a.jpg": Response(status=429, headers={"Retry-After": format_datetime(later, usegmt=True)})},
     }
     with ExitStack() as stack:
         sites = {host: stack.enter_context(support.site()) for host in slow}
         for host, answers in slow.items():
-            sites[host].answers |= {"/a.jpg": Answer(POSTER)} | answers
+            sites[host].responses |= {"/a.jpg": Response(POSTER)} | answers
         # The slow hosts come first. When 500 posters of a fourth one have come, none was asked a second time.
         links = [f"{made.url.replace('127.0.0.1', host)}/a.jpg" for host, made in sites.items()]
         links += [f"{site.url}/{n}.jpg" for n in range(500)]
         write_scrape_project(tmp_path, [(str(n), "", link) for n, link in enumerate(links, 1)])
         with subprocess.Popen([sys.executable, "-m", "stages.scrape"], cwd=tmp_path) as scrape:
-            while len(site.asked) < 501 and scrape.poll() is None:
+            while len(site.requests) < 501 and scrape.poll() is None:
                 time.sleep(0.05)
             scrape.kill()
         assert scrape.returncode == -signal.SIGKILL
-        paths = {host: made.asked for host, made in sites.items()}
+        paths = {host: made.requests for host, made in sites.items()}
     asked_once = ["/robots.txt", "/a.jpg"]
     assert paths == {"localhost": ["/robots.txt"], "127.1": asked_once, "127.0.1": asked_once}
 
@@ -222,8 +222,8 @@ def test_a_host_is_asked_again_after_the_time_that_it_names(tmp_path: Path, site
         "localhost": {"Retry-After": format_datetime(later, usegmt=True)},
         "127.1": {},
     }
-    site.answers["/robots.txt"] = Answer(b"User-agent: *\nCrawl-delay: 0.1\n", kind="text/plain")
-    site.answers |= {f"/{host}": [Answer(status=429, headers=hosts[host]), Answer(POSTER)] for host in hosts}
+    site.responses["/robots.txt"] = Response(b"User-agent: *\nCrawl-delay: 0.1\n", kind="text/plain")
+    site.responses |= {f"/{host}": [Response(status=429, headers=hosts[host]), Response(POSTER)] for host in hosts}
     links = [f"{site.url.replace('127.0.0.1', host)}/{host}" for host in hosts]
     write_scrape_project(tmp_path, [(str(n), "", link) for n, link in enumerate(links, 1)], retries=0)
     assert run_scrape(tmp_path).returncode == 0
@@ -239,14 +239,14 @@ def test_x_robots_tag(tmp_path: Path, site: Site) -> None:
         "otherbot: noai": "ok",
         "noindex": "ok",
     }
-    answers = {f"{n}.jpg": Answer(POSTER, headers={"X-Robots-Tag": header}) for n, header in enumerate(headers)}
+    answers = {f"{n}.jpg": Response(POSTER, headers={"X-Robots-Tag": header}) for n, header in enumerate(headers)}
     found = ends(tmp_path, site, answers)
     assert {header: found[name][0] for name, header in zip(answers, headers, strict=True)} == headers
 
 
 def test_a_host_that_asks_for_too_long_a_wait_is_left_alone_and_the_others_go_on(tmp_path: Path, site: Site) -> None:
     with support.site() as busy:
-        busy.answers |= {f"/{n}.jpg": Answer(status=429, headers={"Retry-After": "3600"}) for n in range(100)}
+        busy.responses |= {f"/{n}.jpg": Response(status=429, headers={"Retry-After": "3600"}) for n in range(100)}
         other = busy.url.replace("127.0.0.1", "localhost")
         rows = [(str(n), "", f"{other}/{n}.jpg") for n in range(1, 90)]
         rows += [(str(n + 100), "", link) for n, (_, _, link) in enumerate(make_dramas(site, 20))]
@@ -257,33 +257,33 @@ def test_a_host_that_asks_for_too_long_a_wait_is_left_alone_and_the_others_go_on
             "localhost blocked us (HTTP 429, it asks to wait 3,600 seconds), 89 of its posters did not come"
             in done.stderr
         )
-        asked = len(busy.asked)
+        asked = len(busy.requests)
         assert asked <= 33 + 1
         # Without them, the next one goes on: nothing is asked.
         assert run_scrape(tmp_path).returncode == 0
-        assert len(busy.asked) == asked
+        assert len(busy.requests) == asked
     assert read_manifest(tmp_path)["status"].tolist() == ["refused"] * 89 + ["ok"] * 20
 
 
 def test_a_host_that_answers_403_to_everything_is_left_alone(tmp_path: Path, site: Site) -> None:
     write_scrape_project(tmp_path, [(str(n), "", f"{site.url}/{n}.jpg") for n in range(1, 200)])
-    site.answers |= {f"/{n}.jpg": Answer(status=403) for n in range(200)}
+    site.responses |= {f"/{n}.jpg": Response(status=403) for n in range(200)}
     done = run_scrape(tmp_path)
     assert done.returncode == 1
     assert "blocked us (HTTP 403, 20 times in a row), 199 of its posters did not come" in done.stderr
-    assert 20 <= len(site.asked) - 1 < 60
+    assert 20 <= len(site.requests) - 1 < 60
 
 
 def test_a_host_that_is_down_is_asked_for_robots_txt_alone(tmp_path: Path, site: Site) -> None:
     with support.site() as broken:
-        broken.answers["/robots.txt"] = Answer(status=0)
+        broken.responses["/robots.txt"] = Response(status=0)
         addresses = ["http://127.0.0.1:9"] * 250 + [broken.url] * 250 + [site.url]
         write_scrape_project(
             tmp_path, [(str(n), "", f"{url}/{n}.jpg") for n, url in enumerate(addresses, 1)], retries=0
         )
-        site.answers["/501.jpg"] = Answer(POSTER)
+        site.responses["/501.jpg"] = Response(POSTER)
         assert run_scrape(tmp_path).returncode == 0
-        assert broken.asked == ["/robots.txt"]
+        assert broken.requests == ["/robots.txt"]
     table = read_manifest(tmp_path)
     assert set(table["reason"][:250]) == {"robots.txt: connection refused"}
     assert set(table["reason"][250:500]) == {"robots.txt: connection broken off"}
@@ -293,13 +293,13 @@ def test_a_host_that_is_down_is_asked_for_robots_txt_alone(tmp_path: Path, site:
 def test_a_limit_of_requests_a_second_loses_nothing(tmp_path: Path, site: Site) -> None:
     seconds: dict[int, int] = {}
 
-    def limited(seed: int) -> Callable[[], Answer]:
-        def answer() -> Answer:
+    def limited(seed: int) -> Callable[[], Response]:
+        def answer() -> Response:
             now = int(time.monotonic())
             seconds[now] = seconds.get(now, 0) + 1
             if seconds[now] > 20:
-                return Answer(status=429, headers={"Retry-After": "1"})
-            return Answer(encoded(picture(seed)))
+                return Response(status=429, headers={"Retry-After": "1"})
+            return Response(encode(make_picture(seed)))
 
         return answer
 
@@ -308,8 +308,8 @@ def test_a_limit_of_requests_a_second_loses_nothing(tmp_path: Path, site: Site) 
 
 
 def test_cookies_are_not_sent_and_we_say_who_we_are(tmp_path: Path, site: Site) -> None:
-    cookie = Answer(POSTER, headers={"Set-Cookie": "id=1; Path=/"})
-    more = {f"{n}.jpg": [Answer(status=302, headers={"Location": "/p.jpg", "Set-Cookie": "id=2"})] for n in range(3)}
+    cookie = Response(POSTER, headers={"Set-Cookie": "id=1; Path=/"})
+    more = {f"{n}.jpg": [Response(status=302, headers={"Location": "/p.jpg", "Set-Cookie": "id=2"})] for n in range(3)}
     ends(tmp_path, site, {"p.jpg": cookie} | more, contact="https://example.org/posters", placeholder_films=9)
     assert len(site.headers) > 6
     assert not [headers for headers in site.headers if headers["Cookie"]]
@@ -317,27 +317,27 @@ def test_cookies_are_not_sent_and_we_say_who_we_are(tmp_path: Path, site: Site) 
 
 
 def test_a_picture_that_many_films_share_is_no_poster(tmp_path: Path, site: Site) -> None:
-    many = {f"many{n}.jpg": Answer(POSTER) for n in range(4)}
-    few = {f"few{n}.jpg": Answer(encoded(picture(2))) for n in range(3)}
+    many = {f"many{n}.jpg": Response(POSTER) for n in range(4)}
+    few = {f"few{n}.jpg": Response(encode(make_picture(2))) for n in range(3)}
     found = ends(tmp_path, site, many | few, placeholder_films=3)
     assert {found[name] for name in many} == {("not-a-poster", "4 films have this picture")}
     assert {found[name] for name in few} == {("ok", "")}
 
 
 def test_a_refresh_asks_whether_posters_changed(tmp_path: Path, site: Site) -> None:
-    new = Answer(encoded(picture(2)), headers={"ETag": '"2"'})
-    tagged = [Answer(POSTER, headers={"ETag": '"1"'}), Answer(status=304)]
-    dated = [Answer(encoded(picture(5)), headers={"Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT"}), new]
-    lost = [Answer(encoded(picture(3))), Answer(status=404)]
+    new = Response(encode(make_picture(2)), headers={"ETag": '"2"'})
+    tagged = [Response(POSTER, headers={"ETag": '"1"'}), Response(status=304)]
+    dated = [Response(encode(make_picture(5)), headers={"Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT"}), new]
+    lost = [Response(encode(make_picture(3))), Response(status=404)]
     ends(tmp_path, site, {"tagged": tagged, "dated": dated, "lost": lost})
     before = read_manifest(tmp_path)
     site.headers.clear()
-    site.asked.clear()
+    site.requests.clear()
     rows = [(str(n), "Drama", f"{site.url}/{name}") for n, name in enumerate(("tagged", "dated", "lost"), 1)]
     write_scrape_project(tmp_path, rows, refresh=True)
     assert run_scrape(tmp_path).returncode == 0
     after = read_manifest(tmp_path)
-    said = dict(zip(site.asked, site.headers, strict=True))
+    said = dict(zip(site.requests, site.headers, strict=True))
     assert said["/tagged"]["If-None-Match"] == '"1"'
     assert said["/dated"]["If-Modified-Since"] == "Thu, 01 Jan 2026 00:00:00 GMT"
     assert (after["status"] == "ok").all()
@@ -397,21 +397,21 @@ def tmdb(site: Site, **changes: Any) -> dict[str, Any]:
 
 
 def test_tmdb_finds_posters_by_imdb_id(tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    def found(**results: list[dict[str, Any]]) -> Answer:
+    def found(**results: list[dict[str, Any]]) -> Response:
         lists: dict[str, Any] = {"movie_results": [], "person_results": [], "tv_results": []} | results
-        return Answer(json.dumps(lists).encode(), kind="application/json")
+        return Response(json.dumps(lists).encode(), kind="application/json")
 
     answers = {
         1: found(movie_results=[{"id": 862, "title": "Toy Story", "poster_path": "/a.jpg"}]),
         2: found(tv_results=[{"id": 1, "name": "A series", "poster_path": "/b.jpg"}]),
         3: found(movie_results=[{"id": 2, "title": "Without", "poster_path": None}]),
         4: found(),
-        5: Answer(b'{"status_code": 7, "status_message": "Invalid API key"}', status=401, kind="application/json"),
-        6: Answer(b"<html>Maintenance</html>", kind="text/html"),
+        5: Response(b'{"status_code": 7, "status_message": "Invalid API key"}', status=401, kind="application/json"),
+        6: Response(b"<html>Maintenance</html>", kind="text/html"),
     }
-    site.answers |= {f"/3/find/tt000000{n}?external_source=imdb_id": answer for n, answer in answers.items()}
-    site.answers |= {"/t/p/w185/a.jpg": Answer(POSTER), "/t/p/w185/b.jpg": Answer(encoded(picture(2)))}
-    site.answers["/robots.txt"] = Answer(b"User-agent: *\nDisallow: /3/\n", kind="text/plain")
+    site.responses |= {f"/3/find/tt000000{n}?external_source=imdb_id": answer for n, answer in answers.items()}
+    site.responses |= {"/t/p/w185/a.jpg": Response(POSTER), "/t/p/w185/b.jpg": Response(encode(make_picture(2)))}
+    site.responses["/robots.txt"] = Response(b"User-agent: *\nDisallow: /3/\n", kind="text/plain")
     monkeypatch.setenv("TMDB_READ_ACCESS_TOKEN", "secret-token")
     write_scrape_project(tmp_path, [(str(n), "", "") for n in answers], **tmdb(site))
     done = run_scrape(tmp_path)
@@ -426,7 +426,7 @@ def test_tmdb_finds_posters_by_imdb_id(tmp_path: Path, site: Site, monkeypatch: 
         ("failed", "the answer is not TMDB's"),
     ]
     assert table["url"].tolist()[0] == f"{site.url}/t/p/w185/a.jpg"
-    said = {path: headers["Authorization"] for path, headers in zip(site.asked, site.headers, strict=True)}
+    said = {path: headers["Authorization"] for path, headers in zip(site.requests, site.headers, strict=True)}
     assert {token for path, token in said.items() if path.startswith("/3/")} == {"Bearer secret-token"}
     assert {token for path, token in said.items() if path.startswith("/t/")} == {None}
     for file in tmp_path.rglob("*"):
@@ -443,18 +443,18 @@ def test_tmdb_without_its_token(
     with pytest.raises(SystemExit) as ended:  # in this process: the crawl does not begin
         errors.run(stage.main)
     assert said in str(ended.value.code)
-    assert site.asked == []
+    assert site.requests == []
 
 
 def test_a_link_is_tried_before_the_next_source(tmp_path: Path, site: Site) -> None:
-    site.answers |= {"/1.jpg": Answer(POSTER), "/x/tt0000002.jpg": Answer(encoded(picture(2)))}
+    site.responses |= {"/1.jpg": Response(POSTER), "/x/tt0000002.jpg": Response(encode(make_picture(2)))}
     rows = [("1", "", f"{site.url}/1.jpg"), ("2", "", f"{site.url}/gone.jpg"), ("3", "", f"{site.url}/gone.jpg")]
     write_scrape_project(tmp_path, rows, source=["poster", f"{site.url}/x/{{imdb_id}}.jpg"])
     assert run_scrape(tmp_path).returncode == 0
     table = read_manifest(tmp_path)
     assert table["status"].tolist() == ["ok", "ok", "gone"]
     assert table["asked"].tolist()[2] == f"{site.url}/x/tt0000003.jpg"
-    assert "/x/tt0000001.jpg" not in site.asked
+    assert "/x/tt0000001.jpg" not in site.requests
 
 
 @pytest.mark.parametrize(("how", "processes"), [(signal.SIGKILL, 2), (signal.SIGTERM, 1)])
@@ -467,14 +467,14 @@ def test_a_killed_dvc_leaves_no_crawler_behind(tmp_path: Path, site: Site, how: 
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     dvc = subprocess.Popen(["dvc", "repro"], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
     try:
-        while len(site.asked) < 10 and dvc.poll() is None:
+        while len(site.requests) < 10 and dvc.poll() is None:
             time.sleep(0.05)
     finally:
         dvc.send_signal(how)
         dvc.wait()
     while scrape_is_running(tmp_path):
         time.sleep(0.2)
-    assert len(site.asked) < 120, "the crawl went on to its end"
+    assert len(site.requests) < 120, "the crawl went on to its end"
     site.pause = 0.0
     write_scrape_project(tmp_path, make_dramas(site, 120))
     assert run_scrape(tmp_path).returncode == 0

@@ -21,7 +21,7 @@ from scraper.downloads import open_downloads
 from stages import scrape as stage
 from tests import support
 from tests.factories import make_dramas, read_manifest, read_scraped, run_scrape, write_scrape_project
-from tests.support import Answer, Site, encoded, picture
+from tests.support import Response, Site, encode, make_picture
 
 
 @pytest.fixture
@@ -49,21 +49,21 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
 
 
 def test_every_row_ends_with_its_status_and_reason(tmp_path: Path, site: Site) -> None:
-    page = Answer(b"<html>Are you a robot?</html>", kind="image/jpeg")
-    whole = encoded(picture(1))
-    site.answers |= {
-        "/ok.jpg": Answer(whole),
-        "/403.jpg": Answer(status=403),
-        "/500.jpg": Answer(status=500),
-        "/once.jpg": [Answer(status=503), Answer(encoded(picture(2)))],
+    page = Response(b"<html>Are you a robot?</html>", kind="image/jpeg")
+    whole = encode(make_picture(1))
+    site.responses |= {
+        "/ok.jpg": Response(whole),
+        "/403.jpg": Response(status=403),
+        "/500.jpg": Response(status=500),
+        "/once.jpg": [Response(status=503), Response(encode(make_picture(2)))],
         "/html.jpg": page,
-        "/empty.jpg": Answer(b""),
-        "/half.jpg": Answer(whole[: len(whole) // 2]),
-        "/loop.jpg": Answer(status=302, headers={"Location": "/loop.jpg"}),
-        "/reset.jpg": Answer(status=0),
-        "/moved.jpg": Answer(status=301, headers={"Location": "/ok.jpg"}),
-        "/p%C3%B6ster%20%E2%98%83.jpg": Answer(encoded(picture(3))),
-        "/robots.txt": Answer(b"User-agent: *\nDisallow: /private/\n", kind="text/plain"),
+        "/empty.jpg": Response(b""),
+        "/half.jpg": Response(whole[: len(whole) // 2]),
+        "/loop.jpg": Response(status=302, headers={"Location": "/loop.jpg"}),
+        "/reset.jpg": Response(status=0),
+        "/moved.jpg": Response(status=301, headers={"Location": "/ok.jpg"}),
+        "/p%C3%B6ster%20%E2%98%83.jpg": Response(encode(make_picture(3))),
+        "/robots.txt": Response(b"User-agent: *\nDisallow: /private/\n", kind="text/plain"),
     }
     links = ["ok", "404", "403", "500", "once", "html", "empty", "half", "loop", "reset", "moved", "private/1"]
     rows = [(str(n), "Drama", f"{site.url}/{name}.jpg") for n, name in enumerate(links, 1)]
@@ -123,19 +123,19 @@ def test_the_same_posters_give_the_same_bytes_also_by_several_processes(tmp_path
 
 def test_a_new_film_and_a_late_poster_cost_only_themselves(tmp_path: Path, site: Site) -> None:
     rows = make_dramas(site, 9)
-    late = site.answers.pop("/6.jpg")
+    late = site.responses.pop("/6.jpg")
     write_scrape_project(tmp_path, rows[:8])
     assert run_scrape(tmp_path).returncode == 0
     before = read_scraped(tmp_path)
-    site.answers["/6.jpg"] = late
-    site.asked.clear()
+    site.responses["/6.jpg"] = late
+    site.requests.clear()
     write_scrape_project(tmp_path, rows)
     assert run_scrape(tmp_path).returncode == 0
-    assert [path for path in site.asked if path != "/robots.txt"] == ["/9.jpg"]
-    site.asked.clear()
+    assert [path for path in site.requests if path != "/robots.txt"] == ["/9.jpg"]
+    site.requests.clear()
     write_scrape_project(tmp_path, rows, retry_failed=True)
     assert run_scrape(tmp_path).returncode == 0
-    assert [path for path in site.asked if path != "/robots.txt"] == ["/6.jpg"]
+    assert [path for path in site.requests if path != "/robots.txt"] == ["/6.jpg"]
     after = read_scraped(tmp_path)
     assert after["shard-00000.tar"] == before["shard-00000.tar"]
     assert after["shard-00001.tar"] != before["shard-00001.tar"]
@@ -152,11 +152,11 @@ def test_a_killed_crawl_goes_on_where_it_stopped(tmp_path: Path, whole: Whole) -
     write_scrape_project(tmp_path, whole.films)
     kept: set[str] = set()
     for how in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT):
-        site.asked.clear()
+        site.requests.clear()
         site.pause = 0.2
         try:
             process = subprocess.Popen([sys.executable, "-m", "stages.scrape"], cwd=tmp_path, stderr=subprocess.PIPE)
-            while len(site.asked) < 34 and process.poll() is None:
+            while len(site.requests) < 34 and process.poll() is None:
                 time.sleep(0.01)
             process.send_signal(how)
             _, said = process.communicate(timeout=30)
@@ -166,15 +166,15 @@ def test_a_killed_crawl_goes_on_where_it_stopped(tmp_path: Path, whole: Whole) -
         if how != signal.SIGKILL:
             assert b"the crawl was interrupted; what came is kept" in said
         assert not (tmp_path / "data/posters").exists()
-        assert 34 <= len(site.asked) < 80
-        assert not kept.intersection(site.asked)
+        assert 34 <= len(site.requests) < 80
+        assert not kept.intersection(site.requests)
         kept_now = {url.removeprefix(site.url) for url in urls_kept(tmp_path)}
         assert kept < kept_now
         kept = kept_now
-    site.asked.clear()
+    site.requests.clear()
     assert run_scrape(tmp_path).returncode == 0
     assert read_scraped(tmp_path) == read_scraped(whole.folder)
-    assert sorted({*site.asked} - {"/robots.txt"}) == sorted({f"/{n}.jpg" for n in range(1, 161)} - kept)
+    assert sorted({*site.requests} - {"/robots.txt"}) == sorted({f"/{n}.jpg" for n in range(1, 161)} - kept)
 
 
 def test_a_disk_that_fills_up_ends_the_crawl_and_costs_only_what_did_not_fit(tmp_path: Path, whole: Whole) -> None:
@@ -186,18 +186,18 @@ def test_a_disk_that_fills_up_ends_the_crawl_and_costs_only_what_did_not_fit(tmp
     assert not (tmp_path / "data/posters").exists()
     kept = {url.removeprefix(whole.site.url) for url in urls_kept(tmp_path)}
     assert 0 < len(kept) < 160
-    whole.site.asked.clear()
+    whole.site.requests.clear()
     assert run_scrape(tmp_path).returncode == 0
-    assert not kept.intersection(whole.site.asked)
+    assert not kept.intersection(whole.site.requests)
     assert read_scraped(tmp_path) == read_scraped(whole.folder)
 
 
-def test_a_disk_that_is_full_from_the_start_is_said(tmp_path: Path, site: Site) -> None:
+def test_a_disk_that_is_full_from_the_start_is_reported(tmp_path: Path, site: Site) -> None:
     write_scrape_project(tmp_path, make_dramas(site, 3))
     done = support.run("bash", "-c", "ulimit -f 10; exec python -m stages.scrape", cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith("error: downloads can not be written to (")
-    assert not site.asked
+    assert not site.requests
 
 
 def test_a_catalogue_that_changes_during_the_crawl_is_not_written_half_old_half_new(tmp_path: Path, site: Site) -> None:
@@ -205,18 +205,18 @@ def test_a_catalogue_that_changes_during_the_crawl_is_not_written_half_old_half_
     write_scrape_project(tmp_path, rows)
     site.pause = 0.5
     process = subprocess.Popen([sys.executable, "-m", "stages.scrape"], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    while not site.asked and process.poll() is None:
+    while not site.requests and process.poll() is None:
         time.sleep(0.01)
-    support.catalogue(tmp_path / "films.csv", rows[:6])
+    support.write_catalogue(tmp_path / "films.csv", rows[:6])
     _, said = process.communicate(timeout=30)
     assert process.returncode == 1
     assert said.endswith(
         "error: films.csv changed during the crawl; what came is kept, `dvc repro` goes on from there\n"
     )
     assert not (tmp_path / "data/posters").exists()
-    site.asked.clear()
+    site.requests.clear()
     assert run_scrape(tmp_path).returncode == 0
-    assert not site.asked
+    assert not site.requests
     assert len(read_manifest(tmp_path)) == 6
 
 
@@ -228,47 +228,47 @@ def test_ten_kills_cost_no_finished_poster(tmp_path: Path, site: Site) -> None:
     assert run_scrape(tmp_path / "whole").returncode == 0
     kept: set[str] = set()
     for _ in range(10):
-        site.asked.clear()
+        site.requests.clear()
         process = subprocess.Popen([sys.executable, "-m", "stages.scrape"], cwd=tmp_path / "killed")
-        while not site.asked and process.poll() is None:
+        while not site.requests and process.poll() is None:
             time.sleep(0.01)
         time.sleep(random.uniform(0.0, 0.8))
         process.kill()
         assert process.wait() == -signal.SIGKILL
-        assert not kept.intersection(site.asked)
+        assert not kept.intersection(site.requests)
         kept = {url.removeprefix(site.url) for url in urls_kept(tmp_path / "killed")}
     assert 100 < len(kept) < 2000
-    site.asked.clear()
+    site.requests.clear()
     assert run_scrape(tmp_path / "killed").returncode == 0
-    assert not kept.intersection(site.asked)
+    assert not kept.intersection(site.requests)
     assert read_scraped(tmp_path / "killed") == read_scraped(tmp_path / "whole")
 
 
-def film_page(json_ld: object = None, og_image: str = "") -> Answer:
+def film_page(json_ld: object = None, og_image: str = "") -> Response:
     block = f'<script type="application/ld+json">{json.dumps(json_ld)}</script>' if json_ld else ""
-    return Answer(
+    return Response(
         f'<html><head><meta property="og:image" content="{og_image}">{block}</head></html>'.encode(), kind="text/html"
     )
 
 
 def test_a_film_page_leads_to_its_poster(tmp_path: Path, site: Site) -> None:
-    site.posters(range(1, 6))
+    site.add_posters(range(1, 6))
     pages = {
         "1": film_page({"@type": "Movie", "image": "/1.jpg"}, og_image="/5.jpg"),
         "2": film_page({"@graph": [{"@type": "WebSite"}, {"image": {"@type": "ImageObject", "url": "/2.jpg"}}]}),
         "3": film_page(og_image="/3.jpg"),
         "4": film_page({"image": "/static/imdb_logo.png"}, og_image="/images/no-poster.png"),
-        "5": Answer(b"<html><script type='application/ld+json'>{broken", kind="text/html"),
+        "5": Response(b"<html><script type='application/ld+json'>{broken", kind="text/html"),
         "6": film_page(og_image="http://[half/6.jpg"),
-        "7": Answer(
+        "7": Response(
             b'<meta name="twitter:image" content="/4.jpg"><link rel="image_src" href="/1.jpg">', kind="text/html"
         ),
-        "8": Answer(
+        "8": Response(
             b'<meta property="og:image" content="/logo.svg"><link rel="image_src" href="/5.jpg">', kind="text/html"
         ),
     }
-    site.answers |= {f"/title/{n}/": page for n, page in pages.items()}
-    site.answers |= {f"/title/{n}": Answer(status=301, headers={"Location": f"/title/{n}/"}) for n in pages}
+    site.responses |= {f"/title/{n}/": page for n, page in pages.items()}
+    site.responses |= {f"/title/{n}": Response(status=301, headers={"Location": f"/title/{n}/"}) for n in pages}
     write_scrape_project(tmp_path, [(n, "Drama", "") for n in pages], source="page")
     file = tmp_path / "films.csv"
     file.write_text(file.read_text().replace("http://127.0.0.1:9", site.url))
@@ -277,12 +277,12 @@ def test_a_film_page_leads_to_its_poster(tmp_path: Path, site: Site) -> None:
     assert table["status"].tolist() == ["ok"] * 3 + ["not-a-poster"] * 2 + ["failed"] + ["ok"] * 2
     assert table["reason"].tolist()[3:6] == ["the page shows no poster"] * 2 + ["the link is no URL"]
     bytes_had = table.loc[table["status"] == "ok", "bytes"].tolist()
-    assert bytes_had == [len(encoded(picture(n))) for n in (1, 2, 3, 4, 5)]
+    assert bytes_had == [len(encode(make_picture(n))) for n in (1, 2, 3, 4, 5)]
 
 
 def test_the_page_is_asked_only_where_the_link_fails(tmp_path: Path, site: Site) -> None:
-    site.posters([1, 2])
-    site.answers["/title/2"] = film_page(og_image="/2.jpg")
+    site.add_posters([1, 2])
+    site.responses["/title/2"] = film_page(og_image="/2.jpg")
     write_scrape_project(
         tmp_path, [("1", "", f"{site.url}/1.jpg"), ("2", "", f"{site.url}/gone.jpg")], source=["poster", "page"]
     )
@@ -290,14 +290,14 @@ def test_the_page_is_asked_only_where_the_link_fails(tmp_path: Path, site: Site)
     file.write_text(file.read_text().replace("http://127.0.0.1:9", site.url))
     assert run_scrape(tmp_path).returncode == 0
     assert read_manifest(tmp_path)["status"].tolist() == ["ok", "ok"]
-    assert "/title/1" not in site.asked
-    site.asked.clear()
+    assert "/title/1" not in site.requests
+    site.requests.clear()
     assert run_scrape(tmp_path).returncode == 0
-    assert site.asked == []
+    assert site.requests == []
 
 
 def test_a_url_template_names_the_poster_by_id(tmp_path: Path, site: Site) -> None:
-    site.answers["/p/tt0000007.jpg"] = Answer(encoded(picture(7)))
+    site.responses["/p/tt0000007.jpg"] = Response(encode(make_picture(7)))
     write_scrape_project(tmp_path, [("7", "Drama", "")], source=f"{site.url}/p/{{imdb_id}}.jpg")
     assert run_scrape(tmp_path).returncode == 0
     assert read_manifest(tmp_path)["status"].tolist() == ["ok"]
@@ -331,7 +331,7 @@ def test_too_few_posters_end_the_stage_and_leave_its_output(tmp_path: Path, site
         ([("1", "Drama", "l")], {"catalogue": "gone.csv"}, "gone.csv is not a file"),
     ],
 )
-def test_what_cannot_be_crawled_is_said_in_one_sentence(
+def test_what_cannot_be_crawled_is_reported_in_one_sentence(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     rows: list[tuple[str, str, str]],
@@ -349,7 +349,7 @@ def test_what_cannot_be_crawled_is_said_in_one_sentence(
     assert not (tmp_path / "data").exists()
 
 
-def test_a_host_that_is_down_is_said_in_one_sentence(tmp_path: Path) -> None:
+def test_a_host_that_is_down_is_reported_in_one_sentence(tmp_path: Path) -> None:
     write_scrape_project(tmp_path, [("1", "Drama", "http://127.0.0.1:9/a.jpg")], min_success=0.5)
     done = run_scrape(tmp_path)
     assert done.returncode == 1
@@ -365,20 +365,20 @@ def test_a_second_crawl_on_the_same_downloads_says_so_and_stops(tmp_path: Path, 
         second = run_scrape(tmp_path)
     assert second.returncode == 1
     assert second.stderr == "error: downloads/posters.sqlite is in use by another crawl; wait for it, or stop it\n"
-    assert site.asked == []
+    assert site.requests == []
 
 
 def test_a_damaged_download_is_fetched_again(tmp_path: Path, whole: Whole) -> None:
     shutil.copytree(whole.folder, tmp_path, dirs_exist_ok=True)
     file = tmp_path / "downloads/posters.sqlite"
-    poster = encoded(picture(2))
+    poster = encode(make_picture(2))
     at = file.read_bytes().find(poster[-60:])
     assert at > 0
     with file.open("r+b") as stream:
         stream.seek(at)
         stream.write(b"\0" * 8)
-    whole.site.asked.clear()
+    whole.site.requests.clear()
     done = run_scrape(tmp_path)
     assert "1 posters in downloads/posters.sqlite were damaged; they are fetched again" in done.stdout
-    assert whole.site.asked == ["/robots.txt", "/2.jpg"]
+    assert whole.site.requests == ["/robots.txt", "/2.jpg"]
     assert read_scraped(tmp_path) == read_scraped(whole.folder)

@@ -41,7 +41,7 @@ def test_films_that_come_later_cost_what_is_new_and_one_shard(tmp_path: Path, si
     postergenre(folder, "team", str(tmp_path / "remote"))
     sent = []
     for count in (35, 45):
-        support.catalogue(folder / "films.csv", make_films(site)[:count])
+        support.write_catalogue(folder / "films.csv", make_films(site)[:count])
         dvc_(folder, "repro", "dataset")
         before = held(tmp_path / "remote")
         postergenre(folder, "push")
@@ -56,7 +56,7 @@ def test_films_that_come_later_cost_what_is_new_and_one_shard(tmp_path: Path, si
         *(f"data/posters/shard-0000{number}.tar" for number in (3, 4)),
         *(f"data/resized/shard-0000{number}.npy" for number in (3, 4)),
     ]
-    posters = [path for path in site.asked if path != "/robots.txt"]
+    posters = [path for path in site.requests if path != "/robots.txt"]
     assert sorted(posters) == sorted(f"/{number}.jpg" for number in range(1, 46))  # none was fetched twice
 
 

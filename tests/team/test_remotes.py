@@ -94,7 +94,7 @@ def test_an_s3_that_fails_costs_push_a_sentence(s3: str, tmp_path: Path, monkeyp
     assert (failed.returncode, failed.stderr) == (1, "error: not everything was sent: Unable to locate credentials\n")
     for name, value in servers.CREDENTIALS.items():
         monkeypatch.setenv(name, value)
-    dvc_(mine, "remote", "modify", "team", "endpointurl", f"http://127.0.0.1:{support.free_port()}")
+    dvc_(mine, "remote", "modify", "team", "endpointurl", f"http://127.0.0.1:{support.find_free_port()}")
     failed = support.run("postergenre", "push", cwd=mine, env={"PYTHONPATH": str(ROOT)})
     assert failed.returncode == 1
     assert failed.stderr.startswith("error: not everything was sent: ")

@@ -16,7 +16,7 @@ from postergenre.prediction import predictor
 from postergenre.tracking import delivery, mlflow_store, runs, spool
 from tests import support
 from tests.factories import make_test_split, write_reports
-from tests.support import ROOT, command, encoded, picture
+from tests.support import ROOT, command, encode, make_picture
 from tests.team import tracking_server
 from tests.team.tracking_server import TrackingServer
 from tests.tracking.trainings import training
@@ -147,7 +147,7 @@ def test_whoever_has_an_account_promotes_and_predicts(
     found = mlflow.MlflowClient().get_model_version_by_alias("poster-genres", "champion")
     assert mlflow.get_run(found.run_id).data.tags["postergenre.spool"] == better.key
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    (elsewhere / "a.jpg").write_bytes(encoded(picture(1)))
+    (elsewhere / "a.jpg").write_bytes(encode(make_picture(1)))
     question = ("predict", "a.jpg", "--json", "--model", "models:/poster-genres@champion")
     done = support.run("postergenre", *question, cwd=elsewhere, env={"PYTHONPATH": str(ROOT)})
     assert (done.returncode, done.stderr) == (0, "")

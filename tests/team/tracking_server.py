@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support import free_port, healthy
+from tests.support import find_free_port, is_healthy
 
 ACCOUNTS = """[mlflow]
 default_permission = EDIT
@@ -110,7 +110,7 @@ def running(folder: Path) -> Iterator[TrackingServer]:
         password = _password(folder / "admin-password")
         accounts = folder / "accounts.ini"
         accounts.write_text(ACCOUNTS.format(database=database.format("accounts")))
-        port = free_port()
+        port = find_free_port()
         command = [
             *(sys.executable, "-m", "mlflow", "server", "--app-name", "basic-auth", "--workers", "1"),
             *("--host", "127.0.0.1", "--port", str(port), "--backend-store-uri", database.format("mlflow")),
@@ -129,7 +129,7 @@ def running(folder: Path) -> Iterator[TrackingServer]:
                 command, cwd=folder, env=environment, stdout=stream, stderr=stream, start_new_session=True
             )
         try:
-            while not healthy(port):
+            while not is_healthy(port):
                 if process.poll() is not None:
                     sys.exit(f"error: the server did not start; {log} says why:\n{log.read_text()[-2000:]}")
                 time.sleep(0.2)

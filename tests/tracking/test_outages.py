@@ -287,12 +287,12 @@ def test_neither_an_epoch_nor_the_end_waits_for_a_call_that_is_not_answered(
         return False
 
     team.proxy.lost = hold
-    team.proxy.asked.clear()
+    team.proxy.requests.clear()
     epochs: list[int] = []
     try:
         team.train(lambda epoch, run: epochs.append(epoch))
         team.evaluate()
-        assert team.proxy.asked != []
+        assert team.proxy.requests != []
         assert (epochs, answered) == ([1, 2, 3], [])
         check_warned(capfd, 2)
     finally:
@@ -308,15 +308,15 @@ def test_a_short_training_does_not_wait_for_a_server_that_answers_slowly(
         patch.setattr(delivery, "SLOW", 0.1)
         patch.setattr(delivery, "GRACE", 0.1)
         team.proxy.pause = 0.3
-        team.proxy.asked.clear()
+        team.proxy.requests.clear()
         team.train()
-        assert 0 < len(team.proxy.asked) < 10  # it takes more than 20 to send all
+        assert 0 < len(team.proxy.requests) < 10  # it takes more than 20 to send all
         check_warned(capfd, 1)
         wait_for_workers()
     team.proxy.pause = 0
     team.evaluate()
     check_warned(capfd, 0)
-    assert len(team.proxy.asked) > 20
+    assert len(team.proxy.requests) > 20
     assert (team.waiting(), team.all()) == ([], [undisturbed])
 
 
@@ -351,7 +351,7 @@ def test_answers_that_never_come_double_nothing_wherever_a_replay_is_cut_off(
     team.proxy.up()
     # The server gets every call, but the n-th replay gets no answer to the n-th, nor to the next, which repeats it.
     for lost in range(1, 100):
-        team.proxy.lost, team.proxy.asked = (lambda number, lost=lost: number in (lost, lost + 1)), []  # type: ignore[misc]
+        team.proxy.lost, team.proxy.requests = (lambda number, lost=lost: number in (lost, lost + 1)), []  # type: ignore[misc]
         try:
             assert len(team.replay()) == 1
         except InputError:
@@ -368,9 +368,9 @@ def test_a_replay_survives_a_connection_that_the_server_closes(team: Team, undis
     team.train()
     team.evaluate()
     team.proxy.up()
-    team.proxy.lost, team.proxy.asked = (lambda number: number == 12), []
+    team.proxy.lost, team.proxy.requests = (lambda number: number == 12), []
     check_replay(team, undisturbed)
-    assert len(team.proxy.asked) > 12
+    assert len(team.proxy.requests) > 12
 
 
 def test_another_evaluation_of_a_run_that_waits_for_its_end_alone_leaves_it_as_it_is(
@@ -379,7 +379,7 @@ def test_another_evaluation_of_a_run_that_waits_for_its_end_alone_leaves_it_as_i
     team.proxy.down()
     team.train()
     team.proxy.up()
-    team.proxy.lost = lambda number: team.proxy.asked[number - 1].endswith("/runs/update")
+    team.proxy.lost = lambda number: team.proxy.requests[number - 1].endswith("/runs/update")
     team.evaluate()
     check_warned(capfd, 2)
     assert len(team.waiting()) == 1
@@ -423,7 +423,7 @@ def test_an_evaluation_that_meets_a_slow_replay_makes_no_second_run(
     team.proxy.pause = 0.5
     with ThreadPoolExecutor(1) as pool:
         slow_replay = pool.submit(team.replay)
-        while not team.proxy.asked:
+        while not team.proxy.requests:
             time.sleep(0.05)
         capfd.readouterr()
         assert team.evaluate().key is None

@@ -22,7 +22,7 @@ from postergenre.prediction import predictor
 from postergenre.tracking import mlflow_store, spool
 from tests import support
 from tests.factories import make_test_split, write_reports
-from tests.support import ROOT, command, encoded, picture
+from tests.support import ROOT, command, encode, make_picture
 from tests.tracking.trainings import training
 
 POSTERS = 150  # of `make_test_split`
@@ -139,7 +139,7 @@ def test_without_an_id_it_is_the_newest_run_of_the_model_here(project: Path) -> 
 
 
 @pytest.mark.parametrize("difference", ["films", "labels", "genres"])
-def test_models_that_were_asked_different_things_are_not_compared(project: Path, difference: str) -> None:
+def test_models_with_different_test_questions_are_not_compared(project: Path, difference: str) -> None:
     first, test = run(project, 0.5), make_test_split(first=1000 if difference == "films" else 1)
     if difference == "labels":
         test.labels[0] = 1 - test.labels[0]
@@ -273,7 +273,7 @@ def test_without_a_store_a_server_or_a_run_it_says_so(project: Path, monkeypatch
     )
 
 
-def test_a_store_that_is_broken_is_said_in_a_sentence(project: Path) -> None:
+def test_a_store_that_is_broken_is_reported_in_a_sentence(project: Path) -> None:
     Path("mlflow.db").write_bytes(b"this is no database" * 1000)
     output = str(command("promote"))
     assert output.startswith("error: nothing was promoted: MLflow at sqlite:///")
@@ -292,7 +292,7 @@ def test_it_does_not_wait_for_tensorflow(project: Path) -> None:
     assert done.stdout.startswith(f"version 2 of poster-genres, run {first}, is the champion now: ")
 
 
-def test_a_server_that_is_not_mlflows_is_told_apart(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_is_not_mlflows_is_recognised(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # It serves files, and has none of those that MLflow is asked for.
     with HTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -312,7 +312,7 @@ def test_from_a_real_server_the_champion_answers(
 ) -> None:
     (project / "mlflow.db").unlink()
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    (elsewhere / "a.jpg").write_bytes(encoded(picture(1)))
+    (elsewhere / "a.jpg").write_bytes(encode(make_picture(1)))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")  # a machine may be busy
     for strength, more in ((0.5, []), (2.0, []), (0.5, ["--force", "to go back"])):

@@ -18,7 +18,7 @@ from dvc.repo import Repo
 
 from postergenre.tracking import mlflow_store, run_queries
 from tests import support
-from tests.support import ROOT, command, encoded, picture
+from tests.support import ROOT, command, encode, make_picture
 
 DVC = {
     "stages": {
@@ -135,7 +135,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Runs:
     for name, script in SCRIPTS.items():
         (folder / f"{name}.py").write_text(HEAD + script)
     shutil.copytree(models, folder / "trained")
-    (folder / "a.jpg").write_bytes(encoded(picture(1)))
+    (folder / "a.jpg").write_bytes(encode(make_picture(1)))
     run(folder, "git", "init", "-q", "-b", "main")
     choose(folder)
     ids = []
