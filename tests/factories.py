@@ -368,5 +368,5 @@ def is_clean(folder: Path) -> bool:
 
 def read_dvc_config(folder: Path) -> dict[str, tuple[bytes, int]]:
     """Read the contents and times of DVC's configuration files."""
-    found = (folder / ".dvc").glob("config*")
-    return {file.name: (file.read_bytes(), file.stat().st_mtime_ns) for file in found}
+    settings = (folder / ".dvc").glob("config*")
+    return {file.name: (file.read_bytes(), file.stat().st_mtime_ns) for file in settings}

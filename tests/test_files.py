@@ -86,7 +86,7 @@ def test_json_that_is_missing_or_broken_names_its_maker(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "code", "said"),
+    ("line", "code", "expected"),
     [
         ("raise errors.InputError('the poster is upside down')", 1, "error: the poster is upside down\n"),
         (
@@ -100,11 +100,11 @@ def test_json_that_is_missing_or_broken_names_its_maker(tmp_path: Path) -> None:
         ("pass", 0, ""),
     ],
 )
-def test_a_program_ends_with_a_code_and_a_sentence(tmp_path: Path, line: str, code: int, said: str) -> None:
+def test_a_program_ends_with_a_code_and_a_sentence(tmp_path: Path, line: str, code: int, expected: str) -> None:
     # What runs in the background of a shell inherits that it ignores Ctrl-C.
     listen = "import errno, os, signal, time; signal.signal(signal.SIGINT, signal.default_int_handler)"
     program = f"{listen}\nfrom postergenre import errors\ndef main():\n    {line}\nerrors.run(main)"
     done = support.run(sys.executable, "-c", program, cwd=tmp_path)
     assert done.returncode == code
-    assert done.stderr.startswith(said)
-    assert bool(done.stderr) == bool(said)
+    assert done.stderr.startswith(expected)
+    assert bool(done.stderr) == bool(expected)

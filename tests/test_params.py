@@ -27,7 +27,7 @@ def test_a_section_is_read_as_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         (GOOD.replace("fit: crop", "fit: crop, speed: 3"), "resize.speed is not a known key"),
         (GOOD.replace(", fit: crop", ""), "resize.fit is missing"),
@@ -39,10 +39,10 @@ def test_a_section_is_read_as_written(tmp_path: Path) -> None:
         ("a: [", "is not YAML"),
     ],
 )
-def test_a_wrong_section_is_named_with_what_would_be_right(tmp_path: Path, text: str, said: str) -> None:
+def test_a_wrong_section_is_named_with_what_would_be_right(tmp_path: Path, text: str, expected: str) -> None:
     with pytest.raises(InputError) as error:
         params.load("resize", ResizeParams, written(tmp_path, text))
-    assert said in str(error.value)
+    assert expected in str(error.value)
     assert "\n" not in str(error.value)
 
 

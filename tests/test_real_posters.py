@@ -76,8 +76,8 @@ def faults(share: float) -> dict[str, str]:
     serve = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(serve)
     site = Namespace(options=Namespace(faults=share))
-    found = {file.stem: serve.Site.fault(site, file.stem) for file in (POSTER_SITE / "posters").iterdir()}
-    return {film: fault or "" for film, fault in found.items()}
+    faults = {file.stem: serve.Site.fault(site, file.stem) for file in (POSTER_SITE / "posters").iterdir()}
+    return {film: fault or "" for film, fault in faults.items()}
 
 
 def scrape(folder: Path) -> None:

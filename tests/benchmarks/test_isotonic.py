@@ -13,8 +13,8 @@ def test_isotonic_regression_unbends_what_no_slope_can_and_leaves_rare_genres_to
     labels = (random.random(odds.shape) < true).astype(np.uint8)
     known, new = (labels[:2000], expit(odds[:2000])), expit(odds[2000:])
     platt = benchmark.linear(calibration.fit_platt, *known, new)
-    found = benchmark.isotonic(100, *known, new)
-    losses = [binary_cross_entropy(labels[2000:], answer)[:, 0].mean() for answer in (found, platt)]
+    fitted = benchmark.isotonic(100, *known, new)
+    losses = [binary_cross_entropy(labels[2000:], answer)[:, 0].mean() for answer in (fitted, platt)]
     assert losses[0] < losses[1] - 0.01
-    np.testing.assert_array_equal(found[:, 1], platt[:, 1])
+    np.testing.assert_array_equal(fitted[:, 1], platt[:, 1])
     assert (benchmark.isotonic(1, *known, new)[:, 1] != platt[:, 1]).any()

@@ -65,7 +65,7 @@ def test_genres_are_canonical_whatever_their_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "expected"),
     [
         (b"", "is empty"),
         (HEADER.encode() + b"\n", "has no row below its header"),
@@ -75,12 +75,12 @@ def test_genres_are_canonical_whatever_their_order(tmp_path: Path) -> None:
         (b"Id,Genre\ntt0084058,Drama\n", "row 1: Genre is 'Drama'; it must be a list"),
     ],
 )
-def test_a_file_that_is_no_catalogue_is_refused_in_one_sentence(tmp_path: Path, content: bytes, said: str) -> None:
+def test_a_file_that_is_no_catalogue_is_refused_in_one_sentence(tmp_path: Path, content: bytes, expected: str) -> None:
     file = tmp_path / "c.csv"
     file.write_bytes(content)
     with pytest.raises(InputError) as error:
         list(catalogue.read(file))
-    assert said in str(error.value)
+    assert expected in str(error.value)
     assert str(file) in str(error.value)
 
 

@@ -116,7 +116,7 @@ def test_an_outside_split_is_honoured_exactly(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         ("imdb_id,split\ntt0000001,dev\n", "row 1: the split of tt0000001 is 'dev'; it must be train, val, test"),
         ("id,split\ntt0000001,val\n", "has the columns id, split; a split file has imdb_id, split"),
@@ -124,9 +124,9 @@ def test_an_outside_split_is_honoured_exactly(tmp_path: Path) -> None:
         ("", "cannot be read"),
     ],
 )
-def test_a_wrong_split_file_is_refused(tmp_path: Path, text: str, said: str) -> None:
+def test_a_wrong_split_file_is_refused(tmp_path: Path, text: str, expected: str) -> None:
     file = outside(tmp_path, text)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=expected):
         dataset.read_split_file(str(file), tmp_path / "data/splits")
 
 

@@ -91,7 +91,7 @@ WHOLE = encode(make_picture(1), "PNG")
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "expected"),
     [
         (b"", "it is empty"),
         (b"<!DOCTYPE html><html></html>", "it is a web page"),
@@ -103,10 +103,10 @@ WHOLE = encode(make_picture(1), "PNG")
         (encode(Image.new("RGB", (1, 1)), "GIF"), "1 x 1 pixels, fewer than 16"),
     ],
 )
-def test_the_reason_says_why_a_file_is_no_poster(data: bytes, said: str) -> None:
-    with pytest.raises(images.ImageError, match=said):
+def test_the_reason_says_why_a_file_is_no_poster(data: bytes, expected: str) -> None:
+    with pytest.raises(images.ImageError, match=expected):
         images.identify(data)
-    with pytest.raises(images.ImageError, match=said):
+    with pytest.raises(images.ImageError, match=expected):
         images.decode(data)
 
 
@@ -133,5 +133,5 @@ def test_pillows_own_limit_stays_and_is_reported_in_our_words(monkeypatch: pytes
 
 
 def test_the_extension_is_what_the_bytes_are() -> None:
-    found = [images.identify(encode(make_picture(1), kind)) for kind in ("JPEG", "PNG", "WEBP", "GIF")]
-    assert found == [(extension, 60, 90) for extension in ("jpg", "png", "webp", "gif")]
+    kinds = [images.identify(encode(make_picture(1), kind)) for kind in ("JPEG", "PNG", "WEBP", "GIF")]
+    assert kinds == [(extension, 60, 90) for extension in ("jpg", "png", "webp", "gif")]

@@ -84,8 +84,8 @@ def test_posters_are_prepared_as_its_own_preprocessing_does_it(name: str, monkey
     original = shrink(name, monkeypatch)
     expected = original.predict_on_batch(preprocess(name, pictures())).mean(axis=(1, 2))
     assert expected.std() > 0.1
-    found = pretrained.backbone(built(name, imagenet=True)).predict_on_batch(pictures())
-    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+    features = pretrained.backbone(built(name, imagenet=True)).predict_on_batch(pictures())
+    np.testing.assert_allclose(features, expected, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("small", [True, pytest.param(False, marks=pytest.mark.long)])
@@ -147,8 +147,8 @@ def test_it_is_trained_and_kept_as_any_network(trainable: str, tmp_path: Path, m
     model = training.fit(made, train, make_data(), Checkpoint(tmp_path), lambda _, metrics: known.append(metrics))
     probabilities = predictions(model, make_data().store, make_data().val)
     assert compute_val_loss(probabilities) == pytest.approx(known[0]["val_loss"], rel=1e-3)
-    kept, before = pretrained.backbone(model).get_weights(), original.get_weights()
-    assert all(np.array_equal(one, other) for one, other in zip(kept, before, strict=True)) is (trainable == "head")
+    after, before = pretrained.backbone(model).get_weights(), original.get_weights()
+    assert all(np.array_equal(a, b) for a, b in zip(after, before, strict=True)) is (trainable == "head")
 
 
 def test_weights_that_cannot_be_downloaded_are_named_in_a_sentence(tmp_path: Path) -> None:

@@ -324,12 +324,12 @@ def test_features_are_kept_for_the_same_backbone_and_posters(tmp_path: Path, sho
     other_recipe = made.training.model_copy(update={"learning_rate": 0.01})
     features(made.model_copy(update={"training": other_recipe}))
     assert shown_counts == CHECK
-    (kept,) = tmp_path.glob("features-*.npy")
-    os.truncate(kept, 1000)
+    (file,) = tmp_path.glob("features-*.npy")
+    os.truncate(file, 1000)
     np.testing.assert_array_equal(features(made), first)
     assert shown_counts == ALL
     # Such as the code of another day left, which saw otherwise.
-    np.save(kept, first + 1)
+    np.save(file, first + 1)
     np.testing.assert_array_equal(features(made), first)
     assert shown_counts == CHECK + ALL
     fewer = made.architecture.head.model_copy(update={"blocks": [4]})

@@ -116,8 +116,8 @@ def test_a_checkpoint_belongs_to_one_training_and_stays_until_that_has_ended(tmp
 
 def test_only_the_last_and_the_best_epoch_are_kept(tmp_path: Path) -> None:
     fit_network(tmp_path, epochs=4)
-    kept = {int(file.name[6:10]) for file in tmp_path.glob("epoch-*")}
-    assert kept == {4, Checkpoint(tmp_path).best_epoch}
+    epochs = {int(file.name[6:10]) for file in tmp_path.glob("epoch-*")}
+    assert epochs == {4, Checkpoint(tmp_path).best_epoch}
 
 
 def test_training_stops_when_nothing_gets_better(tmp_path: Path) -> None:

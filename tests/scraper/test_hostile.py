@@ -78,7 +78,7 @@ def png_of(width: int, height: int) -> bytes:
 
 def test_bodies_that_lie_or_never_end(tmp_path: Path, site: Site) -> None:
     endless = {"Content-Length": "", "Connection": "close"}
-    found = ends(
+    results = ends(
         tmp_path,
         site,
         {
@@ -96,16 +96,16 @@ def test_bodies_that_lie_or_never_end(tmp_path: Path, site: Site) -> None:
         timeout=3,
         retries=0,
     )
-    assert found.pop("good") == ("ok", "")
-    assert found.pop("endless") == ("failed", "larger than scrape.max_bytes")
-    assert found.pop("drip") == ("failed", "no complete answer in time")
-    assert found.pop("announced") == ("failed", "larger than scrape.max_bytes")
-    assert found.pop("bomb") == ("failed", "larger than scrape.max_bytes")
-    assert found.pop("huge") == ("not-a-poster", "it has more than 50,000,000 pixels")
-    assert found.pop("pixel") == ("not-a-poster", "it has 1 x 1 pixels, fewer than 16 on a side")
-    assert found.pop("longer") == ("failed", "answer incomplete")
-    assert found.pop("shorter")[0] == "not-a-poster"
-    assert not found
+    assert results.pop("good") == ("ok", "")
+    assert results.pop("endless") == ("failed", "larger than scrape.max_bytes")
+    assert results.pop("drip") == ("failed", "no complete answer in time")
+    assert results.pop("announced") == ("failed", "larger than scrape.max_bytes")
+    assert results.pop("bomb") == ("failed", "larger than scrape.max_bytes")
+    assert results.pop("huge") == ("not-a-poster", "it has more than 50,000,000 pixels")
+    assert results.pop("pixel") == ("not-a-poster", "it has 1 x 1 pixels, fewer than 16 on a side")
+    assert results.pop("longer") == ("failed", "answer incomplete")
+    assert results.pop("shorter")[0] == "not-a-poster"
+    assert not results
 
 
 def test_links_that_lead_inside_are_refused_wherever_they_stand(tmp_path: Path, site: Site) -> None:
@@ -154,8 +154,8 @@ with open_downloads(Path("downloads")) as downloads:
 
 
 def test_private_addresses_are_refused_unless_allowed(tmp_path: Path, site: Site) -> None:
-    found = ends(tmp_path, site, {"a.jpg": Response(POSTER)}, allow_private_hosts=False)
-    assert found == {"a.jpg": ("refused", "a private address")}
+    results = ends(tmp_path, site, {"a.jpg": Response(POSTER)}, allow_private_hosts=False)
+    assert results == {"a.jpg": ("refused", "a private address")}
     assert site.requests == []
 
 
@@ -240,8 +240,8 @@ def test_x_robots_tag(tmp_path: Path, site: Site) -> None:
         "noindex": "ok",
     }
     answers = {f"{n}.jpg": Response(POSTER, headers={"X-Robots-Tag": header}) for n, header in enumerate(headers)}
-    found = ends(tmp_path, site, answers)
-    assert {header: found[name][0] for name, header in zip(answers, headers, strict=True)} == headers
+    results = ends(tmp_path, site, answers)
+    assert {header: results[name][0] for name, header in zip(answers, headers, strict=True)} == headers
 
 
 def test_a_host_that_asks_for_too_long_a_wait_is_left_alone_and_the_others_go_on(tmp_path: Path, site: Site) -> None:
@@ -257,11 +257,11 @@ def test_a_host_that_asks_for_too_long_a_wait_is_left_alone_and_the_others_go_on
             "localhost blocked us (HTTP 429, it asks to wait 3,600 seconds), 89 of its posters did not come"
             in done.stderr
         )
-        asked = len(busy.requests)
-        assert asked <= 33 + 1
+        count = len(busy.requests)
+        assert count <= 33 + 1
         # Without them, the next one goes on: nothing is asked.
         assert run_scrape(tmp_path).returncode == 0
-        assert len(busy.requests) == asked
+        assert len(busy.requests) == count
     assert read_manifest(tmp_path)["status"].tolist() == ["refused"] * 89 + ["ok"] * 20
 
 
@@ -303,8 +303,8 @@ def test_a_limit_of_requests_a_second_loses_nothing(tmp_path: Path, site: Site) 
 
         return answer
 
-    found = ends(tmp_path, site, {f"{n}.jpg": limited(n) for n in range(1, 61)}, retries=0)
-    assert set(found.values()) == {("ok", "")}
+    results = ends(tmp_path, site, {f"{n}.jpg": limited(n) for n in range(1, 61)}, retries=0)
+    assert set(results.values()) == {("ok", "")}
 
 
 def test_cookies_are_not_sent_and_we_say_who_we_are(tmp_path: Path, site: Site) -> None:
@@ -319,9 +319,9 @@ def test_cookies_are_not_sent_and_we_say_who_we_are(tmp_path: Path, site: Site) 
 def test_a_picture_that_many_films_share_is_no_poster(tmp_path: Path, site: Site) -> None:
     many = {f"many{n}.jpg": Response(POSTER) for n in range(4)}
     few = {f"few{n}.jpg": Response(encode(make_picture(2))) for n in range(3)}
-    found = ends(tmp_path, site, many | few, placeholder_films=3)
-    assert {found[name] for name in many} == {("not-a-poster", "4 films have this picture")}
-    assert {found[name] for name in few} == {("ok", "")}
+    results = ends(tmp_path, site, many | few, placeholder_films=3)
+    assert {results[name] for name in many} == {("not-a-poster", "4 films have this picture")}
+    assert {results[name] for name in few} == {("ok", "")}
 
 
 def test_a_refresh_asks_whether_posters_changed(tmp_path: Path, site: Site) -> None:
@@ -337,9 +337,9 @@ def test_a_refresh_asks_whether_posters_changed(tmp_path: Path, site: Site) -> N
     write_scrape_project(tmp_path, rows, refresh=True)
     assert run_scrape(tmp_path).returncode == 0
     after = read_manifest(tmp_path)
-    said = dict(zip(site.requests, site.headers, strict=True))
-    assert said["/tagged"]["If-None-Match"] == '"1"'
-    assert said["/dated"]["If-Modified-Since"] == "Thu, 01 Jan 2026 00:00:00 GMT"
+    sent = dict(zip(site.requests, site.headers, strict=True))
+    assert sent["/tagged"]["If-None-Match"] == '"1"'
+    assert sent["/dated"]["If-Modified-Since"] == "Thu, 01 Jan 2026 00:00:00 GMT"
     assert (after["status"] == "ok").all()
     assert (after["sha256"] == before["sha256"]).tolist() == [True, False, True]
 
@@ -363,7 +363,7 @@ def self_signed(folder: Path) -> Path:
 def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(self.path)
+            requests.append(self.path)
             self.send_response(200)
             self.end_headers()
             self.wfile.write(POSTER)
@@ -372,7 +372,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> Non
         def handle_error(self, *_: object) -> None:
             """The client breaks the handshake off, as it should."""
 
-    asked: list[str] = []
+    requests: list[str] = []
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(self_signed(tmp_path))
     server = Server(("127.0.0.1", 0), Handler)
@@ -389,7 +389,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> Non
     table = read_manifest(tmp_path)
     assert table["status"].tolist() == ["failed"]
     assert table["reason"].tolist() == ["robots.txt: certificate not valid"]
-    assert asked == []
+    assert requests == []
 
 
 def tmdb(site: Site, **changes: Any) -> dict[str, Any]:
@@ -397,15 +397,15 @@ def tmdb(site: Site, **changes: Any) -> dict[str, Any]:
 
 
 def test_tmdb_finds_posters_by_imdb_id(tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    def found(**results: list[dict[str, Any]]) -> Response:
+    def find(**results: list[dict[str, Any]]) -> Response:
         lists: dict[str, Any] = {"movie_results": [], "person_results": [], "tv_results": []} | results
         return Response(json.dumps(lists).encode(), kind="application/json")
 
     answers = {
-        1: found(movie_results=[{"id": 862, "title": "Toy Story", "poster_path": "/a.jpg"}]),
-        2: found(tv_results=[{"id": 1, "name": "A series", "poster_path": "/b.jpg"}]),
-        3: found(movie_results=[{"id": 2, "title": "Without", "poster_path": None}]),
-        4: found(),
+        1: find(movie_results=[{"id": 862, "title": "Toy Story", "poster_path": "/a.jpg"}]),
+        2: find(tv_results=[{"id": 1, "name": "A series", "poster_path": "/b.jpg"}]),
+        3: find(movie_results=[{"id": 2, "title": "Without", "poster_path": None}]),
+        4: find(),
         5: Response(b'{"status_code": 7, "status_message": "Invalid API key"}', status=401, kind="application/json"),
         6: Response(b"<html>Maintenance</html>", kind="text/html"),
     }
@@ -426,23 +426,23 @@ def test_tmdb_finds_posters_by_imdb_id(tmp_path: Path, site: Site, monkeypatch: 
         ("failed", "the answer is not TMDB's"),
     ]
     assert table["url"].tolist()[0] == f"{site.url}/t/p/w185/a.jpg"
-    said = {path: headers["Authorization"] for path, headers in zip(site.requests, site.headers, strict=True)}
-    assert {token for path, token in said.items() if path.startswith("/3/")} == {"Bearer secret-token"}
-    assert {token for path, token in said.items() if path.startswith("/t/")} == {None}
+    tokens = {path: headers["Authorization"] for path, headers in zip(site.requests, site.headers, strict=True)}
+    assert {token for path, token in tokens.items() if path.startswith("/3/")} == {"Bearer secret-token"}
+    assert {token for path, token in tokens.items() if path.startswith("/t/")} == {None}
     for file in tmp_path.rglob("*"):
         assert not file.is_file() or b"secret-token" not in file.read_bytes(), file
 
 
-@pytest.mark.parametrize(("token", "said"), [("", "needs $TMDB_READ_ACCESS_TOKEN"), ("0" * 32, "holds an API key")])
+@pytest.mark.parametrize(("token", "expected"), [("", "needs $TMDB_READ_ACCESS_TOKEN"), ("0" * 32, "holds an API key")])
 def test_tmdb_without_its_token(
-    tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch, token: str, said: str
+    tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch, token: str, expected: str
 ) -> None:
     monkeypatch.setenv("TMDB_READ_ACCESS_TOKEN", token)
     write_scrape_project(tmp_path, [("1", "", "")], **tmdb(site))
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as ended:  # in this process: the crawl does not begin
         errors.run(stage.main)
-    assert said in str(ended.value.code)
+    assert expected in str(ended.value.code)
     assert site.requests == []
 
 

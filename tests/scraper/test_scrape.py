@@ -142,7 +142,7 @@ def test_a_new_film_and_a_late_poster_cost_only_themselves(tmp_path: Path, site:
     assert (read_manifest(tmp_path)["status"] == "ok").all()
 
 
-def urls_kept(folder: Path) -> list[str]:
+def stored_urls(folder: Path) -> list[str]:
     with sqlite3.connect(folder / "downloads/posters.sqlite") as store:
         return [url for (url,) in store.execute("SELECT asked FROM posters")]
 
@@ -150,7 +150,7 @@ def urls_kept(folder: Path) -> list[str]:
 def test_a_killed_crawl_goes_on_where_it_stopped(tmp_path: Path, whole: Whole) -> None:
     site = whole.site
     write_scrape_project(tmp_path, whole.films)
-    kept: set[str] = set()
+    stored: set[str] = set()
     for how in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT):
         site.requests.clear()
         site.pause = 0.2
@@ -159,22 +159,22 @@ def test_a_killed_crawl_goes_on_where_it_stopped(tmp_path: Path, whole: Whole) -
             while len(site.requests) < 34 and process.poll() is None:
                 time.sleep(0.01)
             process.send_signal(how)
-            _, said = process.communicate(timeout=30)
+            _, stderr = process.communicate(timeout=30)
         finally:
             site.pause = 0.0
         assert process.returncode != 0
         if how != signal.SIGKILL:
-            assert b"the crawl was interrupted; what came is kept" in said
+            assert b"the crawl was interrupted; what came is kept" in stderr
         assert not (tmp_path / "data/posters").exists()
         assert 34 <= len(site.requests) < 80
-        assert not kept.intersection(site.requests)
-        kept_now = {url.removeprefix(site.url) for url in urls_kept(tmp_path)}
-        assert kept < kept_now
-        kept = kept_now
+        assert not stored.intersection(site.requests)
+        stored_now = {url.removeprefix(site.url) for url in stored_urls(tmp_path)}
+        assert stored < stored_now
+        stored = stored_now
     site.requests.clear()
     assert run_scrape(tmp_path).returncode == 0
     assert read_scraped(tmp_path) == read_scraped(whole.folder)
-    assert sorted({*site.requests} - {"/robots.txt"}) == sorted({f"/{n}.jpg" for n in range(1, 161)} - kept)
+    assert sorted({*site.requests} - {"/robots.txt"}) == sorted({f"/{n}.jpg" for n in range(1, 161)} - stored)
 
 
 def test_a_disk_that_fills_up_ends_the_crawl_and_costs_only_what_did_not_fit(tmp_path: Path, whole: Whole) -> None:
@@ -184,11 +184,11 @@ def test_a_disk_that_fills_up_ends_the_crawl_and_costs_only_what_did_not_fit(tmp
     assert done.returncode == 1
     assert "the crawl was stopped: posters can not be kept" in done.stderr
     assert not (tmp_path / "data/posters").exists()
-    kept = {url.removeprefix(whole.site.url) for url in urls_kept(tmp_path)}
-    assert 0 < len(kept) < 160
+    stored = {url.removeprefix(whole.site.url) for url in stored_urls(tmp_path)}
+    assert 0 < len(stored) < 160
     whole.site.requests.clear()
     assert run_scrape(tmp_path).returncode == 0
-    assert not kept.intersection(whole.site.requests)
+    assert not stored.intersection(whole.site.requests)
     assert read_scraped(tmp_path) == read_scraped(whole.folder)
 
 
@@ -208,9 +208,9 @@ def test_a_catalogue_that_changes_during_the_crawl_is_not_written_half_old_half_
     while not site.requests and process.poll() is None:
         time.sleep(0.01)
     support.write_catalogue(tmp_path / "films.csv", rows[:6])
-    _, said = process.communicate(timeout=30)
+    _, stderr = process.communicate(timeout=30)
     assert process.returncode == 1
-    assert said.endswith(
+    assert stderr.endswith(
         "error: films.csv changed during the crawl; what came is kept, `dvc repro` goes on from there\n"
     )
     assert not (tmp_path / "data/posters").exists()
@@ -226,7 +226,7 @@ def test_ten_kills_cost_no_finished_poster(tmp_path: Path, site: Site) -> None:
     for name in ("whole", "killed"):
         write_scrape_project(tmp_path / name, rows, shard_rows=500)
     assert run_scrape(tmp_path / "whole").returncode == 0
-    kept: set[str] = set()
+    stored: set[str] = set()
     for _ in range(10):
         site.requests.clear()
         process = subprocess.Popen([sys.executable, "-m", "stages.scrape"], cwd=tmp_path / "killed")
@@ -235,12 +235,12 @@ def test_ten_kills_cost_no_finished_poster(tmp_path: Path, site: Site) -> None:
         time.sleep(random.uniform(0.0, 0.8))
         process.kill()
         assert process.wait() == -signal.SIGKILL
-        assert not kept.intersection(site.requests)
-        kept = {url.removeprefix(site.url) for url in urls_kept(tmp_path / "killed")}
-    assert 100 < len(kept) < 2000
+        assert not stored.intersection(site.requests)
+        stored = {url.removeprefix(site.url) for url in stored_urls(tmp_path / "killed")}
+    assert 100 < len(stored) < 2000
     site.requests.clear()
     assert run_scrape(tmp_path / "killed").returncode == 0
-    assert not kept.intersection(site.requests)
+    assert not stored.intersection(site.requests)
     assert read_scraped(tmp_path / "killed") == read_scraped(tmp_path / "whole")
 
 
@@ -318,7 +318,7 @@ def test_too_few_posters_end_the_stage_and_leave_its_output(tmp_path: Path, site
 
 
 @pytest.mark.parametrize(
-    ("rows", "changes", "said"),
+    ("rows", "changes", "expected"),
     [
         ([("1", "Drama", "")], {}, "none of the catalogue's 1 rows has an IMDb id and a link"),
         ([("x", "Drama", "http://127.0.0.1:9/a.jpg")], {}, "none of the catalogue's 1 rows has an IMDb id and a link"),
@@ -336,7 +336,7 @@ def test_what_cannot_be_crawled_is_reported_in_one_sentence(
     monkeypatch: pytest.MonkeyPatch,
     rows: list[tuple[str, str, str]],
     changes: dict[str, Any],
-    said: str,
+    expected: str,
 ) -> None:
     write_scrape_project(tmp_path, rows, **changes)
     monkeypatch.chdir(tmp_path)
@@ -344,7 +344,7 @@ def test_what_cannot_be_crawled_is_reported_in_one_sentence(
         errors.run(stage.main)
     message = str(ended.value.code)
     assert message.startswith("error: ")
-    assert said in message
+    assert expected in message
     assert "\n" not in message
     assert not (tmp_path / "data").exists()
 

@@ -40,11 +40,11 @@ def test_an_experiment_aside_asks_for_no_poster_again_and_stores_none(tmp_path: 
     folder = make_project(tmp_path, site)
     dvc(folder, "repro", "dataset")
     commit(folder)
-    asked, objects = len(site.requests), cached(folder)
-    said = dvc(folder, "exp", "run", "--temp", "-n", "aside", "-S", "scrape.min_success=0.5", "dataset")
-    assert count_stages(said) == 1
+    requests, objects = len(site.requests), cached(folder)
+    output = dvc(folder, "exp", "run", "--temp", "-n", "aside", "-S", "scrape.min_success=0.5", "dataset")
+    assert count_stages(output) == 1
     assert "aside" in dvc(folder, "exp", "list", "--name-only")
-    assert len(site.requests) == asked
+    assert len(site.requests) == requests
     assert cached(folder) == objects
     assert not list((folder / ".dvc/tmp/exps").rglob("posters.sqlite"))
 
@@ -54,11 +54,11 @@ def test_experiments_run_queued_and_aside_are_shown_compared_and_applied(tmp_pat
     folder = make_project(tmp_path, site)
     dvc(folder, "exp", "run", "-n", "here", "-S", "networks.small.training.epochs=1")
     commit(folder)
-    asked = len(site.requests)
+    requests = len(site.requests)
     dvc(folder, "exp", "run", "--queue", "-n", "later", "-S", "evaluate.seed=2")
     dvc(folder, "exp", "run", "--run-all")
     assert count_stages(dvc(folder, "exp", "run", "--temp", "-n", "aside", "-S", "train.seed=3")) == 2
-    assert len(site.requests) == asked
+    assert len(site.requests) == requests
     shown = list(csv.DictReader(dvc(folder, "exp", "show", "--csv").splitlines()))
     seeds = {row["Experiment"]: (row["train.seed"], row["evaluate.seed"]) for row in shown if row["map"]}
     assert {"later": ("1", "2"), "aside": ("3", "1")}.items() <= seeds.items()

@@ -23,12 +23,12 @@ def site() -> Iterator[Site]:
 
 def objects(folder: Path) -> dict[str, str]:
     """The path of each cached output by the object in the remote that holds it."""
-    found: dict[str, str] = {}
+    paths: dict[str, str] = {}
     for out in (out for stage in read_lock(folder).values() for out in stage["outs"]):
         listing = folder / ".dvc/cache/files/md5" / out["md5"][:2] / out["md5"][2:]
         parts = json.loads(listing.read_text()) if listing.suffix == ".dir" else []
-        found |= {part["md5"]: f"{out['path']}/{part['relpath']}" for part in parts} | {out["md5"]: out["path"]}
-    return found
+        paths |= {part["md5"]: f"{out['path']}/{part['relpath']}" for part in parts} | {out["md5"]: out["path"]}
+    return paths
 
 
 def held(remote: Path) -> set[str]:

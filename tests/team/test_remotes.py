@@ -74,9 +74,9 @@ def test_an_address_with_a_password_is_refused_and_not_repeated(
     monkeypatch.chdir(mine)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://me:geheim@127.0.0.1:9")
     before = read_dvc_config(mine)
-    said = str(command("team", BUCKET))
-    assert said.startswith("error: AWS_ENDPOINT_URL holds a password")
-    assert "geheim" not in said
+    message = str(command("team", BUCKET))
+    assert message.startswith("error: AWS_ENDPOINT_URL holds a password")
+    assert "geheim" not in message
     assert read_dvc_config(mine) == before
 
 

@@ -67,8 +67,8 @@ def trained(strength: float = 0.5) -> runs.Run:
 
 def holding(text: str, *folders: Path) -> list[Path]:
     """The files that have it in them."""
-    found = (file for folder in folders for file in folder.rglob("*") if file.is_file())
-    return [file for file in found if text.encode() in file.read_bytes()]
+    every_file = (file for folder in folders for file in folder.rglob("*") if file.is_file())
+    return [file for file in every_file if text.encode() in file.read_bytes()]
 
 
 def test_nobody_without_an_account_is_let_in(server: TrackingServer) -> None:
@@ -84,13 +84,13 @@ def test_a_training_is_logged_and_its_files_go_through_the_server(
 ) -> None:
     run = trained()
     assert capfd.readouterr() == ("", "")
-    found = mlflow.get_run(run.id)
-    assert (found.info.status, found.data.metrics["test.map"]) == ("FINISHED", 0.05)
-    assert found.info.artifact_uri.startswith("mlflow-artifacts:/")
+    logged = mlflow.get_run(run.id)
+    assert (logged.info.status, logged.data.metrics["test.map"]) == ("FINISHED", 0.05)
+    assert logged.info.artifact_uri.startswith("mlflow-artifacts:/")
     assert {"model.keras", "run.json", "metrics.json"} <= {file.name for file in server.artifacts.rglob("*")}
     assert not [*project.glob("mlruns"), *project.glob("mlflow.db*"), *project.glob("mlflow-spool/2*")]
     assert not holding(password, project, server.artifacts)
-    assert password not in json.dumps(found.to_dictionary())
+    assert password not in json.dumps(logged.to_dictionary())
 
 
 def test_a_wrong_password_costs_a_warning_without_it_and_the_right_one_delivers(
@@ -144,8 +144,8 @@ def test_whoever_has_an_account_promotes_and_predicts(
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "a password of bob's")
     better = trained(2.0)
     assert command("promote") == 0
-    found = mlflow.MlflowClient().get_model_version_by_alias("poster-genres", "champion")
-    assert mlflow.get_run(found.run_id).data.tags["postergenre.spool"] == better.key
+    champion = mlflow.MlflowClient().get_model_version_by_alias("poster-genres", "champion")
+    assert mlflow.get_run(champion.run_id).data.tags["postergenre.spool"] == better.key
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     (elsewhere / "a.jpg").write_bytes(encode(make_picture(1)))
     question = ("predict", "a.jpg", "--json", "--model", "models:/poster-genres@champion")
