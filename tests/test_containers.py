@@ -58,7 +58,7 @@ def project(place: Path) -> Iterator[Path]:
         for name in ("bin", "lib", "pyvenv.cfg"):
             (folder / ".venv" / name).symlink_to(Path(sys.prefix, name))
         (folder / ".venv/.installed").touch()
-        (folder / "poster.png").write_bytes(support.encoded(support.picture(1), "PNG"))
+        (folder / "poster.png").write_bytes(support.encode(support.make_picture(1), "PNG"))
         give(folder)
         yield folder
 

@@ -37,10 +37,10 @@ def project(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("Müller & Søn")
     (folder / "sitecustomize.py").write_text(PRELUDE, encoding="utf-8")
     project = make_project(folder / "Filmplakate für Łódź", site, scrape={"catalogue": "Übersicht.csv"})
-    site.posters(range(1, 41))
+    site.add_posters(range(1, 41))
     rows = [f'{n},,"Amélie {n}: „Œuvre“",,{GENRES[n % 5]},{site.url}/{n}.jpg' for n in range(1, 41)]
     (project / "Übersicht.csv").write_text("\n".join([HEADER, *rows]) + "\n", encoding="utf-8")
-    (project / "Plakat Nr. 1 größer.jpg").write_bytes(support.encoded(support.picture(1)))
+    (project / "Plakat Nr. 1 größer.jpg").write_bytes(support.encode(support.make_picture(1)))
     return project
 
 

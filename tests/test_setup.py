@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from tests import support
-from tests.support import ROOT, Answer, Site
+from tests.support import ROOT, Response, Site
 
 REAL_PYTHON = Path(sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}")
 REAL_UV = Path(sys.executable).with_name("uv")
@@ -153,8 +153,8 @@ class Project:
         """Let a server be an index with these packages. url: of the index as a proxy is asked for it."""
         for name, data in self.packages.items():
             link = f'<a href="{url}/files/{name}">{name}</a>'
-            site.answers[f"{url}/simple/{name.split('-')[0]}/"] = Answer(link.encode(), kind="text/html")
-            site.answers[f"{url}/files/{name}"] = Answer(data, kind="application/octet-stream")
+            site.responses[f"{url}/simple/{name.split('-')[0]}/"] = Response(link.encode(), kind="text/html")
+            site.responses[f"{url}/files/{name}"] = Response(data, kind="application/octet-stream")
 
 
 def secure(site: Site, folder: Path) -> Path:
@@ -194,7 +194,9 @@ def fetched_by_uv(site: Site) -> set[str]:
     """The names of the files that uv itself fetched."""
     by = [headers.get("User-Agent", "").split("/")[0] for headers in site.headers]
     return {
-        path.split("/")[-1] for path, agent in zip(site.asked, by, strict=True) if agent == "uv" and "/files/" in path
+        path.split("/")[-1]
+        for path, agent in zip(site.requests, by, strict=True)
+        if agent == "uv" and "/files/" in path
     }
 
 
@@ -249,7 +251,7 @@ def test_a_python_that_cannot_be_fetched_leaves_three_ways_out(tmp_path: Path, s
         "setup", WHEELS=str(project.save(tmp_path / "wheels")), UV_PYTHON_INSTALL_MIRROR=f"{site.url}/pythons"
     )
     assert done.returncode
-    assert any("/pythons/" in path and "/cpython-3.13." in path for path in site.asked)
+    assert any("/pythons/" in path and "/cpython-3.13." in path for path in site.requests)
     sentence, *rest = done.stderr.splitlines()
     assert sentence.startswith("error: Python 3.11, 3.12 or 3.13 is needed, ")
     assert "uv could not fetch one (" in sentence
@@ -300,11 +302,11 @@ def test_a_version_may_be_on_any_of_pip_s_indexes(project: Project, site: Site) 
     project.publish(site)
     with support.site() as second:
         name, data = wheel("alpha", "0.9", {"alpha.py": ""})
-        second.answers["/simple/alpha/"] = Answer(f'<a href="/files/{name}">{name}</a>'.encode(), kind="text/html")
-        second.answers[f"/files/{name}"] = Answer(data)
+        second.responses["/simple/alpha/"] = Response(f'<a href="/files/{name}">{name}</a>'.encode(), kind="text/html")
+        second.responses[f"/files/{name}"] = Response(data)
         done = project.make("setup", PIP_INDEX_URL=f"{site.url}/simple", PIP_EXTRA_INDEX_URL=f"{second.url}/simple")
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-        assert "/simple/alpha/" in second.asked
+        assert "/simple/alpha/" in second.requests
     assert fetched_by_uv(site) == WHEELS
 
 
@@ -316,7 +318,7 @@ def test_a_pip_conf_s_mirror_behind_a_proxy_that_refuses_all_else(project: Proje
     done = project.make("setup", PIP_CONFIG_FILE=str(conf))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert fetched_by_uv(site) == WHEELS
-    assert all(path.startswith(mirror) for path in site.asked)
+    assert all(path.startswith(mirror) for path in site.requests)
 
 
 @pytest.mark.long
@@ -353,10 +355,10 @@ def test_make_wheels_fills_a_folder_from_which_setup_needs_no_network(project: P
     done = project.make("wheels", PIP_INDEX_URL=f"{site.url}/simple")
     assert done.returncode == 0, done.stderr
     assert {file.name for file in (project.folder / "wheels").iterdir()} == set(project.packages)
-    site.asked.clear()
+    site.requests.clear()
     done = project.make("setup", "WHEELS=wheels", PIP_INDEX_URL=f"{site.url}/simple")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert not site.asked
+    assert not site.requests
     assert project.installed()
 
 
@@ -384,7 +386,7 @@ def test_the_table_of_platforms_is_compared_with_the_index(
 
 
 def test_the_table_of_platforms_is_not_compared_without_an_index(tmp_path: Path) -> None:
-    done = check_platforms(Project(tmp_path), "all", f"http://127.0.0.1:{support.free_port()}/simple")
+    done = check_platforms(Project(tmp_path), "all", f"http://127.0.0.1:{support.find_free_port()}/simple")
     assert done.stdout.startswith("wheels for other machines: not checked, for no index here has the lock (")
     assert done.stdout.count("\n") == 1
     assert (done.returncode, done.stderr) == (0, "")

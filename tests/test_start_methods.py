@@ -59,6 +59,6 @@ def test_the_whole_chain(method: str, site: Site, tmp_path: Path) -> None:
     project = make(tmp_path, site, method)
     for stage in ("scrape", "resize", "dataset", "train", "evaluate"):
         run(project, "-m", f"stages.{stage}")
-    (project / "poster.jpg").write_bytes(support.encoded(support.picture(1)))
+    (project / "poster.jpg").write_bytes(support.encode(support.make_picture(1)))
     done = run(project, "-m", "postergenre.cli", "predict", "poster.jpg")
     assert done.stdout.startswith("poster.jpg  ")
