@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := true
 # A container's user may have no name, for which DVC asks, and no home that can be written: docs/containers.md.
 ifeq ($(LOGNAME)$(USER),)
-export LOGNAME := $(or $(shell id -un 2>/dev/null),$(shell id -u))
+export LOGNAME := $(shell { id -un || id -u; } 2>/dev/null)
 endif
 ifneq ($(shell test -w "$$HOME" || echo no),)
 export HOME := $(or $(HOME),$(CURDIR)/.cache)

@@ -63,7 +63,7 @@ def _groups(root: Path, controller: str) -> Iterator[Path]:
     """
     mounts = root / "sys/fs/cgroup"
     with suppress(OSError):  # no Linux
-        for line in (root / "proc/self/cgroup").read_text().splitlines():
+        for line in (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines():
             _, controllers, path = line.split(":", 2)
             if not controllers or controller in controllers.split(","):
                 mount, own = mounts / controller if controllers else mounts, Path(path.lstrip("/"))
@@ -73,6 +73,6 @@ def _groups(root: Path, controller: str) -> Iterator[Path]:
 def _words(file: Path) -> list[str]:
     """The words in a file of the kernel; none where there is no such file."""
     try:
-        return file.read_text().split()
+        return file.read_text(encoding="utf-8").split()
     except OSError:
         return []

@@ -278,7 +278,7 @@ def shown_counts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return shown
 
 
-ALL, CHECK = [32, 28], [32]  # of the sixty posters
+ALL, CHECK = [8] * 7 + [4], [8]  # of the sixty posters
 
 
 @pytest.mark.usefixtures("few_blocks")
