@@ -176,10 +176,15 @@ def _set_champion(client: MlflowClient, version: Any, reason: str | None, champi
     MLflow has no lock that would make this certain: one request lies between the last look and the change.
     """
     by, at = f"{account.name()}@{socket.gethostname()}", datetime.now(UTC).isoformat(timespec="seconds")
-    _tag(client, version, {FORCED: reason, BY: by, AT: at})  # removes the reason of an earlier, forced promotion
+    tags: dict[str, str | None] = {BY: by, AT: at}
+    if reason is not None or FORCED in version.tags:  # a version that was forced once may now be champion on merit
+        tags[FORCED] = (
+            reason  # to remove a tag takes a permission that few have, so that is done only where it is there
+        )
+    _tag(client, version, tags)
     now = _champion_number(client)
     if now != (str(champion.version) if champion else None):
-        _tag(client, version, {key: version.tags.get(key) for key in (FORCED, BY, AT)})
+        _tag(client, version, {key: version.tags.get(key) for key in tags})
         change = f"version {now} became the champion" if now else "the champion was removed"
         raise InputError(f"nothing was promoted: meanwhile {change}; promote again to compare with the champion of now")
     client.set_registered_model_alias(NAME, ALIAS, version.version)
