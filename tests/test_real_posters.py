@@ -28,13 +28,12 @@ pytestmark = pytest.mark.skipif(not POSTER_SITE.is_dir(), reason=f"{POSTER_SITE.
 @contextmanager
 def serving(*options: str) -> Iterator[str]:
     command = [sys.executable, str(POSTER_SITE / "serve.py"), "--port", "0", *options]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        yield process.stdout.readline().split()[3]
-    finally:
-        process.kill()
-        process.wait()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().split()[3]
+        finally:
+            process.kill()
 
 
 def real_catalogue(site: str, rows: int | None = None) -> str:
