@@ -18,9 +18,9 @@ TOP = 4
 
 def main(beginnings: list[str]) -> None:
     model, posters = predictor.load(Path("models")), store.Store(Path("data/resized"))
-    films = manifest.read(Path("data/posters/manifest.csv")).query("status == 'ok'").set_index("imdb_id")
+    films = manifest.read(Path("data/posters/manifest.csv")).query("status == 'ok'").set_index("film_id")
     test = split_tables.read_split(Path("data/dataset/test.csv"))
-    titles = films["title"].reindex(test.imdb_ids).tolist()
+    titles = films["title"].reindex(test.film_ids).tolist()
     chosen = [k for k, title in enumerate(titles) if title.startswith(tuple(beginnings))]
     if not chosen:
         raise InputError(f"no film of the test split has a title that begins with {' or '.join(beginnings)}")
@@ -30,7 +30,7 @@ def main(beginnings: list[str]) -> None:
         genres = (
             f"{model.genres[g]} {probabilities[g]:.4f}{mark}" for g, mark in zip(most_probable, marks, strict=True)
         )
-        true_genres = films["genres"][test.imdb_ids[k]].replace("|", ", ")
+        true_genres = films["genres"][test.film_ids[k]].replace("|", ", ")
         print(f"{titles[k]} [{true_genres}]\n    {' | '.join(genres)}")
 
 

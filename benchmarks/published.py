@@ -75,9 +75,9 @@ def write(table: Path) -> None:
     except ValueError as error:  # scikit-learn's, if a part would be empty
         raise InputError(f"{table}: its {len(films)} films are too few for these splits: {error}") from None
     for name, splits in by_name.items():
-        rows = pd.DataFrame({"imdb_id": [film.imdb_id for film in films], "split": splits})
+        rows = pd.DataFrame({"film_id": [film.film_id for film in films], "split": splits})
         # After the split, because every row counts there: without one, all others would be split differently.
-        rows = rows[rows["imdb_id"] != ""].drop_duplicates("imdb_id")
+        rows = rows[rows["film_id"] != ""].drop_duplicates("film_id")
         with files.atomic_write(split_file(name)) as new:
             rows.to_csv(new, index=False)
         print(f"{split_file(name)}: {len(rows):,} films")
@@ -102,8 +102,8 @@ def results(name: str, comparison_file: Path, summary: Path) -> str:
     if not constants:
         raise InputError(f"{comparison_file} has no baseline such as {{Drama, Comedy}}; run {comparison.EVALUATE}")
     lines = _table(name, scores, constants[-1])
-    evaluated = test_predictions.read(comparison_file.parent / test_predictions.FILE).imdb_ids
-    if evaluated != split_tables.read_split(summary.parent / "test.csv").imdb_ids:
+    evaluated = test_predictions.read(comparison_file.parent / test_predictions.FILE).film_ids
+    if evaluated != split_tables.read_split(summary.parent / "test.csv").film_ids:
         raise InputError(
             f"{comparison_file} is for other test posters than {summary.parent / 'test.csv'} names; run `dvc repro`"
         )

@@ -71,7 +71,7 @@ class ScrapeParams(Section):
 
 def sources(film: Film, params: ScrapeParams) -> list[Source]:
     """Where to look for a film's poster, best source first; empty where the catalogue gives no link."""
-    if not film.imdb_id:
+    if not film.film_id:
         return []
     candidates = [_source(film, name, params) for name in params.sources]
     return [source for source in candidates if source.url]
@@ -83,8 +83,8 @@ def _source(film: Film, name: str, params: ScrapeParams) -> Source:
     if name == "page":
         return Source("page", film.page)
     if name == "tmdb":
-        return Source("tmdb", Tmdb(params.tmdb).url(film.imdb_id))
-    return Source("poster", name.replace("{imdb_id}", film.imdb_id))
+        return Source("tmdb", Tmdb(params.tmdb).url(film.film_id))
+    return Source("poster", name.replace("{imdb_id}", film.film_id))
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class Plan:
         # Arrays of numbers, not a table: a table of a million rows takes 100 MB.
         numbers, linked = array("I"), array("b")
         for film in catalogue.read(file):
-            numbers.append(int(film.imdb_id[2:] or 0))
+            numbers.append(int(film.film_id[2:] or 0))
             linked.append(bool(sources(film, params)))
         return cls(file, params, _repeats(np.asarray(numbers), np.asarray(linked)), files.sha256(file))
 
@@ -178,7 +178,7 @@ class ManifestRows:
         return (self._row(film) for film in catalogue.read(self._plan.file))
 
     def _row(self, film: Film) -> Row:
-        row = Row(film.row, film.imdb_id, film.title, "|".join(film.genres))
+        row = Row(film.row, film.film_id, film.title, "|".join(film.genres))
         if film.fault:
             return replace(row, status="bad-id", reason=film.fault)
         if film.row in self._plan.repeats:

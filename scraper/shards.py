@@ -31,12 +31,12 @@ def write(folder: Path, rows: Iterable[Row], downloads: Downloads, shard_rows: i
 def _write_shard(file: Path, rows: Sequence[Row], downloads: Downloads) -> list[Row]:
     """Write one tar shard, unless none of the rows has a poster; returns the rows with the shard's name."""
     written = {row.row: row for row in rows}
-    with_poster = sorted((row for row in rows if row.status == "ok"), key=lambda row: row.imdb_id)
+    with_poster = sorted((row for row in rows if row.status == "ok"), key=lambda row: row.film_id)
     if with_poster:
         with tarfile.open(file, "w", format=tarfile.USTAR_FORMAT) as tar:
             for row in with_poster:
                 poster = downloads.get(row.asked)
-                member = tarfile.TarInfo(f"{row.imdb_id}.{poster.extension}")
+                member = tarfile.TarInfo(f"{row.film_id}.{poster.extension}")
                 member.size = len(poster.body)
                 tar.addfile(member, io.BytesIO(poster.body))
                 written[row.row] = replace(row, shard=file.name)

@@ -144,13 +144,13 @@ def compute_val_loss(probabilities: npt.NDArray[np.float32]) -> float:
 # Posters and their tables
 
 
-def write_store(folder: Path, imdb_ids: list[str]) -> None:
+def write_store(folder: Path, film_ids: list[str]) -> None:
     """Write a store of random posters, 12 x 8 pixels, as the resize stage does."""
-    pixels = np.random.default_rng(0).integers(0, 256, (len(imdb_ids), 12, 8, 3), dtype=np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 256, (len(film_ids), 12, 8, 3), dtype=np.uint8)
     np.save(folder / "shard-00000.npy", pixels)
-    index = pd.DataFrame({"imdb_id": imdb_ids, "shard": "shard-00000.npy", "row": range(len(imdb_ids))})
+    index = pd.DataFrame({"film_id": film_ids, "shard": "shard-00000.npy", "row": range(len(film_ids))})
     index.to_csv(folder / "index.csv", index=False)
-    about = {"height": 12, "width": 8, "fit": "crop", "posters": len(imdb_ids), "sha256": "a" * 64}
+    about = {"height": 12, "width": 8, "fit": "crop", "posters": len(film_ids), "sha256": "a" * 64}
     files.write_json(folder / "store.json", about)
 
 

@@ -83,7 +83,7 @@ def test_one_command_makes_everything(whole: Path) -> None:
 
 
 def test_no_film_stands_in_two_splits(whole: Path) -> None:
-    seen = [pd.read_csv(whole / f"data/dataset/{name}.csv")["imdb_id"] for name in ("train", "val", "test")]
+    seen = [pd.read_csv(whole / f"data/dataset/{name}.csv")["film_id"] for name in ("train", "val", "test")]
     together = pd.concat(seen)
     assert together.is_unique
     assert len(together) == 72
@@ -231,18 +231,18 @@ def test_test_labels_decide_no_weight_calibration_or_threshold(
 
 
 def test_an_outside_split_is_rebuilt_exactly(whole: Path, tmp_path: Path) -> None:
-    ids = pd.read_csv(whole / "data/dataset/test.csv")["imdb_id"].tolist()
+    ids = pd.read_csv(whole / "data/dataset/test.csv")["film_id"].tolist()
     folder = shutil.copytree(whole, tmp_path / "copy", symlinks=True)
     params = yaml.safe_load((folder / "params.yaml").read_text())
     params["dataset"] |= {"split_file": "data/splits/mine.csv", "min_posters": 1}
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     names = ["train", "val", "test"]
-    rows = [f"{imdb_id},{names[k % 3]}" for k, imdb_id in enumerate(ids)]
-    (folder / "data/splits/mine.csv").write_text("\n".join(["imdb_id,split", *rows]) + "\n")
+    rows = [f"{film_id},{names[k % 3]}" for k, film_id in enumerate(ids)]
+    (folder / "data/splits/mine.csv").write_text("\n".join(["film_id,split", *rows]) + "\n")
     done = repro(folder, "dataset")
     assert done.returncode == 0, done.stdout + done.stderr
     for k, name in enumerate(names):
-        assert sorted(pd.read_csv(folder / f"data/dataset/{name}.csv")["imdb_id"]) == sorted(ids[k::3])
+        assert sorted(pd.read_csv(folder / f"data/dataset/{name}.csv")["film_id"]) == sorted(ids[k::3])
 
 
 def test_an_experiment_changes_what_it_names_and_a_checkout_of_the_run_before_brings_all_back(
@@ -293,8 +293,8 @@ def test_posters_that_differ_in_a_few_bits_stay_together(whole: Path) -> None:
     assert near["groups"] >= 20
     assert near["groups_across_splits"] == 0
     where = {
-        imdb_id: name
+        film_id: name
         for name in ("train", "val", "test")
-        for imdb_id in pd.read_csv(whole / f"data/dataset/{name}.csv")["imdb_id"]
+        for film_id in pd.read_csv(whole / f"data/dataset/{name}.csv")["film_id"]
     }
     assert sum(where[f"tt{n:07d}"] == where[f"tt{200 + n:07d}"] for n in range(1, 25)) >= 20

@@ -54,7 +54,7 @@ def test_three_hundred_real_posters_go_through(tmp_path: Path) -> None:
     links = [line.split(",")[0] for line in catalogue.splitlines()[1:] if "/images/" in line]
     assert len(manifest) == 300
     expected = {f"tt{int(number):07d}" for number in links} & held
-    assert set(manifest.loc[manifest["status"] == "ok", "imdb_id"]) == expected
+    assert set(manifest.loc[manifest["status"] == "ok", "film_id"]) == expected
     assert set(manifest["status"]) <= {"ok", "gone", "no-link", "duplicate"}
     summary = json.loads((folder / "data/dataset/summary.json").read_text())
     assert sum(summary["posters"].values()) + sum(summary["set_aside"].values()) == len(expected)
@@ -89,7 +89,7 @@ def test_what_a_faulty_site_gives_is_had_and_the_reasons_are_its_faults(tmp_path
     with serving("--faults", "0.05") as site:
         all_of_them(tmp_path, site)
         scrape(tmp_path)
-    table = read_manifest(tmp_path).query("asked != ''").set_index("imdb_id")
+    table = read_manifest(tmp_path).query("asked != ''").set_index("film_id")
     listed = faults(0.05)
     end = {
         "": ("ok", ""),
@@ -121,9 +121,9 @@ def test_a_site_that_throttles_gives_all_its_posters_in_the_end(tmp_path: Path) 
         scrape(tmp_path)
     table = read_manifest(tmp_path)
     held = {file.stem for file in (POSTER_SITE / "posters").iterdir()}
-    linked = set(table.loc[table["asked"] != "", "imdb_id"])
-    assert set(table.loc[table["status"] == "ok", "imdb_id"]) == held & linked
-    assert set(table.loc[table["imdb_id"].isin(linked - held), "status"]) == {"gone"}
+    linked = set(table.loc[table["asked"] != "", "film_id"])
+    assert set(table.loc[table["status"] == "ok", "film_id"]) == held & linked
+    assert set(table.loc[table["film_id"].isin(linked - held), "status"]) == {"gone"}
 
 
 @pytest.mark.long

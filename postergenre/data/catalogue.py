@@ -26,7 +26,7 @@ class Film:
     """One row of a catalogue.
 
     row: 1 for the first row below the header.
-    imdb_id: `tt0084058`, "" where the row has none.
+    film_id: `tt0084058`, "" where the row has none.
     title: "" where the format has none.
     genres: canonical names.
     page: the link to the film's page, "" for none.
@@ -35,7 +35,7 @@ class Film:
     """
 
     row: int
-    imdb_id: str
+    film_id: str
     title: str
     genres: tuple[str, ...]
     page: str
@@ -98,8 +98,8 @@ def _multi_hot(file: Path, row: int, number: str, names: str) -> Film:
     if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
         raise InputError(f"{file}, row {row}: Genre is {names!r}; it must be a list such as ['Comedy', 'Drama']")
     film = _film(row, number, "", listed, "", "")
-    page = f"https://www.imdb.com/title/{film.imdb_id}/" if film.imdb_id else ""
-    return Film(row, film.imdb_id, "", film.genres, page, "", film.fault)
+    page = f"https://www.imdb.com/title/{film.film_id}/" if film.film_id else ""
+    return Film(row, film.film_id, "", film.genres, page, "", film.fault)
 
 
 def _film(row: int, number: str, title: str, names: list[str], page: str, poster: str) -> Film:

@@ -36,7 +36,7 @@ class Dataset:
 
 
 def read_split_file(name: str | None, folder: Path) -> dict[str, str] | None:
-    """The given split by IMDb id that `dataset.split_file` names, None where it names none.
+    """The given split by film id that `dataset.split_file` names, None where it names none.
 
     folder: where the file must lie, because DVC watches that folder for this stage.
 
@@ -54,29 +54,29 @@ def make(films: pd.DataFrame, store: Store, params: DatasetParams, given: dict[s
     """Split the store's posters.
 
     films: the manifest.
-    given: a given split by IMDb id, None for a stratified one.
+    given: a given split by film id, None for a stratified one.
 
     Raises:
         InputError: the store's posters are not the manifest's, or too few are left for three splits.
     """
     with_poster = films[films["status"] == "ok"]
-    genres_of: dict[str, str] = dict(zip(with_poster["imdb_id"], with_poster["genres"], strict=True))
-    if unknown := set(store.imdb_ids) - set(genres_of):
+    genres_of: dict[str, str] = dict(zip(with_poster["film_id"], with_poster["genres"], strict=True))
+    if unknown := set(store.film_ids) - set(genres_of):
         raise InputError(f"the store holds {min(unknown)}, which the manifest does not; run `dvc repro`")
-    if given is not None and not given.keys() & set(store.imdb_ids):
+    if given is not None and not given.keys() & set(store.film_ids):
         raise InputError(
             f"{params.split_file} names none of the {len(store)} posters that are here; its ids should be written as "
-            f"{store.imdb_ids[0]}"
+            f"{store.film_ids[0]}"
         )
-    selection = splits.select(store.imdb_ids, genres_of, given, params)
+    selection = splits.select(store.film_ids, genres_of, given, params)
     rows = selection.posters["row"].to_numpy(dtype=np.int64)
     groups = near_duplicates.find_groups(near_duplicates.compute_hashes(store, rows), params.near_duplicate_bits)
     if given is None:
         names = splits.stratify(selection.labels, groups, params)
     else:
-        names = selection.posters["imdb_id"].map(given).to_numpy(dtype="<U5")
+        names = selection.posters["film_id"].map(given).to_numpy(dtype="<U5")
     splits.check_filled(names)
-    missing = len(given.keys() - set(store.imdb_ids)) if given else 0
+    missing = len(given.keys() - set(store.film_ids)) if given else 0
     return Dataset(selection, names, groups, missing, store.digest, params)
 
 
@@ -85,7 +85,7 @@ def write(folder: Path, dataset: Dataset) -> None:
     files.write_json(folder / "genres.json", genres.vocabulary(dataset.selection.genres))
     for name in split_tables.NAMES:
         dataset.selection.posters[dataset.names == name].to_csv(folder / f"{name}.csv", index=False)
-    set_aside = pd.DataFrame(list(dataset.selection.set_aside.items()), columns=["imdb_id", "reason"])
+    set_aside = pd.DataFrame(list(dataset.selection.set_aside.items()), columns=["film_id", "reason"])
     set_aside.to_csv(folder / "set_aside.csv", index=False)
     files.write_json(folder / "summary.json", summary(dataset))
 

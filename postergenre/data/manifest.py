@@ -15,7 +15,7 @@ class Row:
     """One row of the manifest. Its fields are the columns of manifest.csv.
 
     row: the catalogue row, 1 for the first below the header.
-    imdb_id: `tt0084058`, "" where the catalogue's id is none.
+    film_id: `tt0084058`, "" where the catalogue's id is none.
     title: as the catalogue has it.
     genres: canonical names joined by `|`.
     status: `ok`; `duplicate` (another row stands for the film), `bad-id`, `no-link`; or why the poster did not come:
@@ -28,11 +28,11 @@ class Row:
     sha256: of the poster's bytes, "" for none.
     bytes: the poster's size, 0 for none.
     width, height: in pixels, 0 for none.
-    shard: the tar shard that holds the poster as `<imdb_id>.<extension>`, "" for none.
+    shard: the tar shard that holds the poster as `<film_id>.<extension>`, "" for none.
     """
 
     row: int
-    imdb_id: str
+    film_id: str
     title: str
     genres: str
     status: str = ""

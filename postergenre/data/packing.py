@@ -38,12 +38,12 @@ class ResizeParams(Section):
 class Member:
     """Where one poster's bytes lie in a tar shard.
 
-    imdb_id: the film.
+    film_id: the film.
     tar: the tar shard.
     offset, size: of the bytes in it.
     """
 
-    imdb_id: str
+    film_id: str
     tar: Path
     offset: int
     size: int
@@ -70,16 +70,16 @@ def write(posters: Path, folder: Path, params: ResizeParams) -> tuple[int, int]:
                 for member, pixels in zip(members, workers.map(fit, members, chunksize=16), strict=True):
                     progress.update()
                     if isinstance(pixels, str):
-                        rejects.append((member.imdb_id, pixels))
+                        rejects.append((member.film_id, pixels))
                         continue
                     writer.append(pixels)
-                    index.append((member.imdb_id, array.name, position))
+                    index.append((member.film_id, array.name, position))
                     position += 1
             digests[array.name] = files.sha256(array)
             if not position:
                 files.remove(array)
-    pd.DataFrame(index, columns=["imdb_id", "shard", "row"]).to_csv(folder / "index.csv", index=False)
-    pd.DataFrame(rejects, columns=["imdb_id", "reason"]).to_csv(folder / "rejects.csv", index=False)
+    pd.DataFrame(index, columns=["film_id", "shard", "row"]).to_csv(folder / "index.csv", index=False)
+    pd.DataFrame(rejects, columns=["film_id", "reason"]).to_csv(folder / "rejects.csv", index=False)
     _write_description(folder, params, len(index), digests)
     return len(index), len(rejects)
 

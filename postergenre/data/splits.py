@@ -12,6 +12,7 @@ import pandas as pd
 from iterstrat.ml_stratifiers import MultilabelStratifiedShuffleSplit
 from pydantic import Field, model_validator
 
+from postergenre.data import split_tables
 from postergenre.data.split_tables import NAMES
 from postergenre.errors import InputError
 from postergenre.params import Section
@@ -43,9 +44,9 @@ class DatasetParams(Section):
 class Selection:
     """The posters to split, and those left out.
 
-    posters: imdb_id, row (in the store) and one uint8 0/1 column per genre, sorted by imdb_id.
+    posters: film_id, row (in the store) and one uint8 0/1 column per genre, sorted by film_id.
     genres: the names of the genre columns.
-    set_aside: the reason for each film that is left out, by imdb_id.
+    set_aside: the reason for each film that is left out, by film_id.
     dropped: number of posters of each genre that has too few, by genre.
     """
 
@@ -61,26 +62,26 @@ class Selection:
 
 
 def select(
-    imdb_ids: list[str], genres_of: dict[str, str], given: dict[str, str] | None, params: DatasetParams
+    film_ids: list[str], genres_of: dict[str, str], given: dict[str, str] | None, params: DatasetParams
 ) -> Selection:
     """Choose the posters to split.
 
-    imdb_ids: the film of each store row.
-    genres_of: genres as `Comedy|Drama`, by IMDb id.
-    given: `train`, `val` or `test` by IMDb id: a given split, whose films alone are chosen; None for none.
+    film_ids: the film of each store row.
+    genres_of: genres as `Comedy|Drama`, by film id.
+    given: `train`, `val` or `test` by film id: a given split, whose films alone are chosen; None for none.
 
     Raises:
         InputError: no genre has `dataset.min_posters` posters.
     """
-    set_aside = {imdb_id: "it has no genre" for imdb_id in imdb_ids if not genres_of[imdb_id]}
+    set_aside = {film_id: "it has no genre" for film_id in film_ids if not genres_of[film_id]}
     if given is not None:
-        set_aside |= {imdb_id: "dataset.split_file does not name it" for imdb_id in imdb_ids if imdb_id not in given}
-    labelled = sorted((imdb_id for imdb_id in imdb_ids if imdb_id not in set_aside), key=_shuffler(params.seed))
+        set_aside |= {film_id: "dataset.split_file does not name it" for film_id in film_ids if film_id not in given}
+    labelled = sorted((film_id for film_id in film_ids if film_id not in set_aside), key=_shuffler(params.seed))
     chosen = set(labelled[: params.limit])
-    set_aside |= {imdb_id: "it is beyond dataset.limit" for imdb_id in labelled if imdb_id not in chosen}
-    posters = pd.DataFrame({"imdb_id": imdb_ids, "row": range(len(imdb_ids))})
-    posters = posters[posters["imdb_id"].isin(chosen)].sort_values("imdb_id", ignore_index=True)
-    labels = posters["imdb_id"].map(genres_of).str.get_dummies("|").astype(np.uint8)
+    set_aside |= {film_id: "it is beyond dataset.limit" for film_id in labelled if film_id not in chosen}
+    posters = pd.DataFrame({"film_id": film_ids, "row": range(len(film_ids))})
+    posters = posters[posters["film_id"].isin(chosen)].sort_values("film_id", ignore_index=True)
+    labels = posters["film_id"].map(genres_of).str.get_dummies("|").astype(np.uint8)
     counts = labels.sum()
     genres = sorted(counts.index[counts >= params.min_posters])
     if not genres:
@@ -89,7 +90,7 @@ def select(
             f"{counts.idxmax() if len(counts) else 'none'}, has {counts.max() if len(counts) else 0}"
         )
     unlabelled = labels[genres].sum(axis=1) == 0
-    set_aside |= dict.fromkeys(posters.loc[unlabelled, "imdb_id"], "its genres are all dropped")
+    set_aside |= dict.fromkeys(posters.loc[unlabelled, "film_id"], "its genres are all dropped")
     posters = pd.concat([posters, labels[genres]], axis=1)[~unlabelled].reset_index(drop=True)
     dropped = {str(genre): int(n) for genre, n in counts.items() if genre not in genres}
     return Selection(posters, genres, dict(sorted(set_aside.items())), dropped)
@@ -124,7 +125,7 @@ def stratify(
 
 
 def read_given(file: Path) -> dict[str, str]:
-    """Read a given split, a table `imdb_id,split`; returns the split by IMDb id.
+    """Read a given split, a table `film_id,split`; returns the split by film id.
 
     Raises:
         InputError: the file is missing, is no such table, or names a film twice.
@@ -133,15 +134,16 @@ def read_given(file: Path) -> dict[str, str]:
         table = pd.read_csv(file, dtype=str, keep_default_na=False)
     except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise InputError(f"{file} (dataset.split_file) cannot be read: {' '.join(str(error).split())}") from None
-    if not {"imdb_id", "split"}.issubset(table.columns):
-        raise InputError(f"{file} has the columns {', '.join(table.columns)}; a split file has imdb_id, split")
-    for row, (imdb_id, name) in enumerate(zip(table["imdb_id"], table["split"], strict=True), 1):
+    table = table.rename(columns=split_tables.EARLIER_NAMES)
+    if not {"film_id", "split"}.issubset(table.columns):
+        raise InputError(f"{file} has the columns {', '.join(table.columns)}; a split file has film_id, split")
+    for row, (film_id, name) in enumerate(zip(table["film_id"], table["split"], strict=True), 1):
         if name not in NAMES:
-            raise InputError(f"{file}, row {row}: the split of {imdb_id} is {name!r}; it must be {', '.join(NAMES)}")
-    repeated = table["imdb_id"][table["imdb_id"].duplicated()]
+            raise InputError(f"{file}, row {row}: the split of {film_id} is {name!r}; it must be {', '.join(NAMES)}")
+    repeated = table["film_id"][table["film_id"].duplicated()]
     if len(repeated):
         raise InputError(f"{file} names {repeated.iloc[0]} more than once; a film is in one split")
-    return dict(zip(table["imdb_id"], table["split"], strict=True))
+    return dict(zip(table["film_id"], table["split"], strict=True))
 
 
 def check_filled(names: npt.NDArray[np.str_]) -> None:
@@ -157,4 +159,4 @@ def check_filled(names: npt.NDArray[np.str_]) -> None:
 
 def _shuffler(seed: int) -> Callable[[str], bytes]:
     """A sort key that shuffles films. It depends on the seed and the film's id alone, not on the other films."""
-    return lambda imdb_id: hashlib.sha256(f"{seed}:{imdb_id}".encode()).digest()
+    return lambda film_id: hashlib.sha256(f"{seed}:{film_id}".encode()).digest()

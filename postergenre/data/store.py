@@ -19,7 +19,7 @@ class Store:
 
     height, width: pixels.
     fit: how the posters were fitted into them: crop, pad or stretch.
-    imdb_ids: the film of each store row.
+    film_ids: the film of each store row.
     digest: SHA-256 of the store's content.
 
     Raises:
@@ -28,9 +28,9 @@ class Store:
 
     def __init__(self, folder: Path):
         description = files.read_json(folder / "store.json", "`dvc repro resize`")
-        index = pd.read_csv(folder / "index.csv", dtype={"imdb_id": str, "shard": str, "row": np.int64})
+        index = pd.read_csv(folder / "index.csv", dtype={"film_id": str, "shard": str, "row": np.int64})
         self.height, self.width, self.fit = int(description["height"]), int(description["width"]), description["fit"]
-        self.imdb_ids: list[str] = index["imdb_id"].tolist()
+        self.film_ids: list[str] = index["film_id"].tolist()
         self.digest: str = description["sha256"]
         self._shards = [_map(folder / name, self.height, self.width) for name in index["shard"].unique()]
         self._shard_of = pd.factorize(index["shard"])[0]
@@ -41,7 +41,7 @@ class Store:
             )
 
     def __len__(self) -> int:
-        return len(self.imdb_ids)
+        return len(self.film_ids)
 
     def __getitem__(self, rows: npt.ArrayLike) -> npt.NDArray[np.uint8]:
         """The posters in these store rows (integers `(n,)`, in any order), copied to uint8 `(n, height, width, 3)`."""

@@ -270,7 +270,7 @@ def _check_posters(folder: Path) -> Posters:
         return posters
     table = table[table["status"] == "ok"]
     expected = {
-        str(shard): dict(zip(rows["imdb_id"], zip(rows["sha256"], rows["bytes"], strict=True), strict=True))
+        str(shard): dict(zip(rows["film_id"], zip(rows["sha256"], rows["bytes"], strict=True), strict=True))
         for shard, rows in table.groupby("shard")
     }
     present = {file.name for file in folder.glob("shard-*.tar") if file.exists()}  # a link may lead nowhere
@@ -285,19 +285,19 @@ def _check_posters(folder: Path) -> Posters:
 def _check_shard(
     shard: Path, expected: dict[str, tuple[str, int]], posters: Posters, progress: Callable[[int], object]
 ) -> None:
-    """Compare the members of a shard with (SHA-256, bytes) by IMDb id, and add what it holds to `posters`."""
+    """Compare the members of a shard with (SHA-256, bytes) by film id, and add what it holds to `posters`."""
     missing = dict(expected)
     try:
         with tarfile.open(shard, "r:") as tar:
             for member in tar:
-                imdb_id = Path(member.name).stem
+                film_id = Path(member.name).stem
                 stream = tar.extractfile(member)
                 sha256 = objects.digest(stream, "sha256", progress) if stream else ""
                 posters.count, posters.bytes = posters.count + 1, posters.bytes + member.size
-                missing.pop(imdb_id, None)
-                if imdb_id not in expected:
+                missing.pop(film_id, None)
+                if film_id not in expected:
                     posters.faults.append((shard, f"{member.name} is in no row of the manifest"))
-                elif (sha256, member.size) != expected[imdb_id]:
+                elif (sha256, member.size) != expected[film_id]:
                     posters.faults.append((shard, f"{member.name} is not the poster that the manifest describes"))
     except PermissionError:
         raise

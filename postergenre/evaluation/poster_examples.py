@@ -52,7 +52,7 @@ class GenreProbability:
 class FilmCard:
     """One test poster with the model's probabilities.
 
-    title: of the film, or its IMDb id.
+    title: of the film, or its id.
     picture: the poster as a data URI.
     likelihood_ratio: how many times more probable the film's genres are by the model than by the genre prior, or the
         reverse; 1 or more.
@@ -71,7 +71,7 @@ class FilmCard:
 class HeatmapExample:
     """A test poster that is bright where the network finds evidence for a genre.
 
-    title: of the film, or its IMDb id.
+    title: of the film, or its id.
     picture: the poster under its heatmap, as a data URI.
     outcome: of the model's prediction.
     probability: of the genre.
@@ -182,8 +182,8 @@ def _film_card(report: Report, poster: int, log_ratio: float) -> FilmCard:
 
 
 def _title(report: Report, poster: int) -> str:
-    imdb_id = report.test.imdb_ids[poster]
-    return report.data.titles.get(imdb_id) or imdb_id
+    film_id = report.test.film_ids[poster]
+    return report.data.titles.get(film_id) or film_id
 
 
 def _data_uri(image: npt.NDArray[np.uint8]) -> str:

@@ -41,7 +41,7 @@ class EvaluationData:
     store: the posters.
     splits: by name.
     groups_across_splits: groups of near-duplicate posters that are in several splits.
-    titles: by IMDb id.
+    titles: by film id.
     calibration: the one worked into the model.
     run: the contents of run.json.
     history: a row for each epoch.
@@ -120,7 +120,7 @@ def read_data(manifest_file: Path, resized: Path, dataset: Path, models: Path) -
         store=store,
         splits=splits,
         groups_across_splits=summary["near_duplicates"]["groups_across_splits"],
-        titles=dict(zip(fetched["imdb_id"], fetched["title"], strict=True)),
+        titles=dict(zip(fetched["film_id"], fetched["title"], strict=True)),
         calibration=model_folder.read_calibration(models, splits["test"].genres),
         run=run,
         history=model_folder.read_history(models),

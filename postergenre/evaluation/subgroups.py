@@ -41,7 +41,7 @@ def subgroup_table(
 
     Args:
         test: the test posters.
-        titles: by IMDb id.
+        titles: by film id.
         predictions: for the test posters, those of the model and of the genre prior among them.
         resample_counts: from `bootstrap.resample_counts`.
     """
@@ -62,7 +62,7 @@ def _by_genres(test: Split) -> list[str]:
 
 
 def _by_decade(test: Split, titles: Mapping[str, str]) -> list[str]:
-    years = [YEAR.search(titles.get(imdb_id, "")) for imdb_id in test.imdb_ids]
+    years = [YEAR.search(titles.get(film_id, "")) for film_id in test.film_ids]
     return [f"{year[1][:3]}0s" if year else NO_YEAR for year in years]
 
 

@@ -1,6 +1,6 @@
 """`test_predictions.csv.gz`: a model's probabilities for the test posters, to compare it with another model later.
 
-A row for each poster: imdb_id, its true genres such as `Comedy|Drama`, and a column with the probability of each genre,
+A row for each poster: film_id, its true genres such as `Comedy|Drama`, and a column with the probability of each genre,
 with all digits of a float32.
 """
 
@@ -13,11 +13,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from postergenre import files
-from postergenre.data.split_tables import Split
+from postergenre.data.split_tables import EARLIER_NAMES, Split
 from postergenre.errors import InputError
 
 FILE = "test_predictions.csv.gz"
-FIRST_COLUMNS = ["imdb_id", "genres"]
+FIRST_COLUMNS = ["film_id", "genres"]
+TEXTS = dict.fromkeys((*FIRST_COLUMNS, *EARLIER_NAMES), str)
 # zlib's number for the gzip format. It writes no file name and no time, so that the same table gives the same bytes.
 GZIP = 31
 
@@ -26,7 +27,7 @@ GZIP = 31
 class TestPredictions:
     """A model's probabilities for the test posters.
 
-    imdb_ids: of the posters.
+    film_ids: of the posters.
     genres: names, in the order of the columns.
     labels: uint8 `(posters, genres)`, multi-hot.
     probabilities: float32 `(posters, genres)`.
@@ -34,7 +35,7 @@ class TestPredictions:
 
     __test__ = False  # its name does not make it a test of pytest's
 
-    imdb_ids: list[str]
+    film_ids: list[str]
     genres: list[str]
     labels: npt.NDArray[np.uint8]
     probabilities: npt.NDArray[np.float32]
@@ -44,7 +45,7 @@ class TestPredictions:
 
         The size of the posters and the training films may differ.
         """
-        same_columns = (self.imdb_ids, self.genres) == (other.imdb_ids, other.genres)
+        same_columns = (self.film_ids, self.genres) == (other.film_ids, other.genres)
         return same_columns and np.array_equal(self.labels, other.labels)
 
 
@@ -53,7 +54,7 @@ def write(file: Path, test: Split, probabilities: npt.NDArray[np.floating]) -> N
     genres = np.array(test.genres)
     table = pd.DataFrame(probabilities.astype(np.float32), columns=test.genres)
     table.insert(0, "genres", ["|".join(genres[row]) for row in test.labels.astype(bool)])
-    table.insert(0, "imdb_id", test.imdb_ids)
+    table.insert(0, "film_id", test.film_ids)
     text = table.to_csv(index=False, lineterminator="\n")
     with files.atomic_write(file) as new:
         new.write_bytes(zlib.compress(text.encode(), wbits=GZIP))
@@ -66,13 +67,13 @@ def read(file: Path) -> TestPredictions:
         InputError: the file cannot be read or has other columns.
     """
     try:
-        table = pd.read_csv(file, compression="gzip", keep_default_na=False, dtype=dict.fromkeys(FIRST_COLUMNS, str))
+        table = pd.read_csv(file, compression="gzip", keep_default_na=False, dtype=TEXTS).rename(columns=EARLIER_NAMES)
         genres = [str(name) for name in table.columns[2:]]
         probabilities = table[genres].to_numpy(dtype=np.float32)
     except (OSError, EOFError, zlib.error, ValueError) as error:  # pandas' own kinds are ValueErrors
         raise InputError(f"{file.name} cannot be read: {' '.join(str(error).split())}") from None
     if list(table.columns[:2]) != FIRST_COLUMNS or not genres:
-        raise InputError(f"{file.name} has the columns {', '.join(table.columns)}; it should have imdb_id, genres, ...")
+        raise InputError(f"{file.name} has the columns {', '.join(table.columns)}; it should have film_id, genres, ...")
     true_genres = [set(text.split("|")) for text in table["genres"]]
     labels = np.array([[genre in true for genre in genres] for true in true_genres], dtype=np.uint8)
-    return TestPredictions(table["imdb_id"].tolist(), genres, labels, probabilities)
+    return TestPredictions(table["film_id"].tolist(), genres, labels, probabilities)

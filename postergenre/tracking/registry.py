@@ -137,13 +137,13 @@ def _compare(client: MlflowClient, champion: Any, ours: TestPredictions, subject
     if not ours.has_same_test_set(theirs):
         obstacle = f"{name} was evaluated on {_test_of(theirs)} and {subject} on {_test_of(ours)}"
         return ChampionComparison(champion, obstacle=f"{obstacle}, which are not the same")
-    resample_counts = bootstrap.resample_counts(len(ours.imdb_ids), RESAMPLES, SEED)
+    resample_counts = bootstrap.resample_counts(len(ours.film_ids), RESAMPLES, SEED)
     difference = map_difference(ours.labels, ours.probabilities, theirs.probabilities, resample_counts)
-    return ChampionComparison(champion, difference, len(ours.imdb_ids))
+    return ChampionComparison(champion, difference, len(ours.film_ids))
 
 
 def _test_of(predictions: TestPredictions) -> str:
-    return f"{len(predictions.imdb_ids):,} test posters of {len(predictions.genres)} genres"
+    return f"{len(predictions.film_ids):,} test posters of {len(predictions.genres)} genres"
 
 
 def _predictions(client: MlflowClient, run_id: str | None) -> TestPredictions | None:

@@ -34,12 +34,12 @@ def test_the_splits_are_those_of_scikit_learn_on_the_rows(tmp_path: Path, monkey
     films = table(tmp_path / "train.csv", 200)
     monkeypatch.chdir(tmp_path)
     published.main(["splits", "train.csv"])
-    plain = pd.read_csv("data/splits/published-80-10-10.csv").set_index("imdb_id")["split"]
+    plain = pd.read_csv("data/splits/published-80-10-10.csv").set_index("film_id")["split"]
     train, rest = train_test_split(films, test_size=0.2, random_state=42)
     val, test = train_test_split(rest, test_size=0.5, random_state=42)
     for name, part in (("train", train), ("val", val), ("test", test)):
         assert set(plain.index[plain == name]) == set(part["Id"])
-    counted = pd.read_csv("data/splits/published-70-15-15.csv").set_index("imdb_id")["split"]
+    counted = pd.read_csv("data/splits/published-70-15-15.csv").set_index("film_id")["split"]
     labels = films["Genre"].str.count(",") + 1  # N/A is one, as in the set's own table
     train, rest, _, left = train_test_split(films, labels, test_size=0.3, random_state=42, stratify=labels)
     val, test = train_test_split(rest, test_size=0.5, random_state=42, stratify=left)
@@ -59,7 +59,7 @@ def test_a_film_without_an_id_keeps_its_place_in_the_order_and_is_named_in_no_sp
     films.to_csv("train.csv", index=False)
     published.main(["splits", "train.csv"])
     for name in names:
-        left = {imdb_id: split for imdb_id, split in whole[name].items() if imdb_id not in ("tt0000004", "tt0000051")}
+        left = {film_id: split for film_id, split in whole[name].items() if film_id not in ("tt0000004", "tt0000051")}
         assert splits.read_given(published.split_file(name)) == left
 
 
@@ -72,12 +72,12 @@ def evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
     published.main(["splits", "train.csv"])
 
     def made(fetched: int = 90, given: str | None = "data/splits/published-80-10-10.csv", fewest: int = 1) -> list[str]:
-        films = [(film.imdb_id, "|".join(film.genres), "ok") for film in catalogue.read(Path("train.csv"))][:fetched]
+        films = [(film.film_id, "|".join(film.genres), "ok") for film in catalogue.read(Path("train.csv"))][:fetched]
         section = {"val_share": 0.2, "test_share": 0.2, "near_duplicate_bits": 0, "limit": None, "seed": 1}
         parsed = params.parse("dataset", DatasetParams, section | {"split_file": given, "min_posters": fewest})
         Path("resized").mkdir()
-        write_store(Path("resized"), [imdb_id for imdb_id, *_ in films])
-        manifest = pd.DataFrame(films, columns=["imdb_id", "genres", "status"])
+        write_store(Path("resized"), [film_id for film_id, *_ in films])
+        manifest = pd.DataFrame(films, columns=["film_id", "genres", "status"])
         outside = dataset.read_split_file(given, Path("data/splits"))
         dataset.write(Path("data"), dataset.make(manifest, Store(Path("resized")), parsed, outside))
         evaluate(Path("comparison.csv"))

@@ -17,7 +17,7 @@ def test_both_published_formats_are_read_alike(tmp_path: Path) -> None:
     table.write_text("Id,Genre,Comedy,Drama\ntt0084058,\"['Comedy', 'Drama']\",1,1\n")
     (one,), (other,) = catalogue.read(published), catalogue.read(table)
     assert one.title == "Amélie (2001)"
-    assert (one.imdb_id, one.genres) == (other.imdb_id, other.genres) == ("tt0084058", ("Comedy", "Drama"))
+    assert (one.film_id, one.genres) == (other.film_id, other.genres) == ("tt0084058", ("Comedy", "Drama"))
     assert one.poster == "http://h/a.jpg"
     assert other.page == "https://www.imdb.com/title/tt0084058/"
     assert other.poster == ""
@@ -44,7 +44,7 @@ def test_what_is_no_id_is_kept_as_a_row_with_a_fault(tmp_path: Path, text: str) 
     file = tmp_path / "c.csv"
     file.write_text(f"{HEADER}\n{text},p,T,,Drama,l\n84058,p,T,,Drama,l\n")
     bad, good = catalogue.read(file)
-    assert (bad.row, bad.imdb_id) == (1, "")
+    assert (bad.row, bad.film_id) == (1, "")
     assert repr(text) in bad.fault
     assert not good.fault
 
@@ -92,7 +92,7 @@ def test_a_missing_catalogue_is_named(tmp_path: Path) -> None:
 def test_a_catalogue_longer_than_a_chunk_is_numbered_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalogue, "CHUNK", 2)
     file = support.write_catalogue(tmp_path / "films.csv", [(str(n), "Drama", "") for n in range(1, 6)])
-    assert [(film.row, film.imdb_id) for film in catalogue.read(file)] == [(n, f"tt{n:07d}") for n in range(1, 6)]
+    assert [(film.row, film.film_id) for film in catalogue.read(file)] == [(n, f"tt{n:07d}") for n in range(1, 6)]
 
 
 @pytest.mark.parametrize("before", [0, 1])

@@ -18,33 +18,33 @@ PARAMS = DatasetParams(
 def films(n: int = 400) -> tuple[list[str], dict[str, str]]:
     """Films with a frequent, a common and a rare genre, drawn independently."""
     random = np.random.default_rng(5)
-    imdb_ids = [f"tt{k:07d}" for k in range(1, n + 1)]
+    film_ids = [f"tt{k:07d}" for k in range(1, n + 1)]
     shares = {"Drama": 0.5, "Comedy": 0.3, "War": 0.05}
     drawn = {
-        imdb_id: [g for g, share in shares.items() if random.random() < share] or ["Drama"] for imdb_id in imdb_ids
+        film_id: [g for g, share in shares.items() if random.random() < share] or ["Drama"] for film_id in film_ids
     }
-    return imdb_ids, {imdb_id: "|".join(sorted(names)) for imdb_id, names in drawn.items()}
+    return film_ids, {film_id: "|".join(sorted(names)) for film_id, names in drawn.items()}
 
 
-def split(imdb_ids: list[str], genres_of: dict[str, str], params: DatasetParams = PARAMS) -> dict[str, str]:
-    selection = splits.select(imdb_ids, genres_of, None, params)
+def split(film_ids: list[str], genres_of: dict[str, str], params: DatasetParams = PARAMS) -> dict[str, str]:
+    selection = splits.select(film_ids, genres_of, None, params)
     names = splits.stratify(selection.labels, np.arange(len(selection.posters)), params)
-    return dict(zip(selection.posters["imdb_id"], names.tolist(), strict=True))
+    return dict(zip(selection.posters["film_id"], names.tolist(), strict=True))
 
 
 def test_every_genre_keeps_its_share_in_every_split() -> None:
-    imdb_ids, genres_of = films()
-    names = split(imdb_ids, genres_of)
+    film_ids, genres_of = films()
+    names = split(film_ids, genres_of)
     for genre in ("Drama", "Comedy", "War"):
-        having = [names[imdb_id] for imdb_id in imdb_ids if genre in genres_of[imdb_id]]
+        having = [names[film_id] for film_id in film_ids if genre in genres_of[film_id]]
         for name, share in (("train", 0.7), ("val", 0.15), ("test", 0.15)):
             assert having.count(name) == pytest.approx(share * len(having), abs=1.6)
 
 
 def test_the_split_depends_on_seed_and_ids_not_on_their_order() -> None:
-    imdb_ids, genres_of = films()
-    assert split(imdb_ids, genres_of) == split(imdb_ids[::-1], genres_of)
-    assert split(imdb_ids, genres_of) != split(imdb_ids, genres_of, PARAMS.model_copy(update={"seed": 2}))
+    film_ids, genres_of = films()
+    assert split(film_ids, genres_of) == split(film_ids[::-1], genres_of)
+    assert split(film_ids, genres_of) != split(film_ids, genres_of, PARAMS.model_copy(update={"seed": 2}))
 
 
 def test_near_duplicates_never_stand_on_both_sides() -> None:
@@ -71,9 +71,9 @@ def test_many_hashes_are_compared_across_blocks() -> None:
 
 
 def test_posters_without_a_usable_genre_are_set_aside_and_rare_genres_named() -> None:
-    imdb_ids = [f"tt{k:07d}" for k in range(8)]
+    film_ids = [f"tt{k:07d}" for k in range(8)]
     names = ["Drama", "Drama", "Drama|Short", "", "Short", "Drama", "Comedy", "Comedy|Drama"]
-    selection = splits.select(imdb_ids, dict(zip(imdb_ids, names, strict=True)), None, PARAMS)
+    selection = splits.select(film_ids, dict(zip(film_ids, names, strict=True)), None, PARAMS)
     assert selection.genres == ["Drama"]
     assert selection.dropped == {"Comedy": 2, "Short": 2}
     assert selection.set_aside == {
@@ -90,11 +90,11 @@ def test_no_genre_with_enough_posters_is_an_error_that_names_the_best() -> None:
 
 
 def test_a_limit_takes_the_same_posters_whatever_else_there_is() -> None:
-    imdb_ids, genres_of = films(100)
+    film_ids, genres_of = films(100)
     limited = PARAMS.model_copy(update={"limit": 30})
-    few = splits.select(imdb_ids, genres_of, None, limited)
+    few = splits.select(film_ids, genres_of, None, limited)
     assert len(few.posters) == 30
-    assert few.posters.equals(splits.select(imdb_ids, genres_of, None, limited).posters)
+    assert few.posters.equals(splits.select(film_ids, genres_of, None, limited).posters)
     assert list(few.set_aside.values()).count("it is beyond dataset.limit") == 70
 
 
@@ -105,22 +105,23 @@ def outside(tmp_path: Path, text: str) -> Path:
     return file
 
 
-def test_an_outside_split_is_honoured_exactly(tmp_path: Path) -> None:
-    file = outside(tmp_path, "imdb_id,split\ntt0000001,test\ntt0000002,train\ntt0000003,val\ntt0000099,train\n")
+@pytest.mark.parametrize("column", ["film_id", "imdb_id"])
+def test_an_outside_split_is_honoured_exactly(tmp_path: Path, column: str) -> None:
+    file = outside(tmp_path, f"{column},split\ntt0000001,test\ntt0000002,train\ntt0000003,val\ntt0000099,train\n")
     given = dataset.read_split_file(str(file), tmp_path / "data/splits")
     assert given == {"tt0000001": "test", "tt0000002": "train", "tt0000003": "val", "tt0000099": "train"}
     genres_of = dict.fromkeys([f"tt000000{n}" for n in range(1, 6)], "Drama")
     selection = splits.select(list(genres_of), genres_of, given, PARAMS)
-    assert selection.posters["imdb_id"].tolist() == ["tt0000001", "tt0000002", "tt0000003"]
+    assert selection.posters["film_id"].tolist() == ["tt0000001", "tt0000002", "tt0000003"]
     assert selection.set_aside["tt0000004"] == "dataset.split_file does not name it"
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("imdb_id,split\ntt0000001,dev\n", "row 1: the split of tt0000001 is 'dev'; it must be train, val, test"),
-        ("id,split\ntt0000001,val\n", "has the columns id, split; a split file has imdb_id, split"),
-        ("imdb_id,split\ntt0000001,val\ntt0000001,test\n", "names tt0000001 more than once"),
+        ("film_id,split\ntt0000001,dev\n", "row 1: the split of tt0000001 is 'dev'; it must be train, val, test"),
+        ("id,split\ntt0000001,val\n", "has the columns id, split; a split file has film_id, split"),
+        ("film_id,split\ntt0000001,val\ntt0000001,test\n", "names tt0000001 more than once"),
         ("", "cannot be read"),
     ],
 )
@@ -132,7 +133,7 @@ def test_a_wrong_split_file_is_refused(tmp_path: Path, text: str, expected: str)
 
 def test_a_split_file_of_other_films_is_refused(tmp_path: Path) -> None:
     write_store(tmp_path, ["tt0000001", "tt0000002"])
-    films = pd.DataFrame({"imdb_id": ["tt0000001", "tt0000002"], "genres": "Drama", "status": "ok"})
+    films = pd.DataFrame({"film_id": ["tt0000001", "tt0000002"], "genres": "Drama", "status": "ok"})
     with pytest.raises(InputError, match=r"mine\.csv names none of the 2 posters that are here; .* as tt0000001"):
         dataset.make(films, Store(tmp_path), PARAMS.model_copy(update={"split_file": "mine.csv"}), {"1": "train"})
 
@@ -148,10 +149,10 @@ def test_a_split_without_test_posters_is_refused() -> None:
 
 
 def test_a_table_is_read_back_as_it_was_written(tmp_path: Path) -> None:
-    pd.DataFrame({"imdb_id": ["tt0000007"], "row": [3], "Comedy": [0], "Film-Noir": [1]}).to_csv(
+    pd.DataFrame({"film_id": ["tt0000007"], "row": [3], "Comedy": [0], "Film-Noir": [1]}).to_csv(
         tmp_path / "val.csv", index=False
     )
     read = split_tables.read_split(tmp_path / "val.csv")
-    assert (read.imdb_ids, read.rows.tolist(), read.genres) == (["tt0000007"], [3], ["Comedy", "Film-Noir"])
+    assert (read.film_ids, read.rows.tolist(), read.genres) == (["tt0000007"], [3], ["Comedy", "Film-Noir"])
     assert read.labels.dtype == np.uint8
     assert read.labels.tolist() == [[0, 1]]

@@ -44,7 +44,7 @@ def packed(posters: Path, folder: Path) -> Store:
 
 def test_each_poster_stands_in_the_row_of_its_film(posters: Path, tmp_path: Path) -> None:
     packs = packed(posters, tmp_path / "out")
-    assert packs.imdb_ids == [f"tt000000{n}" for n in (1, 2, 3, 4, 5, 6, 8)]
+    assert packs.film_ids == [f"tt000000{n}" for n in (1, 2, 3, 4, 5, 6, 8)]
     rows = np.array([6, 0, 5, 0])
     for got, n in zip(packs[rows], (8, 1, 6, 1), strict=True):
         np.testing.assert_array_equal(got, images.fit(images.decode(encode(make_picture(n))), 24, 16, "crop"))
@@ -52,7 +52,7 @@ def test_each_poster_stands_in_the_row_of_its_film(posters: Path, tmp_path: Path
 
 def test_a_refused_poster_is_listed_with_its_reason(posters: Path, tmp_path: Path) -> None:
     packed(posters, tmp_path / "out")
-    assert (tmp_path / "out/rejects.csv").read_text() == "imdb_id,reason\ntt0000007,it is a web page\n"
+    assert (tmp_path / "out/rejects.csv").read_text() == "film_id,reason\ntt0000007,it is a web page\n"
 
 
 def test_the_same_posters_give_the_same_bytes_and_another_one_changes_its_own_shard(

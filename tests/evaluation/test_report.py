@@ -47,17 +47,17 @@ def project(root: Path) -> Path:
         (root / folder).mkdir(parents=True)
     for name, count in POSTERS.items():
         ids = [f"tt{k:07d}" for k in range(start, start + count)]
-        table = pd.DataFrame({"imdb_id": ids, "row": range(start, start + count)})
+        table = pd.DataFrame({"film_id": ids, "row": range(start, start + count)})
         table[GENRES] = labels(name)
         table.to_csv(root / "dataset" / f"{name}.csv", index=False)
-        manifest_rows += [(k + 1, imdb_id, TITLE) for k, imdb_id in enumerate(ids)]
+        manifest_rows += [(k + 1, film_id, TITLE) for k, film_id in enumerate(ids)]
         start += count
-    films = pd.DataFrame(manifest_rows, columns=["row", "imdb_id", "title"])
+    films = pd.DataFrame(manifest_rows, columns=["row", "film_id", "title"])
     link = "http://127.0.0.1/x.jpg"
     films = films.assign(genres="Drama", status="ok", reason="", asked=link, url=link, http_status=200, attempts=1)
     films = films.assign(sha256="", bytes=1, width=60, height=90, shard="shard-00000.tar")
     films.to_csv(root / "posters/manifest.csv", index=False, columns=manifest.COLUMNS)
-    write_store(root / "resized", films["imdb_id"].tolist())
+    write_store(root / "resized", films["film_id"].tolist())
     files.write_json(root / "dataset/genres.json", genres.vocabulary(GENRES))
     files.write_json(root / "dataset/summary.json", {"near_duplicates": {"groups_across_splits": 0}})
     known = Calibration("temperature", np.full(3, 2.0), np.zeros(3), {"none": 0.6, "temperature": 0.5, "platt": 0.55})
@@ -143,7 +143,7 @@ def test_the_folder_holds_every_metric_of_every_predictor(evaluated: Report, tmp
     assert len(comparison) == len(evaluated.predictions) * len(METRICS)
     assert metrics["map"] == pytest.approx(comparison["value"][0])
     saved = test_predictions.read(tmp_path / "test_predictions.csv.gz")
-    assert saved.imdb_ids == evaluated.test.imdb_ids
+    assert saved.film_ids == evaluated.test.film_ids
     np.testing.assert_array_equal(saved.labels, labels("test"))
     np.testing.assert_array_equal(saved.probabilities, evaluated.model.probabilities)
     subgroups = pd.read_csv(tmp_path / "subgroups.csv")
@@ -209,7 +209,7 @@ def test_hits_are_right_misses_are_wrong_and_the_farthest_from_the_prior_come_fi
 
 def test_a_genre_without_test_posters_is_shown_as_such(evaluated: Report, tmp_path: Path) -> None:
     test = evaluated.test
-    bare = split_tables.Split(test.imdb_ids, test.rows, test.genres, test.labels * np.array([1, 1, 0], dtype=np.uint8))
+    bare = split_tables.Split(test.film_ids, test.rows, test.genres, test.labels * np.array([1, 1, 0], dtype=np.uint8))
     data = replace(evaluated.data, splits={**evaluated.data.splits, "test": bare})
     without_drama = report.evaluate(data, predictions(data), PARAMS)
     html_report.write(tmp_path / "report.html", without_drama, 2, heatmaps)

@@ -14,8 +14,8 @@ POSTERS = 400
 def films() -> Split:
     labels = (np.random.default_rng(1).random((POSTERS, 5)) < 0.4).astype(np.uint8)
     labels[:, 0] |= labels.sum(axis=1) == 0
-    imdb_ids = [f"tt{k:07d}" for k in range(POSTERS)]
-    return Split(imdb_ids, np.arange(POSTERS), ["A", "B", "C", "D", "E"], labels)
+    film_ids = [f"tt{k:07d}" for k in range(POSTERS)]
+    return Split(film_ids, np.arange(POSTERS), ["A", "B", "C", "D", "E"], labels)
 
 
 def predictions(films: Split) -> dict[str, Predictions]:
@@ -28,7 +28,7 @@ def predictions(films: Split) -> dict[str, Predictions]:
 
 
 def table_of(films: Split, titles: list[str]) -> pd.DataFrame:
-    named = dict(zip(films.imdb_ids, titles, strict=True))
+    named = dict(zip(films.film_ids, titles, strict=True))
     return subgroups.subgroup_table(films, named, predictions(films), resample_counts(POSTERS, 1000, 1))
 
 

@@ -337,20 +337,23 @@ def test_a_transcript_is_read_as_it_was_written_and_written_alike(tmp_path: Path
     for name in ("one.csv.gz", "two.csv.gz"):
         test_predictions.write(tmp_path / name, test, probabilities)
     predictions = test_predictions.read(tmp_path / "one.csv.gz")
-    assert (predictions.imdb_ids, predictions.genres) == (test.imdb_ids, ["A", "B", "C"])
+    assert (predictions.film_ids, predictions.genres) == (test.film_ids, ["A", "B", "C"])
     np.testing.assert_array_equal(predictions.labels, test.labels)
     np.testing.assert_array_equal(predictions.probabilities, probabilities)
     assert (tmp_path / "one.csv.gz").read_bytes() == (tmp_path / "two.csv.gz").read_bytes()
+    earlier = gzip.decompress((tmp_path / "one.csv.gz").read_bytes()).replace(b"film_id", b"imdb_id", 1)
+    (tmp_path / "earlier.csv.gz").write_bytes(gzip.compress(earlier))
+    assert test_predictions.read(tmp_path / "earlier.csv.gz").film_ids == test.film_ids
 
 
 def test_what_is_no_transcript_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "answers.csv.gz"
     test_predictions.write(file, make_test_split(), np.zeros((POSTERS, 3)))
     whole = file.read_bytes()
-    for broken in (b"", b"imdb_id,genres,A\n", whole[: len(whole) // 2], whole[:40] + b"???" + whole[43:]):
+    for broken in (b"", b"film_id,genres,A\n", whole[: len(whole) // 2], whole[:40] + b"???" + whole[43:]):
         file.write_bytes(broken)
         with pytest.raises(InputError, match=r"^answers\.csv\.gz cannot be read: "):
             test_predictions.read(file)
-    file.write_bytes(gzip.compress(b"imdb_id,row,A\ntt1,1,0.5\n"))
-    with pytest.raises(InputError, match=r"has the columns imdb_id, row, A; it should have imdb_id, genres"):
+    file.write_bytes(gzip.compress(b"film_id,row,A\ntt1,1,0.5\n"))
+    with pytest.raises(InputError, match=r"has the columns film_id, row, A; it should have film_id, genres"):
         test_predictions.read(file)
