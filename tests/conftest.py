@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import filelock
 import numpy as np
 import pytest
 
+from postergenre import machine
 from postergenre.networks import backend
 from tests.support import ROOT
 
@@ -31,6 +33,11 @@ SLOW = (
     "tests/test_setup.py",
     "tests/test_workflow.py",
 )
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than processors: tests wait for servers and for the disk."""
+    return machine.processors() + 1
 
 
 @pytest.hookimpl(wrapper=True)
@@ -64,8 +71,22 @@ def _tracking_server_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as the train stage writes it, of a tiny network for three genres and posters of 24 x 16."""
+def models(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder as the train stage writes it, of a tiny network for three genres and posters of 24 x 16.
+
+    The processes of a run share it.
+    """
+    if worker_id == "master":
+        return _train(tmp_path_factory.mktemp("trained"))
+    folder = tmp_path_factory.getbasetemp().parent / "trained"
+    with filelock.FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            folder.mkdir()
+            _train(folder)
+    return folder / "models"
+
+
+def _train(folder: Path) -> Path:
     from postergenre import params
     from postergenre.networks import model_folder, training
     from postergenre.networks.calibration import Calibration
@@ -74,7 +95,6 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from postergenre.networks.model_folder import Trained
     from tests.factories import TRAIN, make_data, make_network, prepare
 
-    folder = tmp_path_factory.mktemp("trained")
     train, checkpoint = params.parse("train", TrainParams, TRAIN), Checkpoint(folder / "checkpoint")
     prepare(train)
     model = training.fit(make_network(epochs=3), train, make_data(), checkpoint, lambda *_: None)
