@@ -144,9 +144,14 @@ def compute_val_loss(probabilities: npt.NDArray[np.float32]) -> float:
 # Posters and their tables
 
 
-def write_store(folder: Path, film_ids: list[str]) -> None:
-    """Write a store of random posters, 12 x 8 pixels, as the resize stage does."""
+def write_store(folder: Path, film_ids: list[str], copies: dict[str, str] | None = None) -> None:
+    """Write a store of random posters, 12 x 8 pixels, as the resize stage does.
+
+    copies: films that have the poster of another film.
+    """
     pixels = np.random.default_rng(0).integers(0, 256, (len(film_ids), 12, 8, 3), dtype=np.uint8)
+    for film_id, other in (copies or {}).items():
+        pixels[film_ids.index(film_id)] = pixels[film_ids.index(other)]
     np.save(folder / "shard-00000.npy", pixels)
     index = pd.DataFrame({"film_id": film_ids, "shard": "shard-00000.npy", "row": range(len(film_ids))})
     index.to_csv(folder / "index.csv", index=False)
@@ -235,7 +240,7 @@ def make_project(
     sections = yaml.safe_load((ROOT / "params.yaml").read_text())
     sections["scrape"] |= {"catalogue": "films.csv", "retries": 0, "allow_private_hosts": True}
     sections["resize"] |= {"height": 24, "width": 16}
-    sections["dataset"] |= {"min_posters": 3}
+    sections["dataset"] |= {"min_posters": 3, "split": "films"}
     sections["train"] |= {"network": "small", "device": "cpu"}
     sections["evaluate"] |= {"bootstrap": 100}
     sections["networks"]["small"] = NETWORK

@@ -21,7 +21,6 @@ from postergenre.errors import InputError
 
 MADE_WITH = ("seed", "val_share", "test_share")
 FIRST_LINE = re.compile(r"# seed (\S+), val_share (\S+), test_share (\S+)")
-ANEW = "`postergenre split --new` makes another split"
 
 
 @dataclass(frozen=True)
@@ -51,11 +50,13 @@ class FrozenSplit:
 
     def replace(self, names: dict[str, str]) -> str:
         """Replace the split by another one, and forget films that are not in it; returns lines that say what moved."""
+        if not self.names:
+            return self.add(names)
+        self._write(names)
+        if names == self.names:
+            return f"{self.file} holds the same split as before; another dataset.seed gives another one"
         both = names.keys() & self.names.keys()
         moved = sum(names[film_id] != self.names[film_id] for film_id in both)
-        if names == self.names:
-            return f"{self.file} stays as it was: the same films and seed give the same split; change dataset.seed"
-        self._write(names)
         counts = ", ".join(f"{list(names.values()).count(name):,} {name}" for name in NAMES)
         return (
             f"{self.file} holds another split now: {counts}. {moved:,} of {len(both):,} films moved, "
@@ -73,23 +74,35 @@ class FrozenSplit:
         return f"    git add {self.file}\n    git commit {self.file}"
 
 
-def locate(folder: Path, params: DatasetParams) -> Path:
-    """The file of the split that `dataset.split` names."""
-    return folder / f"{params.split}.csv"
-
-
 def read(folder: Path, params: DatasetParams) -> FrozenSplit:
     """Read the split that `dataset.split` names; it has no films before its first run.
 
     Raises:
         InputError: the file is no such table, or params.yaml has another seed or share than the split was made with.
     """
-    file = locate(folder, params)
-    if not file.exists():
-        return FrozenSplit(file, {}, params)
-    names = splits.read_given(file)
-    _check_made_with(file, params)
-    return FrozenSplit(file, names, params)
+    frozen = _read(folder, params)
+    if frozen.names:
+        _check_made_with(frozen.file, params)
+    return frozen
+
+
+def read_to_replace(folder: Path, params: DatasetParams) -> FrozenSplit:
+    """Read the split that `dataset.split` names, whatever it was made with.
+
+    Raises:
+        InputError: the file is no such table, or `dataset.split_file` gives another split.
+    """
+    if params.split_file is not None:
+        raise InputError(
+            f"dataset.split_file gives the split {params.split_file}, which is used as it is; with `split_file: null` "
+            "there can be another one"
+        )
+    return _read(folder, params)
+
+
+def _read(folder: Path, params: DatasetParams) -> FrozenSplit:
+    file = folder / f"{params.split}.csv"
+    return FrozenSplit(file, splits.read_given(file) if file.exists() else {}, params)
 
 
 def _check_made_with(file: Path, params: DatasetParams) -> None:
@@ -108,8 +121,8 @@ def _check_made_with(file: Path, params: DatasetParams) -> None:
     ]
     if differences:
         raise InputError(
-            f"{file} was made with {', '.join(differences)}; {ANEW} with the value of params.yaml, and another name in "
-            "dataset.split leaves this one as it is"
+            f"{file} was made with {', '.join(differences)}: `postergenre split --new` makes another split by "
+            "params.yaml, and another name in dataset.split leaves this one as it is"
         )
 
 

@@ -164,7 +164,7 @@ def stratify_around(
     first_films = np.array(film_ids)[new][start]
     order = np.array(sorted(range(len(start)), key=lambda group: shuffled(first_films[group])), dtype=np.int64)
     sides[new] = _fill(group_counts[order], lacking)[np.argsort(order)][group_of]
-    return np.array(NAMES)[sides]
+    return np.array([NAMES[side] for side in sides], dtype="<U5")
 
 
 def _fill(counts: npt.NDArray[np.float64], lacking: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
