@@ -350,6 +350,30 @@ def make_two_stages(folder: Path, rate: float = 0.1) -> Path:
     return folder
 
 
+def make_dataset_project(folder: Path, genres_of: dict[str, str]) -> Path:
+    """Make a project of the dataset stage alone under git and DVC, with posters of films; nothing has run.
+
+    genres_of: genres as `Comedy|Drama`, by film id.
+    """
+    stage = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["dataset"]
+    stage["deps"] = [dep for dep in stage["deps"] if dep.startswith("data/")]
+    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"dataset": stage}}))
+    section = params.read(ROOT / "params.yaml")["dataset"] | {"min_posters": 1}
+    (folder / "params.yaml").write_text(yaml.safe_dump({"dataset": section}))
+    for name in (".dvcignore", ".dvc/.gitignore", ".dvc/config", "data/splits/README.md"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    for place in ("posters", "resized"):
+        (folder / "data" / place).mkdir()
+    rows = [manifest.Row(n, film_id, "", genres, "ok") for n, (film_id, genres) in enumerate(genres_of.items(), 1)]
+    pd.DataFrame(rows, columns=manifest.COLUMNS).to_csv(folder / "data/posters/manifest.csv", index=False)
+    write_store(folder / "data/resized", list(genres_of))
+    (folder / ".gitignore").write_text("/data/dataset\n")
+    git(folder, "init", "-q", "-b", "main")
+    commit(folder)
+    return folder
+
+
 def set_rate(folder: Path, rate: float) -> None:
     """Write the params.yaml of the small pipeline."""
     (folder / "params.yaml").write_text(f"posters: 3\nrate: {rate}\n")

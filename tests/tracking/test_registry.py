@@ -149,7 +149,8 @@ def test_models_are_compared_on_the_films_and_genres_that_both_know(
     assert command("promote", first) == 0
     capsys.readouterr()
     basis = (
-        "on the 120 test posters of 2 genres that both know (left out, of its own and of version 1's: 30 and 30 posters, "
+        "on the 120 test posters of 2 genres that both know (left out, of its own and of version 1's: 30 and 30 "
+        "posters, "
         "1 and 1 genres; genres differ for 3 of them, and its own count), its test mAP is 0."
     )
     assert command("compare") == 0
