@@ -229,7 +229,9 @@ def check_filled(names: npt.NDArray[np.str_]) -> None:
     """
     for name in NAMES:
         if not (names == name).any():
-            raise InputError(f"{len(names)} posters leave none for {name}; give more films or another share")
+            raise InputError(
+                f"{len(names)} posters leave none for {name}; give more films, another share or `postergenre split --new`"
+            )
 
 
 def _shuffler(seed: int) -> Callable[[str], bytes]:
