@@ -230,8 +230,8 @@ def check_filled(names: npt.NDArray[np.str_]) -> None:
     for name in NAMES:
         if not (names == name).any():
             raise InputError(
-                f"{len(names)} posters leave none for {name}; give more films or other shares, or make another split by "
-                "`postergenre split --new`"
+                f"{len(names)} posters leave none for {name}; give more films or other shares, or make another split "
+                "by `postergenre split --new`"
             )
 
 
