@@ -133,6 +133,21 @@ def repro(arguments: argparse.Namespace) -> None:
     sys.exit(reproduction.repro(arguments.arguments))
 
 
+def split(arguments: argparse.Namespace) -> None:
+    """Make another split of the films on purpose, by the seed and the shares in params.yaml.
+
+    The split that `dataset.split` names is replaced. Without this command, a film stays in its split.
+    """
+    from postergenre import params
+    from postergenre.data import dataset, frozen_split, manifest, splits, store
+
+    parameters = params.load("dataset", splits.DatasetParams)
+    frozen = frozen_split.read_to_replace(Path("data/splits"), parameters)
+    films = manifest.read(Path("data/posters/manifest.csv"))
+    made = dataset.make(films, store.Store(Path("data/resized")), parameters, None, {})
+    print(frozen.replace(made.names_of))
+
+
 def team(arguments: argparse.Namespace) -> None:
     """Share data and results: the same DVC remote for everyone, and one cache for all on this host."""
     from postergenre.dvc_project import team
@@ -193,6 +208,7 @@ def _parser() -> argparse.ArgumentParser:
     _take_candidate(add(promote, "make a run's model the champion"))
     add(compare, "this folder's model beside the champion")
     _take_run(add(checkout, "go back to a run"))
+    _take_new(add(split, "make another split of the films"))
     _take_places(add(team, "share data and results in a team"))
     add(push, "send the team what was run here")
     add(verify, "compare what DVC keeps with its hashes")
@@ -230,6 +246,10 @@ def _take_candidate(parser: argparse.ArgumentParser) -> None:
 
 def _take_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN_ID", help="a run in MLflow, or models:/NAME@ALIAS")
+
+
+def _take_new(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--new", action="store_true", required=True, help="replace the split that dataset.split names")
 
 
 def _take_places(parser: argparse.ArgumentParser) -> None:

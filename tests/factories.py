@@ -144,9 +144,14 @@ def compute_val_loss(probabilities: npt.NDArray[np.float32]) -> float:
 # Posters and their tables
 
 
-def write_store(folder: Path, film_ids: list[str]) -> None:
-    """Write a store of random posters, 12 x 8 pixels, as the resize stage does."""
+def write_store(folder: Path, film_ids: list[str], copies: dict[str, str] | None = None) -> None:
+    """Write a store of random posters, 12 x 8 pixels, as the resize stage does.
+
+    copies: films that have the poster of another film.
+    """
     pixels = np.random.default_rng(0).integers(0, 256, (len(film_ids), 12, 8, 3), dtype=np.uint8)
+    for film_id, other in (copies or {}).items():
+        pixels[film_ids.index(film_id)] = pixels[film_ids.index(other)]
     np.save(folder / "shard-00000.npy", pixels)
     index = pd.DataFrame({"film_id": film_ids, "shard": "shard-00000.npy", "row": range(len(film_ids))})
     index.to_csv(folder / "index.csv", index=False)
@@ -235,7 +240,7 @@ def make_project(
     sections = yaml.safe_load((ROOT / "params.yaml").read_text())
     sections["scrape"] |= {"catalogue": "films.csv", "retries": 0, "allow_private_hosts": True}
     sections["resize"] |= {"height": 24, "width": 16}
-    sections["dataset"] |= {"min_posters": 3}
+    sections["dataset"] |= {"min_posters": 3, "split": "films"}
     sections["train"] |= {"network": "small", "device": "cpu"}
     sections["evaluate"] |= {"bootstrap": 100}
     sections["networks"]["small"] = NETWORK
@@ -340,6 +345,30 @@ def make_two_stages(folder: Path, rate: float = 0.1) -> Path:
     (folder / "dvc.yaml").write_text(PIPELINE)
     (folder / "stage.py").write_text(STAGE)
     set_rate(folder, rate)
+    git(folder, "init", "-q", "-b", "main")
+    commit(folder)
+    return folder
+
+
+def make_dataset_project(folder: Path, genres_of: dict[str, str]) -> Path:
+    """Make a project of the dataset stage alone under git and DVC, with posters of films; nothing has run.
+
+    genres_of: genres as `Comedy|Drama`, by film id.
+    """
+    stage = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["dataset"]
+    stage["deps"] = [dep for dep in stage["deps"] if dep.startswith("data/")]
+    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"dataset": stage}}))
+    section = params.read(ROOT / "params.yaml")["dataset"] | {"min_posters": 1}
+    (folder / "params.yaml").write_text(yaml.safe_dump({"dataset": section}))
+    for name in (".dvcignore", ".dvc/.gitignore", ".dvc/config", "data/splits/README.md"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    for place in ("posters", "resized"):
+        (folder / "data" / place).mkdir()
+    rows = [manifest.Row(n, film_id, "", genres, "ok") for n, (film_id, genres) in enumerate(genres_of.items(), 1)]
+    pd.DataFrame(rows, columns=manifest.COLUMNS).to_csv(folder / "data/posters/manifest.csv", index=False)
+    write_store(folder / "data/resized", list(genres_of))
+    (folder / ".gitignore").write_text("/data/dataset\n")
     git(folder, "init", "-q", "-b", "main")
     commit(folder)
     return folder

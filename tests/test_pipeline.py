@@ -19,8 +19,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from postergenre import errors
-from stages import evaluate, train
+from postergenre import errors, params
+from postergenre.data import splits
+from postergenre.data.splits import DatasetParams
+from stages import dataset, evaluate, train
 from tests import support
 from tests.factories import make_films, make_project, read_lock, read_runs, repro
 from tests.support import Response, Site, command, encode, make_picture
@@ -245,6 +247,43 @@ def test_an_outside_split_is_rebuilt_exactly(whole: Path, tmp_path: Path) -> Non
         assert sorted(pd.read_csv(folder / f"data/dataset/{name}.csv")["film_id"]) == sorted(ids[k::3])
 
 
+def test_a_corrected_genre_moves_no_film(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = copy_project(whole, tmp_path / "copy", monkeypatch)
+    file, before = folder / "data/posters/manifest.csv", read_sides(folder)
+    manifest = file.read_text()
+    file.unlink()  # it may be a link into the cache
+    file.write_text(manifest.replace(",Comedy|Drama,", ",Horror,"))
+    code, out = run_stage(dataset.main, capsys)
+    assert code == 0
+    assert "git commit" not in out
+    assert read_sides(folder) == before
+    assert json.loads((folder / "data/dataset/summary.json").read_text())["genres"]["Drama"] != 0
+
+
+def test_another_split_is_made_by_a_command(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = copy_project(whole, tmp_path / "copy", monkeypatch)
+    file, before = folder / "params.yaml", read_sides(folder)
+    file.write_text(file.read_text().replace("  seed: 1\n", "  seed: 2\n", 1))
+    assert params.load("dataset", DatasetParams).seed == 2
+    assert str(run_stage(dataset.main, capsys)[0]).startswith(
+        "error: data/splits/films.csv was made with dataset.seed 1, and params.yaml has 2: `postergenre split --new` "
+    )
+    assert command("split", "--new") == 0
+    out = capsys.readouterr().out
+    assert out.startswith("data/splits/films.csv holds another split now: ")
+    assert out.endswith("Commit it:\n    git add data/splits/films.csv\n    git commit data/splits/films.csv\n")
+    assert run_stage(dataset.main, capsys)[0] == 0
+    after = read_sides(folder)
+    moved = sum(after[film_id] != side for film_id, side in before.items())
+    assert f" {moved} of 72 films moved, 0 are new in it, 0 left it. " in out
+    assert moved > 0
+    assert command("split") == 2
+
+
 def test_an_experiment_changes_what_it_names_and_a_checkout_of_the_run_before_brings_all_back(
     whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -271,6 +310,17 @@ def test_an_experiment_changes_what_it_names_and_a_checkout_of_the_run_before_br
     assert "up to date" in support.run("dvc", "status", cwd=folder).stdout
 
 
+def read_sides(folder: Path) -> dict[str, str]:
+    """The split of each film in the tables, which must be that of data/splits."""
+    sides = {
+        film_id: name
+        for name in ("train", "val", "test")
+        for film_id in pd.read_csv(folder / f"data/dataset/{name}.csv")["film_id"]
+    }
+    assert sides.items() <= splits.read_given(folder / "data/splits/films.csv").items()
+    return sides
+
+
 def head(folder: Path) -> str:
     return support.run("git", "rev-parse", "HEAD", cwd=folder).stdout.strip()
 
@@ -292,9 +342,5 @@ def test_posters_that_differ_in_a_few_bits_stay_together(whole: Path) -> None:
     near = json.loads((whole / "data/dataset/summary.json").read_text())["near_duplicates"]
     assert near["groups"] >= 20
     assert near["groups_across_splits"] == 0
-    where = {
-        film_id: name
-        for name in ("train", "val", "test")
-        for film_id in pd.read_csv(whole / f"data/dataset/{name}.csv")["film_id"]
-    }
+    where = read_sides(whole)
     assert sum(where[f"tt{n:07d}"] == where[f"tt{200 + n:07d}"] for n in range(1, 25)) >= 20

@@ -34,6 +34,11 @@ class Dataset:
     store: str
     params: DatasetParams
 
+    @property
+    def names_of(self) -> dict[str, str]:
+        """`train`, `val` or `test` by film id."""
+        return dict(zip(self.selection.posters["film_id"], self.names.tolist(), strict=True))
+
 
 def read_split_file(name: str | None, folder: Path) -> dict[str, str] | None:
     """The given split by film id that `dataset.split_file` names, None where it names none.
@@ -50,11 +55,14 @@ def read_split_file(name: str | None, folder: Path) -> dict[str, str] | None:
     return splits.read_given(Path(name))
 
 
-def make(films: pd.DataFrame, store: Store, params: DatasetParams, given: dict[str, str] | None) -> Dataset:
+def make(
+    films: pd.DataFrame, store: Store, params: DatasetParams, given: dict[str, str] | None, frozen: dict[str, str]
+) -> Dataset:
     """Split the store's posters.
 
     films: the manifest.
     given: a given split by film id, None for a stratified one.
+    frozen: the films that a stratified split has already, with the name of their split.
 
     Raises:
         InputError: the store's posters are not the manifest's, or too few are left for three splits.
@@ -72,7 +80,8 @@ def make(films: pd.DataFrame, store: Store, params: DatasetParams, given: dict[s
     rows = selection.posters["row"].to_numpy(dtype=np.int64)
     groups = near_duplicates.find_groups(near_duplicates.compute_hashes(store, rows), params.near_duplicate_bits)
     if given is None:
-        names = splits.stratify(selection.labels, groups, params)
+        film_ids = selection.posters["film_id"].tolist()
+        names = splits.stratify_around(film_ids, selection.labels, groups, frozen, params)
     else:
         names = selection.posters["film_id"].map(given).to_numpy(dtype="<U5")
     splits.check_filled(names)
@@ -108,7 +117,8 @@ def summary(dataset: Dataset) -> dict[str, Any]:
         "near_duplicates": {
             "groups": int((group_sizes > 1).sum()),
             "posters": int(group_sizes[group_sizes > 1].sum()),
-            # Only a given split, which is used as it is, can put near-duplicates into different splits.
+            # Near-duplicates are in different splits only where a given split says so, or where their films were
+            # frozen before they were near-duplicates: before a poster or dataset.near_duplicate_bits changed.
             "groups_across_splits": int((splits_per_group > 1).sum()),
         },
         "split_file_films_without_poster": dataset.missing,
@@ -132,6 +142,8 @@ def describe(dataset: Dataset) -> str:
             f"{near['posters']:,} near-duplicates in {near['groups']:,} groups, "
             f"{near['groups_across_splits']:,} of them across splits"
         )
+    if near["groups_across_splits"] and dataset.params.split_file is None:
+        lines.append("those across splits were frozen apart; `postergenre split --new` brings them together")
     if dataset.missing:
         lines.append(f"{dataset.missing:,} films of {dataset.params.split_file} have no poster here")
     return "\n".join(lines)

@@ -1,6 +1,7 @@
 """Splits posters into train, val and test: stratified, or as a given table says."""
 
 import hashlib
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ class DatasetParams(Section):
     test_share: Annotated[float, Field(gt=0, lt=1)]
     min_posters: Annotated[int, Field(ge=1)]
     near_duplicate_bits: Annotated[int, Field(ge=0, le=32)]
+    split: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$")]
     split_file: str | None
     limit: Annotated[int, Field(ge=1)] | None
     seed: Annotated[int, Field(ge=0, lt=2**32)]
@@ -124,16 +126,89 @@ def stratify(
     return names[group_of]
 
 
+def stratify_around(
+    film_ids: list[str],
+    labels: npt.NDArray[np.uint8],
+    groups: npt.NDArray[np.int64],
+    frozen: dict[str, str],
+    params: DatasetParams,
+) -> npt.NDArray[np.str_]:
+    """Give `train`, `val` or `test` to each poster; films that have one already keep it.
+
+    A new film follows its near-duplicates. Where those are in several splits, it goes to the first of train, val and
+    test that has one, so that no further test poster has a near-duplicate elsewhere. All others are stratified, so that
+    old and new films together have each genre's share in every split.
+
+    film_ids: the film of each poster.
+    labels: `(posters, genres)`, multi-hot.
+    groups: `(posters,)`, a number for each group of near-duplicates.
+    frozen: `train`, `val` or `test` by film id.
+
+    Returns: `(posters,)`.
+    """
+    unknown = len(NAMES)
+    sides = np.array([NAMES.index(frozen[film_id]) if film_id in frozen else unknown for film_id in film_ids])
+    if (sides == unknown).all():
+        return stratify(labels, groups, params)
+    first = np.full(groups.max() + 1, unknown)
+    np.minimum.at(first, groups, sides)
+    sides = np.where(sides == unknown, first[groups], sides)
+    new = sides == unknown
+    counted = np.column_stack([labels, np.ones(len(labels))])  # in the last column, the poster itself
+    lacking = np.outer(_shares(params), counted.sum(axis=0))
+    np.subtract.at(lacking, sides[~new], counted[~new])
+    _, start, group_of = np.unique(groups[new], return_index=True, return_inverse=True)
+    group_counts = np.zeros((len(start), counted.shape[1]))
+    np.add.at(group_counts, group_of, counted[new])
+    shuffled = _shuffler(params.seed)
+    first_films = np.array(film_ids)[new][start]
+    order = np.array(sorted(range(len(start)), key=lambda group: shuffled(first_films[group])), dtype=np.int64)
+    sides[new] = _fill(group_counts[order], lacking)[np.argsort(order)][group_of]
+    return np.array([NAMES[side] for side in sides], dtype="<U5")
+
+
+def _fill(counts: npt.NDArray[np.float64], lacking: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """Place groups into splits by iterative stratification, from splits that have posters already.
+
+    The genre with the fewest groups left comes first. Each of its groups goes where that genre lacks most, then where
+    posters lack most.
+
+    counts: `(groups, genres + 1)`, the posters of each genre in each group; the last column counts all its posters.
+    lacking: `(splits, genres + 1)`, the posters that each split lacks; negative where it has too many.
+
+    Returns: the split's number `(groups,)`.
+    """
+    lacking = lacking.copy()
+    sides = np.full(len(counts), -1)
+    while (sides < 0).any():
+        left = (counts[sides < 0, :-1] > 0).sum(axis=0)
+        genre = int(np.where(left > 0, left, len(counts) + 1).argmin())
+        for group in np.nonzero((sides < 0) & (counts[:, genre] > 0))[0]:
+            need = lacking.round(6)  # so that rounding errors break no tie
+            sides[group] = max(range(len(NAMES)), key=lambda side: (need[side, genre], need[side, -1]))
+            lacking[sides[group]] -= counts[group]
+    return sides
+
+
+def _shares(params: DatasetParams) -> npt.NDArray[np.float64]:
+    """The share of the posters in each split of `NAMES`."""
+    return np.array([1 - params.val_share - params.test_share, params.val_share, params.test_share])
+
+
 def read_given(file: Path) -> dict[str, str]:
     """Read a given split, a table `film_id,split`; returns the split by film id.
+
+    A first line that begins with # is passed over: `frozen_split` writes one.
 
     Raises:
         InputError: the file is missing, is no such table, or names a film twice.
     """
     try:
-        table = pd.read_csv(file, dtype=str, keep_default_na=False)
+        text = file.read_text(encoding="utf-8-sig")
+        rows = text.partition("\n")[2] if text.startswith("#") else text
+        table = pd.read_csv(io.StringIO(rows), dtype=str, keep_default_na=False, index_col=False)
     except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise InputError(f"{file} (dataset.split_file) cannot be read: {' '.join(str(error).split())}") from None
+        raise InputError(f"{file} cannot be read: {' '.join(str(error).split())}") from None
     table = table.rename(columns=split_tables.EARLIER_NAMES)
     if not {"film_id", "split"}.issubset(table.columns):
         raise InputError(f"{file} has the columns {', '.join(table.columns)}; a split file has film_id, split")
@@ -154,7 +229,10 @@ def check_filled(names: npt.NDArray[np.str_]) -> None:
     """
     for name in NAMES:
         if not (names == name).any():
-            raise InputError(f"{len(names)} posters leave none for {name}; give more films or another share")
+            raise InputError(
+                f"{len(names)} posters leave none for {name}; give more films or other shares, or make another split "
+                "by `postergenre split --new`"
+            )
 
 
 def _shuffler(seed: int) -> Callable[[str], bytes]:

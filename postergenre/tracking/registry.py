@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from postergenre import account
 from postergenre.errors import InputError
 from postergenre.evaluation import bootstrap, test_predictions
-from postergenre.evaluation.model_difference import Difference, map_difference
+from postergenre.evaluation.model_difference import FEWEST_POSTERS, CommonTest, Difference, common_test, map_difference
 from postergenre.evaluation.test_predictions import TestPredictions
 from postergenre.tracking import mlflow_store, old_names, run_queries
 
@@ -32,13 +32,13 @@ class ChampionComparison:
 
     champion: a version of the registered model; None where there is no champion.
     difference: of test mAP, the model's minus the champion's; None where the two cannot be compared.
-    posters: how many both were tested on.
+    test: what both were tested on; None where they cannot be compared.
     obstacle: why the two cannot be compared.
     """
 
     champion: Any | None
     difference: Difference | None = None
-    posters: int = 0
+    test: CommonTest | None = None
     obstacle: str = ""
 
 
@@ -57,7 +57,7 @@ def promote(models: Path, run_id: str | None, reason: str | None) -> str:
 
     Raises:
         InputError: MLflow does not answer or has no such run; the run did not finish or was not evaluated; or it was
-            evaluated on another test split than the champion, and there is no reason. Then nothing was registered. Or
+            tested on too few of the champion's test posters, and there is no reason. Then nothing was registered. Or
             another model became champion meanwhile.
     """
     if run_id is not None and not run_id.strip():
@@ -134,12 +134,19 @@ def _compare(client: MlflowClient, champion: Any, ours: TestPredictions, subject
     name = f"the champion, version {champion.version} (run {champion.run_id}),"
     if theirs is None:
         return ChampionComparison(champion, obstacle=f"{name} has no reports/{test_predictions.FILE}")
-    if not ours.has_same_test_set(theirs):
-        obstacle = f"{name} was evaluated on {_test_of(theirs)} and {subject} on {_test_of(ours)}"
-        return ChampionComparison(champion, obstacle=f"{obstacle}, which are not the same")
-    resample_counts = bootstrap.resample_counts(len(ours.film_ids), RESAMPLES, SEED)
-    difference = map_difference(ours.labels, ours.probabilities, theirs.probabilities, resample_counts)
-    return ChampionComparison(champion, difference, len(ours.film_ids))
+    test = common_test(ours, theirs)
+    if not test.is_enough:
+        obstacle = (
+            f"{name} was evaluated on {_test_of(theirs)} and {subject} on {_test_of(ours)}, both on only "
+            f"{_test_of(test.one)} (the fewest are {FEWEST_POSTERS} with a genre)"
+        )
+        return ChampionComparison(champion, obstacle=obstacle)
+    if test.is_of_other_films:
+        obstacle = f"{name} and {subject} know {len(test.one.film_ids):,} films by the same ids, but"
+        return ChampionComparison(champion, obstacle=f"{obstacle} {test.relabelled:,} of them have different genres")
+    resample_counts = bootstrap.resample_counts(len(test.one.film_ids), RESAMPLES, SEED)
+    difference = map_difference(test.one.labels, test.one.probabilities, test.other.probabilities, resample_counts)
+    return ChampionComparison(champion, difference, test)
 
 
 def _test_of(predictions: TestPredictions) -> str:
@@ -229,8 +236,25 @@ def _shortfall(difference: Difference) -> str:
 
 def _figures(comparison: ChampionComparison, difference: Difference) -> str:
     assert comparison.champion
+    assert comparison.test
+    version = comparison.champion.version
     return (
-        f"its test mAP is {difference.one:.4f}, that of version {comparison.champion.version} {difference.other:.4f}; "
-        f"the difference on {comparison.posters:,} posters is {difference.value:+.4f} "
-        f"(95 % interval {difference.low:+.4f} to {difference.high:+.4f})"
+        f"{_basis(comparison.test, version)}its test mAP is {difference.one:.4f}, that of version {version} "
+        f"{difference.other:.4f}; the difference on {len(comparison.test.one.film_ids):,} posters is "
+        f"{difference.value:+.4f} (95 % interval {difference.low:+.4f} to {difference.high:+.4f})"
     )
+
+
+def _basis(test: CommonTest, version: str) -> str:
+    """What the figures are of, where a part of either test is left out or genres differ; else ""."""
+    if test.is_whole:
+        return ""
+    counts = [
+        f"{one:,} and {other:,} {noun}"
+        for noun, (one, other) in {"posters": test.left_out_posters, "genres": test.left_out_genres}.items()
+        if one or other
+    ]
+    notes = [f"left out, of its own and of version {version}'s: {', '.join(counts)}"] if counts else []
+    if test.relabelled:
+        notes.append(f"genres differ for {test.relabelled:,} of them, and its own count")
+    return f"on the {_test_of(test.one)} that both know ({'; '.join(notes)}), "

@@ -73,13 +73,20 @@ def evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
 
     def made(fetched: int = 90, given: str | None = "data/splits/published-80-10-10.csv", fewest: int = 1) -> list[str]:
         films = [(film.film_id, "|".join(film.genres), "ok") for film in catalogue.read(Path("train.csv"))][:fetched]
-        section = {"val_share": 0.2, "test_share": 0.2, "near_duplicate_bits": 0, "limit": None, "seed": 1}
+        section = {
+            "val_share": 0.2,
+            "test_share": 0.2,
+            "near_duplicate_bits": 0,
+            "split": "films",
+            "limit": None,
+            "seed": 1,
+        }
         parsed = params.parse("dataset", DatasetParams, section | {"split_file": given, "min_posters": fewest})
         Path("resized").mkdir()
         write_store(Path("resized"), [film_id for film_id, *_ in films])
         manifest = pd.DataFrame(films, columns=["film_id", "genres", "status"])
         outside = dataset.read_split_file(given, Path("data/splits"))
-        dataset.write(Path("data"), dataset.make(manifest, Store(Path("resized")), parsed, outside))
+        dataset.write(Path("data"), dataset.make(manifest, Store(Path("resized")), parsed, outside, {}))
         evaluate(Path("comparison.csv"))
         return published.results("80-10-10", Path("comparison.csv"), Path("data/summary.json")).splitlines()
 

@@ -11,7 +11,14 @@ from postergenre.errors import InputError
 from tests.factories import write_store
 
 PARAMS = DatasetParams(
-    val_share=0.15, test_share=0.15, min_posters=3, near_duplicate_bits=4, split_file=None, limit=None, seed=1
+    val_share=0.15,
+    test_share=0.15,
+    min_posters=3,
+    near_duplicate_bits=4,
+    split="films",
+    split_file=None,
+    limit=None,
+    seed=1,
 )
 
 
@@ -135,7 +142,7 @@ def test_a_split_file_of_other_films_is_refused(tmp_path: Path) -> None:
     write_store(tmp_path, ["tt0000001", "tt0000002"])
     films = pd.DataFrame({"film_id": ["tt0000001", "tt0000002"], "genres": "Drama", "status": "ok"})
     with pytest.raises(InputError, match=r"mine\.csv names none of the 2 posters that are here; .* as tt0000001"):
-        dataset.make(films, Store(tmp_path), PARAMS.model_copy(update={"split_file": "mine.csv"}), {"1": "train"})
+        dataset.make(films, Store(tmp_path), PARAMS.model_copy(update={"split_file": "mine.csv"}), {"1": "train"}, {})
 
 
 def test_a_split_file_where_dvc_does_not_look_is_refused(tmp_path: Path) -> None:

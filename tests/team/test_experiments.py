@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
+from postergenre.data import splits
 from tests import support
-from tests.factories import commit, count_stages, is_clean, make_project, read_runs
+from tests.factories import commit, count_stages, is_clean, make_dataset_project, make_project, read_runs
 from tests.in_process import PERSON
 from tests.support import Site
 
@@ -47,6 +48,17 @@ def test_an_experiment_aside_asks_for_no_poster_again_and_stores_none(tmp_path: 
     assert len(site.requests) == requests
     assert cached(folder) == objects
     assert not list((folder / ".dvc/tmp/exps").rglob("posters.sqlite"))
+
+
+def test_an_experiment_aside_brings_its_split_along(tmp_path: Path) -> None:
+    films = [f"tt{n:07d}" for n in range(1, 41)]
+    folder = make_dataset_project(tmp_path, {film_id: ("Comedy", "Drama")[int(film_id[-1]) % 2] for film_id in films})
+    output = dvc(folder, "exp", "run", "--temp", "-n", "aside", "-S", "dataset.split=aside")
+    assert "git commit data/splits/aside.csv" in output
+    assert not list((folder / "data/splits").glob("*.csv"))
+    dvc(folder, "exp", "apply", "aside")
+    assert splits.read_given(folder / "data/splits/aside.csv").keys() == {*films}
+    assert is_clean(folder)
 
 
 @pytest.mark.long

@@ -138,20 +138,45 @@ def test_without_an_id_it_is_the_newest_run_of_the_model_here(project: Path) -> 
     assert champion() == last
 
 
-@pytest.mark.parametrize("difference", ["films", "labels", "genres"])
-def test_models_with_different_test_questions_are_not_compared(project: Path, difference: str) -> None:
-    first, test = run(project, 0.5), make_test_split(first=1000 if difference == "films" else 1)
-    if difference == "labels":
-        test.labels[0] = 1 - test.labels[0]
-    if difference == "genres":
-        test.genres[2:] = ["D"]
-    other = run(project, 2.0, test)
+def test_models_are_compared_on_the_films_and_genres_that_both_know(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    test, before = make_test_split(first=31), make_test_split()
+    test.labels[:120] = before.labels[30:]  # a film keeps its genres, whichever others are tested
+    test.labels[:3] = 1 - test.labels[:3]
+    test.genres[2:] = ["D"]
+    first, better = run(project, 0.2), run(project, 0.5, test)
     assert command("promote", first) == 0
-    output = str(command("promote", other))
-    assert output.startswith(
-        f"error: the champion, version 1 (run {first}), was evaluated on 150 test posters of 3 genres and"
+    capsys.readouterr()
+    basis = (
+        "on the 120 test posters of 2 genres that both know (left out, of its own and of version 1's: 30 and 30 "
+        "posters, "
+        "1 and 1 genres; genres differ for 3 of them, and its own count), its test mAP is 0."
     )
-    assert output.endswith("train and evaluate both on one dataset, or promote with --force REASON")
+    assert command("compare") == 0
+    assert capsys.readouterr().out.startswith(f"the model here would become champion: {basis}")
+    assert command("promote", better) == 0
+    output = capsys.readouterr().out
+    assert f"is the champion now: {basis}" in output
+    assert "the difference on 120 posters is +0." in output
+    assert champion() == better
+
+
+def test_models_with_too_little_in_common_are_not_compared(project: Path) -> None:
+    first, relabelled = run(project, 0.5), make_test_split()
+    relabelled.labels[:80] = 1 - relabelled.labels[:80]
+    assert command("promote", first) == 0
+    obstacles = {
+        run(
+            project, 2.0, make_test_split(first=52)
+        ): "both on only 99 test posters of 3 genres (the fewest are 100 with",
+        run(project, 2.0, relabelled): "know 150 films by the same ids, but 80 of them have different genres, so that",
+    }
+    for other, obstacle in obstacles.items():
+        output = str(command("promote", other))
+        assert output.startswith(f"error: the champion, version 1 (run {first}), ")
+        assert obstacle in output
+        assert output.endswith("train and evaluate both on one dataset, or promote with --force REASON")
     assert (champion(), versions()) == (first, {"1": first})
 
 
