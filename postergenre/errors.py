@@ -9,6 +9,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
+LONGEST_END = 500  # characters
+
 
 class InputError(Exception):
     """Wrong input of a user. The message says what was received and what would be right."""
@@ -51,6 +53,15 @@ def run(main: Callable[[], None]) -> NoReturn:
 def printable(text: str) -> str:
     """The text with control characters escaped, which a terminal could take for commands. Line breaks stay."""
     return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
+
+
+def one_line(error: BaseException) -> str:
+    """Another library's message in one line. It is whole, because a remedy often stands at its end; of a page that a
+    server sent, the middle is left out."""
+    text = " ".join(str(error).split())
+    if len(text) > 2 * LONGEST_END:
+        text = f"{text[:LONGEST_END]} ... {text[-LONGEST_END:]}"
+    return text or type(error).__name__
 
 
 def _terminate(signum: int, frame: FrameType | None) -> NoReturn:

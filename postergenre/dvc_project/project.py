@@ -10,6 +10,7 @@ from dvc.config import Config, ConfigError
 from dvc.exceptions import DvcException, NotDvcRepoError
 from dvc.repo import Repo
 
+from postergenre import errors
 from postergenre.errors import InputError
 
 UNREADABLE = "DVC cannot read this project"
@@ -31,7 +32,7 @@ def opened(purpose: str = UNREADABLE, cache: Path | None = None) -> Iterator[Any
     except NotDvcRepoError:
         raise InputError(f"{Path.cwd()} is in no DVC project; run this in a clone of yours") from None
     except DvcException as error:
-        raise InputError(f"{purpose}: {reason(error)}") from None
+        raise InputError(f"{purpose}: {errors.one_line(error)}") from None
 
 
 def find_root() -> Path | None:
@@ -54,7 +55,7 @@ def require_root() -> Path:
     try:
         Config(str(root / ".dvc"))
     except ConfigError as error:
-        raise InputError(f"{UNREADABLE}: {reason(error)}") from None
+        raise InputError(f"{UNREADABLE}: {errors.one_line(error)}") from None
     return root
 
 
@@ -83,11 +84,3 @@ def all_or_nothing(names: Iterable[Path]) -> Iterator[None]:
             elif not file.is_file() or file.read_bytes() != content:
                 file.write_bytes(content)
         raise
-
-
-def reason(error: BaseException) -> str:
-    """The first line of an exception's message, with the second where the first only announces it."""
-    first, *others = str(error).strip().split("\n")
-    if first.endswith(":") and others:
-        first = f"{first} {others[0].strip()}"
-    return first or type(error).__name__
