@@ -33,8 +33,8 @@ class Terminated(SystemExit):
 def run(main: Callable[[], None]) -> NoReturn:
     """Run `main`, then exit.
 
-    Exit codes: 0 after success, 1 after wrong input or where a file cannot be used, 130 after Ctrl-C, 141 after a closed pipe, 143
-    after SIGTERM. Any other exception passes through.
+    Exit codes: 0 after success, 1 after wrong input or where a file cannot be used, 130 after Ctrl-C, 141 after a
+    closed pipe, 143 after SIGTERM. Any other exception passes through.
     """
     signal.signal(signal.SIGTERM, _terminate)
     for stream in (sys.stdout, sys.stderr):

@@ -100,8 +100,8 @@ def _too_few_genres(counts: pd.Series, params: DatasetParams) -> str:
     only = "one genre has" if (counts >= params.min_posters).any() else "no genre has"
     there = "; there is no other genre" if len(counts) == 1 else ""
     return (
-        f"{only} {params.min_posters} posters (dataset.min_posters), and two genres are needed to tell one from another: "
-        f"{received}{there}"
+        f"{only} {params.min_posters} posters (dataset.min_posters), and two genres are needed to tell one from "
+        f"another: {received}{there}"
     )
 
 

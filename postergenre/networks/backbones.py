@@ -31,8 +31,8 @@ def features(name: str, x: keras.KerasTensor, imagenet: bool) -> keras.KerasTens
         raise InputError(f"{name} takes no posters of {height} x {width}: {errors.one_line(error)}") from None
     except Exception as error:  # Keras has no exception of its own for a failed download
         raise InputError(
-            f"the ImageNet weights of {name} cannot be loaded ({errors.one_line(error)}); Keras downloads them once, into "
-            "~/.keras or $KERAS_HOME; backbone.weights none starts without them"
+            f"the ImageNet weights of {name} cannot be loaded ({errors.one_line(error)}); Keras downloads them "
+            "once, into ~/.keras or $KERAS_HOME; backbone.weights none starts without them"
         ) from None
     if imagenet and is_reversed:
         # It learned from channels in the order blue, green, red; posters have red, green, blue.

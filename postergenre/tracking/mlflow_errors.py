@@ -19,7 +19,8 @@ REMEDIES = {
     ),
     "filesystem tracking backend": (
         "MLflow has given up stores that are folders; MLFLOW_TRACKING_URI=sqlite:///FILE.db names one in a file, "
-        "`mlflow migrate-filestore` moves the runs into it, and MLFLOW_ALLOW_FILE_STORE=true allows the folder all the same"
+        "`mlflow migrate-filestore` moves the runs into it, and MLFLOW_ALLOW_FILE_STORE=true allows the "
+        "folder all the same"
     ),
 }
 UNREACHABLE = (ConnectionError, TimeoutError, socket.gaierror, ssl.SSLError)

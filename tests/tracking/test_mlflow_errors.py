@@ -23,9 +23,9 @@ def outdated(in_project: Path, empty_store: Path) -> Path:
 
 
 def test_a_store_of_another_mlflow_is_refused_with_the_command_that_mends_it(outdated: Path) -> None:
-    with pytest.raises(InputError, match=r"^nothing was promoted: .*: `mlflow db upgrade sqlite:///mlflow\.db`\)$"):
-        with mlflow_store.client_for("nothing was promoted") as client:
-            client.search_experiments()
+    sentence = r"^nothing was promoted: .*: `mlflow db upgrade sqlite:///mlflow\.db`\)$"
+    with pytest.raises(InputError, match=sentence), mlflow_store.client_for("nothing was promoted") as client:
+        client.search_experiments()
 
 
 @pytest.mark.parametrize("uri", ["./runs", "file:///tmp/runs", "runs"])
