@@ -9,6 +9,18 @@ from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
+LONGEST_END = 500  # characters
+# What to say of a file or folder that cannot be used, by the system's error.
+FULL = "could not be written: {reason}; nothing was replaced"
+CLOSED = "cannot be used: {reason}; whoever runs this must be able to read and to write it"
+OTHER_KIND = "cannot be used: {reason}; a file lies where a folder should be, or a folder where a file should be"
+UNUSABLE = (
+    dict.fromkeys([errno.ENOSPC, errno.EDQUOT, errno.EFBIG], FULL)
+    | dict.fromkeys([errno.EACCES, errno.EPERM, errno.EROFS], CLOSED)
+    | dict.fromkeys([errno.EEXIST, errno.ENOTDIR, errno.EISDIR], OTHER_KIND)
+    | {errno.ENAMETOOLONG: "is longer than a file's name may be"}
+)
+
 
 class InputError(Exception):
     """Wrong input of a user. The message says what was received and what would be right."""
@@ -21,8 +33,8 @@ class Terminated(SystemExit):
 def run(main: Callable[[], None]) -> NoReturn:
     """Run `main`, then exit.
 
-    Exit codes: 0 after success, 1 after wrong input or a full disk, 130 after Ctrl-C, 141 after a closed pipe, 143
-    after SIGTERM. Any other exception passes through.
+    Exit codes: 0 after success, 1 after wrong input or where a file cannot be used, 130 after Ctrl-C, 141 after a
+    closed pipe, 143 after SIGTERM. Any other exception passes through.
     """
     signal.signal(signal.SIGTERM, _terminate)
     for stream in (sys.stdout, sys.stderr):
@@ -38,19 +50,25 @@ def run(main: Callable[[], None]) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
     except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
-            sys.exit(f"error: {printable(str(error.filename))} is longer than a file's name may be")
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno not in UNUSABLE:
             raise
-        sys.exit(
-            f"error: {error.filename or 'the output'} could not be written: {error.strerror}; nothing was replaced"
-        )
+        what = UNUSABLE[error.errno].format(reason=error.strerror)
+        sys.exit(f"error: {printable(str(error.filename or 'a file'))} {what}")
     sys.exit(0)
 
 
 def printable(text: str) -> str:
     """The text with control characters escaped, which a terminal could take for commands. Line breaks stay."""
     return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
+
+
+def one_line(error: BaseException) -> str:
+    """Another library's message in one line. It is whole, because a remedy often stands at its end; of a page that a
+    server sent, the middle is left out."""
+    text = " ".join(str(error).split())
+    if len(text) > 2 * LONGEST_END:
+        text = f"{text[:LONGEST_END]} ... {text[-LONGEST_END:]}"
+    return text or type(error).__name__
 
 
 def _terminate(signum: int, frame: FrameType | None) -> NoReturn:

@@ -178,16 +178,21 @@ def open_downloads(folder: Path) -> Iterator[Downloads]:
     """Open the downloads in `folder` for one crawl, and lock them. An empty file is made where there is none.
 
     Raises:
-        InputError: another crawl uses them, or the file does not hold downloads.
+        InputError: another crawl uses them, the folder cannot be written, or the file does not hold downloads.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     file = folder / FILE
     # The operating system drops the lock when this process ends, however it ends.
     lock = filelock.FileLock(folder / f"{FILE}.lock", timeout=0)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except filelock.Timeout:
         raise InputError(f"{file} is in use by another crawl; wait for it, or stop it") from None
+    except OSError as error:
+        raise InputError(
+            f"{folder} cannot keep downloads ({error.strerror}); it should be a folder that may be written, and "
+            "$POSTERGENRE_DOWNLOADS can name another"
+        ) from None
     with lock, join_downloads(file) as downloads:
         yield downloads
 

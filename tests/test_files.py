@@ -96,7 +96,7 @@ def test_json_that_is_missing_or_broken_names_its_maker(tmp_path: Path) -> None:
         ),
         ("os.kill(os.getpid(), signal.SIGTERM); time.sleep(5)", 143, ""),
         ("os.kill(os.getpid(), signal.SIGINT); time.sleep(5)", 130, ""),
-        ("raise OSError(errno.EACCES, 'Permission denied', 'models')", 1, "Traceback"),
+        ("raise OSError(errno.EIO, 'Input/output error', 'models')", 1, "Traceback"),
         ("pass", 0, ""),
     ],
 )

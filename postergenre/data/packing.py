@@ -3,6 +3,8 @@
 A tar shard holds posters as files. It becomes one array shard, a .npy file with the decoded posters.
 """
 
+import multiprocessing
+import sys
 import tarfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -66,8 +68,9 @@ def write(posters: Path, folder: Path, params: ResizeParams) -> tuple[int, int]:
         for tar in sorted(posters.glob("shard-*.tar")):
             members = _members(tar)
             array, position = folder / f"{tar.stem}.npy", 0
+            decoded = workers.map(fit, members, chunksize=16) if workers else map(fit, members)
             with _ArrayWriter(array, (params.height, params.width, 3)) as writer:
-                for member, pixels in zip(members, workers.map(fit, members, chunksize=16), strict=True):
+                for member, pixels in zip(members, decoded, strict=True):
                     progress.update()
                     if isinstance(pixels, str):
                         rejects.append((member.film_id, pixels))
@@ -85,9 +88,18 @@ def write(posters: Path, folder: Path, params: ResizeParams) -> tuple[int, int]:
 
 
 @contextmanager
-def _workers() -> Iterator[ProcessPoolExecutor]:
-    """A worker process for each processor."""
+def _workers() -> Iterator[ProcessPoolExecutor | None]:
+    """A worker process for each processor; None where the system has no semaphores, which share the work out."""
     count = machine.processors()
+    try:
+        multiprocessing.Lock()
+    except (ImportError, OSError) as error:  # /dev/shm is missing, full or read-only, as in some containers
+        print(
+            f"warning: no semaphores, because /dev/shm cannot be written ({error}): one process decodes",
+            file=sys.stderr,
+        )
+        yield None
+        return
     try:
         with ProcessPoolExecutor(count) as workers:
             yield workers

@@ -73,7 +73,7 @@ def select(
     given: `train`, `val` or `test` by film id: a given split, whose films alone are chosen; None for none.
 
     Raises:
-        InputError: no genre has `dataset.min_posters` posters.
+        InputError: fewer than two genres have `dataset.min_posters` posters.
     """
     set_aside = {film_id: "it has no genre" for film_id in film_ids if not genres_of[film_id]}
     if given is not None:
@@ -86,16 +86,25 @@ def select(
     labels = posters["film_id"].map(genres_of).str.get_dummies("|").astype(np.uint8)
     counts = labels.sum()
     genres = sorted(counts.index[counts >= params.min_posters])
-    if not genres:
-        raise InputError(
-            f"no genre has {params.min_posters} posters (dataset.min_posters); the most frequent, "
-            f"{counts.idxmax() if len(counts) else 'none'}, has {counts.max() if len(counts) else 0}"
-        )
+    if len(genres) < 2:
+        raise InputError(_too_few_genres(counts, params))
     unlabelled = labels[genres].sum(axis=1) == 0
     set_aside |= dict.fromkeys(posters.loc[unlabelled, "film_id"], "its genres are all dropped")
     posters = pd.concat([posters, labels[genres]], axis=1)[~unlabelled].reset_index(drop=True)
     dropped = {str(genre): int(n) for genre, n in counts.items() if genre not in genres}
     return Selection(posters, genres, dict(sorted(set_aside.items())), dropped)
+
+
+def _too_few_genres(counts: pd.Series, params: DatasetParams) -> str:
+    """counts: the number of posters of each genre."""
+    most = counts.sort_values(ascending=False, kind="stable").head(2)
+    received = ", ".join(f"{genre} has {n}" for genre, n in most.items()) or "no poster has a genre"
+    only = "one genre has" if (counts >= params.min_posters).any() else "no genre has"
+    there = "; there is no other genre" if len(counts) == 1 else ""
+    return (
+        f"{only} {params.min_posters} posters (dataset.min_posters), and two genres are needed to tell one from "
+        f"another: {received}{there}"
+    )
 
 
 def stratify(

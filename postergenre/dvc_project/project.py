@@ -9,10 +9,13 @@ from typing import Any
 from dvc.config import Config, ConfigError
 from dvc.exceptions import DvcException, NotDvcRepoError
 from dvc.repo import Repo
+from dvc.scm import SCMError
 
+from postergenre import errors
 from postergenre.errors import InputError
 
 UNREADABLE = "DVC cannot read this project"
+NO_GIT = "is not a git repository"  # DVC's words
 
 
 @contextmanager
@@ -30,8 +33,18 @@ def opened(purpose: str = UNREADABLE, cache: Path | None = None) -> Iterator[Any
             yield repo
     except NotDvcRepoError:
         raise InputError(f"{Path.cwd()} is in no DVC project; run this in a clone of yours") from None
+    except SCMError as error:
+        raise InputError(f"{purpose}: {without_git() if NO_GIT in str(error) else errors.one_line(error)}") from None
     except DvcException as error:
-        raise InputError(f"{purpose}: {reason(error)}") from None
+        raise InputError(f"{purpose}: {errors.one_line(error)}") from None
+
+
+def without_git() -> str:
+    """What to do where the project is in no git repository, which DVC asks for."""
+    return (
+        f"{Path.cwd()} {NO_GIT}, as an unpacked ZIP is none; `git init && git add .` makes it one, and "
+        "`dvc config --local core.no_scm true` lets DVC work without git"
+    )
 
 
 def find_root() -> Path | None:
@@ -54,7 +67,7 @@ def require_root() -> Path:
     try:
         Config(str(root / ".dvc"))
     except ConfigError as error:
-        raise InputError(f"{UNREADABLE}: {reason(error)}") from None
+        raise InputError(f"{UNREADABLE}: {errors.one_line(error)}") from None
     return root
 
 
@@ -83,11 +96,3 @@ def all_or_nothing(names: Iterable[Path]) -> Iterator[None]:
             elif not file.is_file() or file.read_bytes() != content:
                 file.write_bytes(content)
         raise
-
-
-def reason(error: BaseException) -> str:
-    """The first line of an exception's message, with the second where the first only announces it."""
-    first, *others = str(error).strip().split("\n")
-    if first.endswith(":") and others:
-        first = f"{first} {others[0].strip()}"
-    return first or type(error).__name__

@@ -10,6 +10,7 @@ from typing import Any
 
 from dvc.config import NoRemoteError
 
+from postergenre import errors
 from postergenre.dvc_project import objects, project
 from postergenre.errors import InputError
 
@@ -35,7 +36,7 @@ def push() -> int:
     except InputError:
         raise
     except Exception as error:  # of any of the libraries below DVC
-        raise InputError(f"{UNSENT}: {project.reason(error)}") from None
+        raise InputError(f"{UNSENT}: {errors.one_line(error)}") from None
     return sent
 
 
@@ -98,7 +99,7 @@ def _transfer_failures() -> Iterator[list[str]]:
 
     def take(record: logging.LogRecord) -> bool:
         if record.exc_info and record.exc_info[1]:
-            reasons.append(project.reason(record.exc_info[1]))
+            reasons.append(errors.one_line(record.exc_info[1]))
         return record.levelno < logging.ERROR
 
     log = logging.getLogger("dvc_data.hashfile.transfer")

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dvc.cli import main
 
 from postergenre import machine
+from postergenre.dvc_project import project
 from postergenre.errors import InputError
 
 # What DVC logs of a stage that SIGKILL ended; a shell between them adds 128 to the signal.
@@ -30,11 +31,13 @@ def repro(arguments: Sequence[str]) -> int:
     """Run `dvc repro` with arguments; returns its exit code.
 
     Raises:
-        InputError: a stage was killed.
+        InputError: the project is in no git repository, or a stage was killed.
     """
     with _failures() as failures:
         code: int = main(["repro", *arguments])
     killed = next((match[1] for text in failures if (match := KILLED.search(text))), None)
+    if any(project.NO_GIT in text for text in failures):
+        raise InputError(f"nothing was run: {project.without_git()}")
     if killed is None:
         return code
     gigabytes, change = NEEDS[killed]

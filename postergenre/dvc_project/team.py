@@ -20,7 +20,7 @@ from dvc.exceptions import DvcException
 from dvc.fs import RemoteMissingDepsError, generic
 from tqdm import tqdm
 
-from postergenre import account
+from postergenre import account, errors
 from postergenre.dvc_project import objects, project, shared_folders
 from postergenre.errors import InputError
 
@@ -189,7 +189,7 @@ def _configuration_as_before(root: Path) -> Iterator[None]:
         with project.all_or_nothing(map(Path, Config(str(root / ".dvc")).files.values())):
             yield
     except DvcException as error:
-        raise InputError(f"{REFUSED}: {project.reason(error)}") from None
+        raise InputError(f"{REFUSED}: {errors.one_line(error)}") from None
 
 
 def _configure(root: Path, url: str, account: str | None, cache: Path | None) -> None:
@@ -273,7 +273,7 @@ def _try_out(name: str, given: str, place: Callable[[], Any]) -> None:
         ) from None
     except Exception as error:  # of any of the libraries below DVC
         raise InputError(
-            f"{name} is {given}, which cannot be written to and read from: {project.reason(error)}"
+            f"{name} is {given}, which cannot be written to and read from: {errors.one_line(error)}"
         ) from None
     if read != content:
         raise InputError(f"{name} is {given}, which does not give back what was written to it")

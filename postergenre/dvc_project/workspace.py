@@ -16,7 +16,7 @@ from dvc.config import NoRemoteError
 from dvc.exceptions import CheckoutError, DvcException
 from dvc_data.hashfile.hash_info import HashInfo
 
-from postergenre import files
+from postergenre import errors, files
 from postergenre.dvc_project import lockfile, objects, project
 from postergenre.errors import InputError
 
@@ -176,7 +176,7 @@ def _pull(repo: Any, hashes: set[str]) -> None:
     except NoRemoteError:
         raise
     except Exception as error:  # of any of the libraries below DVC
-        raise InputError(f"{NOTHING}: DVC's remote failed ({project.reason(error)})") from None
+        raise InputError(f"{NOTHING}: DVC's remote failed ({errors.one_line(error)})") from None
 
 
 def _is_cached(repo: Any, output: Output) -> bool:
@@ -241,7 +241,7 @@ def _check_out(paths: list[str]) -> list[str]:
         try:
             done = repo.checkout(paths)
         except CheckoutError as error:
-            raise HalfDoneError(f"{NOTHING}: {project.reason(error)}") from None
+            raise HalfDoneError(f"{NOTHING}: {errors.one_line(error)}") from None
         except DvcException as error:
             message, *files_there = str(error).split("\n")
             names = ", ".join(str(Path(path).relative_to(Path.cwd())) for path in files_there)

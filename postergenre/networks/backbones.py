@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from postergenre import errors
 from postergenre.errors import InputError
 from postergenre.networks.backend import keras
 
@@ -27,21 +28,17 @@ def features(name: str, x: keras.KerasTensor, imagenet: bool) -> keras.KerasTens
     try:
         model = _application(name)(include_top=False, weights="imagenet" if imagenet else None, input_tensor=x)
     except ValueError as error:
-        raise InputError(f"{name} takes no posters of {height} x {width}: {_first_line(error)}") from None
+        raise InputError(f"{name} takes no posters of {height} x {width}: {errors.one_line(error)}") from None
     except Exception as error:  # Keras has no exception of its own for a failed download
         raise InputError(
-            f"the ImageNet weights of {name} cannot be loaded ({_first_line(error)}); Keras downloads them once, into "
-            "~/.keras or $KERAS_HOME; backbone.weights none starts without them"
+            f"the ImageNet weights of {name} cannot be loaded ({errors.one_line(error)}); Keras downloads them "
+            "once, into ~/.keras or $KERAS_HOME; backbone.weights none starts without them"
         ) from None
     if imagenet and is_reversed:
         # It learned from channels in the order blue, green, red; posters have red, green, blue.
         first = next(layer for layer in model.layers if layer.weights)
         first.set_weights([first.get_weights()[0][:, :, ::-1], *first.get_weights()[1:]])
     return model.output
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
 
 
 def _application(name: str) -> Callable[..., keras.Model]:

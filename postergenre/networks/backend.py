@@ -45,6 +45,7 @@ def start() -> None:
     _started = True
     account.prepare()
     os.environ.setdefault(LOG_LEVEL, "3")
+    os.environ["KERAS_BACKEND"] = os.environ.get("KERAS_BACKEND") or "tensorflow"  # it counts more than keras.json
     _keep_memory()
     if "keras" in sys.modules:
         _set_conventions(importlib.import_module("keras"))
@@ -119,9 +120,10 @@ def _keras() -> Any:
 
 
 def _set_conventions(keras: Any) -> None:
-    """The shapes and dtypes that our layers assume, whatever ~/.keras/keras.json says."""
+    """Keras's own values of all that ~/.keras/keras.json may change, which our layers assume."""
     keras.config.set_image_data_format("channels_last")
     keras.config.set_floatx("float32")
+    keras.config.set_epsilon(1e-7)
 
 
 def _keep_memory() -> None:

@@ -1,12 +1,28 @@
 """MLflow's exceptions: what kind of failure one is, and one sentence for it that holds no password."""
 
 import re
+import shlex
 import socket
 import ssl
 from collections.abc import Iterator
+from pathlib import Path
 
 import mlflow
 
+from postergenre import errors
+
+# What to do, by words of MLflow's messages that say so late, or for other stores.
+REMEDIES = {
+    "out-of-date database schema": (
+        "another version of MLflow made its tables; keep a copy, then bring those of an earlier one up to date: "
+        "`mlflow db upgrade {store}`"
+    ),
+    "filesystem tracking backend": (
+        "MLflow has given up stores that are folders; MLFLOW_TRACKING_URI=sqlite:///FILE.db names one in a file, "
+        "`mlflow migrate-filestore` moves the runs into it, and MLFLOW_ALLOW_FILE_STORE=true allows the "
+        "folder all the same"
+    ),
+}
 UNREACHABLE = (ConnectionError, TimeoutError, socket.gaierror, ssl.SSLError)
 
 
@@ -27,14 +43,20 @@ def describe(error: Exception) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """A few words: what the system reported about a connection, else the first line of the original error."""
+    """A few words: what the system reported about a connection, what to do about an outdated store, else the message of
+    the original error."""
     causes = list(_causes(error))
     for cause in causes:
         if isinstance(cause, UNREACHABLE):
             return cause.strerror or str(cause)
         if isinstance(cause, mlflow.exceptions.MlflowException) and cause.get_http_status_code() == 401:
             return "401: the server has no account for MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
-    return _without_password(str(causes[-1]).strip().split("\n")[0][:200]) or type(causes[-1]).__name__
+        for words, remedy in REMEDIES.items():
+            if words in str(cause):
+                # Of a store in this folder, the command has the name alone.
+                return remedy.format(store=shlex.quote(store_name().replace(f"sqlite:///{Path.cwd()}/", "sqlite:///")))
+    telling = [cause for cause in causes if not isinstance(cause, KeyError)] or causes
+    return _without_password(errors.one_line(telling[-1]))
 
 
 def is_unreachable(error: BaseException) -> bool:

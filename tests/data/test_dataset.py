@@ -79,9 +79,9 @@ def test_many_hashes_are_compared_across_blocks() -> None:
 
 def test_posters_without_a_usable_genre_are_set_aside_and_rare_genres_named() -> None:
     film_ids = [f"tt{k:07d}" for k in range(8)]
-    names = ["Drama", "Drama", "Drama|Short", "", "Short", "Drama", "Comedy", "Comedy|Drama"]
+    names = ["Drama|War", "Drama|War", "Drama|Short", "", "Short", "Drama", "Comedy", "Comedy|Drama|War"]
     selection = splits.select(film_ids, dict(zip(film_ids, names, strict=True)), None, PARAMS)
-    assert selection.genres == ["Drama"]
+    assert selection.genres == ["Drama", "War"]
     assert selection.dropped == {"Comedy": 2, "Short": 2}
     assert selection.set_aside == {
         "tt0000003": "it has no genre",
@@ -91,9 +91,26 @@ def test_posters_without_a_usable_genre_are_set_aside_and_rare_genres_named() ->
     assert selection.posters["row"].tolist() == [0, 1, 2, 5, 7]
 
 
-def test_no_genre_with_enough_posters_is_an_error_that_names_the_best() -> None:
-    with pytest.raises(InputError, match=r"no genre has 3 posters \(dataset\.min_posters\).*Comedy, has 1"):
-        splits.select(["tt0000001", "tt0000002"], {"tt0000001": "Comedy", "tt0000002": ""}, None, PARAMS)
+@pytest.mark.parametrize(
+    ("genres", "fewest", "sentence"),
+    [
+        (["Comedy", ""], 3, "no genre has 3 posters .*two genres are needed.*: Comedy has 1; there is no other genre"),
+        (["", ""], 1, "no genre has 1 posters .*: no poster has a genre"),
+        (["Drama"] * 9, 3, "one genre has 3 posters .*two genres are needed.*: Drama has 9; there is no other genre"),
+        (
+            ["Drama|War"] * 2 + ["Drama"] * 7,
+            3,
+            "one genre has 3 posters .*two genres are needed.*: Drama has 9, War has 2",
+        ),
+    ],
+)
+def test_fewer_genres_than_two_are_refused_with_those_that_there_are(
+    genres: list[str], fewest: int, sentence: str
+) -> None:
+    film_ids = [f"tt{k:07d}" for k in range(len(genres))]
+    params = PARAMS.model_copy(update={"min_posters": fewest})
+    with pytest.raises(InputError, match=f"^{sentence}$"):
+        splits.select(film_ids, dict(zip(film_ids, genres, strict=True)), None, params)
 
 
 def test_a_limit_takes_the_same_posters_whatever_else_there_is() -> None:
@@ -117,7 +134,7 @@ def test_an_outside_split_is_honoured_exactly(tmp_path: Path, column: str) -> No
     file = outside(tmp_path, f"{column},split\ntt0000001,test\ntt0000002,train\ntt0000003,val\ntt0000099,train\n")
     given = dataset.read_split_file(str(file), tmp_path / "data/splits")
     assert given == {"tt0000001": "test", "tt0000002": "train", "tt0000003": "val", "tt0000099": "train"}
-    genres_of = dict.fromkeys([f"tt000000{n}" for n in range(1, 6)], "Drama")
+    genres_of = dict.fromkeys([f"tt000000{n}" for n in range(1, 6)], "Drama|War")
     selection = splits.select(list(genres_of), genres_of, given, PARAMS)
     assert selection.posters["film_id"].tolist() == ["tt0000001", "tt0000002", "tt0000003"]
     assert selection.set_aside["tt0000004"] == "dataset.split_file does not name it"

@@ -91,3 +91,17 @@ def test_a_worker_that_was_killed_says_so(posters: Path, tmp_path: Path, monkeyp
     monkeypatch.setattr(images, "decode", lambda _: os.kill(os.getpid(), signal.SIGKILL))
     with pytest.raises(InputError, match="processes that decode posters was killed, most likely for memory"):
         packed(posters, tmp_path / "out")
+
+
+def test_without_semaphores_one_process_packs_the_same_bytes(
+    posters: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    expected = packed(posters, tmp_path / "many").digest
+
+    def fail() -> None:
+        raise OSError(30, "Read-only file system")  # a Linux machine without /dev/shm, which a test cannot unmount
+
+    monkeypatch.setattr(multiprocessing, "Lock", fail)
+    monkeypatch.setattr(packing, "ProcessPoolExecutor", None)
+    assert packed(posters, tmp_path / "one").digest == expected
+    assert "warning: no semaphores, because /dev/shm cannot be written" in capsys.readouterr().err

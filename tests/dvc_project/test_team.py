@@ -15,7 +15,6 @@ import dvc
 import pytest
 
 from postergenre import account
-from postergenre.dvc_project import project as dvc_project
 from tests import support
 from tests.factories import (
     commit,
@@ -365,11 +364,6 @@ def test_nothing_private_is_written_where_git_would_keep_it(mine: Path) -> None:
     (mine / ".dvc/.gitignore").write_text("/tmp\n/cache\n")
     assert "add /config.local to .dvc/.gitignore" in str(command("team", "../place/store"))
     assert not (mine / ".dvc/config.local").exists()
-
-
-def test_a_sentence_does_not_end_where_it_only_announces() -> None:
-    assert dvc_project.reason(ValueError("No such bucket:\n    films\nmore")) == "No such bucket: films"
-    assert dvc_project.reason(ValueError("refused\nmore")) == "refused"
 
 
 def test_push_without_a_remote_says_how_to_set_one(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:

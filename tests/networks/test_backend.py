@@ -1,6 +1,7 @@
 """What `backend.start` sets, and what importing the backend leaves alone."""
 
 import ctypes
+import json
 import sys
 from pathlib import Path
 
@@ -57,15 +58,20 @@ def test_importing_the_backend_leaves_memory_as_it_was(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("order", ["backend.start(); keras = backend.keras", "import keras; backend.start()"])
 def test_start_decides_what_a_file_of_keras_might(tmp_path: Path, order: str) -> None:
-    (tmp_path / "keras.json").write_text('{"image_data_format": "channels_first", "floatx": "float16"}')
+    theirs = {"image_data_format": "channels_first", "floatx": "float16", "epsilon": 0.01, "backend": "tensorflow"}
+    if order.startswith("backend.start"):  # else Keras has read it, and has its backend
+        theirs["backend"] = "torch"
+    (tmp_path / "keras.json").write_text(json.dumps(theirs))
     code = f"""
 from postergenre.networks import backend
 {order}
 backend.start()
-print(keras.config.image_data_format(), keras.config.floatx())
+config = keras.config
+print(config.image_data_format(), config.floatx(), config.epsilon(), config.backend())
 """
-    done = support.run(sys.executable, "-c", code, cwd=support.ROOT, env={"KERAS_HOME": str(tmp_path)})
-    assert done.stdout.splitlines()[-1] == "channels_last float32"
+    environment = {"KERAS_HOME": str(tmp_path), "KERAS_BACKEND": ""}
+    done = support.run(sys.executable, "-c", code, cwd=support.ROOT, env=environment)
+    assert done.stdout.splitlines()[-1] == "channels_last float32 1e-07 tensorflow", done.stderr
 
 
 def test_keras_comes_without_tensorflows_greeting_once_started() -> None:
