@@ -122,9 +122,7 @@ def test_links_that_lead_inside_are_refused_wherever_they_stand(tmp_path: Path, 
     site.responses |= {f"/{name}": Response(status=302, headers={"Location": link}) for name, link in inside.items()}
     site.responses["/good"] = Response(POSTER)
     links = {"good": f"{site.url}/good"} | inside | {f"to-{name}": f"{site.url}/{name}" for name in inside}
-    write_scrape_project(
-        tmp_path, [(str(n), "", link) for n, link in enumerate(links.values(), 1)], allow_private_hosts=False
-    )
+    write_scrape_project(tmp_path, [(str(n), "", link) for n, link in enumerate(links.values(), 1)], private_hosts=[])
     code = """
 import gc
 import logging
@@ -154,7 +152,7 @@ with open_downloads(Path("downloads")) as downloads:
 
 
 def test_private_addresses_are_refused_unless_allowed(tmp_path: Path, site: Site) -> None:
-    results = ends(tmp_path, site, {"a.jpg": Response(POSTER)}, allow_private_hosts=False)
+    results = ends(tmp_path, site, {"a.jpg": Response(POSTER)}, private_hosts=[])
     assert results == {"a.jpg": ("refused", "a private address")}
     assert site.requests == []
 
