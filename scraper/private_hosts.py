@@ -74,7 +74,8 @@ def refusal(kind: Kind, host: str, port: int) -> str:
     if kind == "never":
         return f"{host} is {MARK} that is never asked: link-local, or a cloud's metadata service"
     entry = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    return f"{entry} is or has {MARK}; if it is yours, add '{entry}' to scrape.private_hosts"
+    verb = "has" if address_of(host) is None else "is"
+    return f"{entry} {verb} {MARK}; if it is yours, add '{entry}' to scrape.private_hosts"
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from urllib.request import getproxies
 from scrapy.crawler import CrawlerProcess
 from scrapy.resolver import CachingThreadedResolver
 from scrapy.utils.defer import maybe_deferred_to_future
-from twisted.internet.abstract import isIPAddress
-from twisted.internet.defer import Deferred
+from twisted.internet.abstract import isIPAddress, isIPv6Address
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import DNSLookupError
 
 from scraper.hosts import Hosts
@@ -64,9 +64,10 @@ class PublicResolver(CachingThreadedResolver):
         return resolver
 
     def getHostByName(self, name: str, timeout: Sequence[int] = ()) -> "Deferred[str]":  # noqa: N802, as in Twisted
+        if isIPAddress(name) or isIPv6Address(name):
+            return succeed(name)  # PublicOnly checks the addresses in URLs, for it knows the port too
         address = super().getHostByName(name, timeout)
-        # PublicOnly checks the addresses in URLs, for it knows the port too.
-        return address if name in self.proxies or isIPAddress(name) else address.addCallback(self._check, name)
+        return address if name in self.proxies else address.addCallback(self._check, name)
 
     def _check(self, address: str, name: str) -> str:
         kind = kind_of(address)
