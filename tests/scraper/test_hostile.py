@@ -211,41 +211,7 @@ def test_a_host_behind_a_bot_wall_is_left_alone(tmp_path: Path, site: Site) -> N
     assert "blocked us (" in done.stderr
     assert "109 refused" in done.stdout
     assert "10 refused, robots.txt: HTTP 503, a bot wall (cf-mitigated: challenge)" in done.stdout
-    count = len(site.requests)
-    assert count < 45
-    done = run_scrape(tmp_path)
-    assert done.returncode == 0
-    assert "(not asked again)" in done.stdout
-    assert len(site.requests) == count
-    site.responses |= {f"/{n}.jpg": Response(encode(make_picture(n))) for n in range(1, 100)}
-    write_scrape_project(tmp_path, rows[:99], retry_failed=True)
-    assert run_scrape(tmp_path).returncode == 0
-    assert set(read_manifest(tmp_path)["status"]) == {"ok"}
-
-
-def test_a_page_s_pictures_are_tried_until_one_is_a_poster(tmp_path: Path, site: Site) -> None:
-    pictures = {
-        "still": Response(encode(make_picture(1, 160, 90))),
-        "poster": Response(POSTER),
-        "broken": Response(status=500),
-    }
-    pages = {"1": ["still", "gone", "poster"], "2": ["still"], "3": ["broken", "poster"]}
-    site.responses |= {f"/{name}": picture for name, picture in pictures.items()}
-    for name, images in pages.items():
-        block = json.dumps({"@type": "Movie", "image": [f"/{image}" for image in images]})
-        body = f'<script type="application/ld+json">{block}</script>'.encode()
-        site.responses[f"/title/{name}"] = Response(body, kind="text/html")
-    write_scrape_project(tmp_path, [(name, "", "") for name in pages], source="page", retries=0)
-    file = tmp_path / "films.csv"
-    file.write_text(file.read_text().replace("http://127.0.0.1:9", site.url))
-    assert run_scrape(tmp_path).returncode == 0
-    table = read_manifest(tmp_path)
-    assert list(zip(table["status"], table["reason"], strict=True)) == [
-        ("ok", ""),
-        ("not-a-poster", "it is much wider than high, as stills are"),
-        ("failed", "HTTP 500"),  # it may come another day
-    ]
-    assert table["url"][0] == f"{site.url}/poster"
+    assert len(site.requests) < 45
 
 
 def test_robots_txt(tmp_path: Path) -> None:
