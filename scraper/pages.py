@@ -21,42 +21,15 @@ TITLES = ('meta[property="og:title"]::attr(content)', "title::text")
 # Sites show their own logo, or an empty frame, where they have no poster. Such a picture's name holds one of the first
 # words, and else only words of the other two kinds and sizes: `no-poster_300x450.png` does, `Casino_poster.jpg` and
 # `Default_2014.jpg` do not.
-STAND_INS = {"placeholder", "default", "logo", "logos", "missing", "blank", "empty", "fallback", "unavailable"}
-PICTURES = {
-    "picture",
-    "pic",
-    "poster",
-    "posters",
-    "image",
-    "images",
-    "img",
-    "photo",
-    "cover",
-    "art",
-    "artwork",
-    "thumb",
-}
-PLAIN = {
-    *(
-        "no",
-        "not",
-        "none",
-        "na",
-        "available",
-        "found",
-        "yet",
-        "movie",
-        "film",
-        "tv",
-        "show",
-        "title",
-        "site",
-        "website",
-    ),
-    *("og", "fb", "facebook", "twitter", "share", "social", "card", "icon", "thumbnail", "the", "of", "for", "page"),
-    *("small", "medium", "large", "big", "square", "wide", "dark", "light", "black", "white", "new", "min", "hd"),
-}
-NO_PICTURE = re.compile(rf"no({'|'.join(sorted(PICTURES))})")
+STAND_INS = {"placeholder", "default", "logo", "logos"}
+# These make a stand-in's name only together with a word for a picture, or with "found": `No.jpg` may be a film's.
+LACK = {"no", "not", "missing", "blank", "empty", "fallback", "unavailable"}
+PICTURE = re.compile("pictures?|pic|posters?|images?|img|photo|cover|art|artwork|thumb")
+PLAIN = re.compile(
+    "available|found|yet|movie|film|tv|show|title|site|website|og|fb|facebook|twitter|share|social|card|icon|thumbnail|"
+    "page|small|medium|large|big|square|wide|dark|light|black|white|new|min|hd"
+)
+NO_PICTURE = re.compile(f"no(?:{PICTURE.pattern})")
 SIZE = re.compile(r"\d+x\d+|[wh]\d+|\d+[wx]|v\d+|(?!(?:18|19|20)\d\d$)\d+")
 NUMBER = re.compile(r"\d+")
 # The rank of a thing of which nothing says that the page is about it.
@@ -101,13 +74,17 @@ def is_stand_in(link: str, common: Sequence[str] = (), title: Sequence[str] = ()
     words = _words(unquote(link.split("?")[0].split("#")[0].rstrip("/").rsplit("/", 1)[-1]).rsplit(".", 1)[0])
     words = [word for word in words if word not in common]
     marks = {word for word in words if word in STAND_INS or NO_PICTURE.fullmatch(word)}
-    if not PICTURES.isdisjoint(words) or {"not", "found"} <= set(words):
-        marks |= {"no", "not"}.intersection(words)
+    if "found" in words or any(PICTURE.fullmatch(word) for word in words):
+        marks |= LACK.intersection(words)
     if not marks or marks.intersection(title):
         return False
-    plain = all(word in marks or word in PLAIN or word in PICTURES or SIZE.fullmatch(word) for word in words)
+    plain = all(
+        word in marks or PLAIN.fullmatch(word) or PICTURE.fullmatch(word) or SIZE.fullmatch(word) for word in words
+    )
     # A logo carries the name of its owner, and may carry a year.
-    names = [word for word in words if word not in PLAIN and not SIZE.fullmatch(word) and not NUMBER.fullmatch(word)]
+    names = [
+        word for word in words if not PLAIN.fullmatch(word) and not SIZE.fullmatch(word) and not NUMBER.fullmatch(word)
+    ]
     return plain or names[-1:] in (["logo"], ["logos"])
 
 
