@@ -93,11 +93,12 @@ class Proxy(HttpProxyMiddleware):
     """
 
     crawler: Crawler
+    allowed: PrivateHosts
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Any:
         middleware = super().from_crawler(crawler)
-        middleware.crawler = crawler
+        middleware.crawler, middleware.allowed = crawler, PrivateHosts.parse(crawler.settings[PRIVATE_HOSTS])
         return middleware
 
     async def process_request(self, request: Request) -> None:  # type: ignore[override]
@@ -112,7 +113,7 @@ class Proxy(HttpProxyMiddleware):
     async def _is_here(self, host: str) -> bool:
         if is_loopback(host):
             return True
-        if not PrivateHosts.parse(self.crawler.settings[PRIVATE_HOSTS]).list_host(host):
+        if not self.allowed.list_host(host):
             return False
         try:
             return is_loopback(await resolve(host))

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
+from scrapy import Request
 from scrapy.resolver import dnscache
 from scrapy.settings import Settings
 from twisted.internet.error import DNSLookupError
@@ -10,6 +11,7 @@ from twisted.internet.error import DNSLookupError
 from postergenre import params
 from postergenre.errors import InputError
 from scraper.hosts import Hosts
+from scraper.middlewares import PublicOnly, Refused
 from scraper.plan import ScrapeParams
 from scraper.private_hosts import PrivateHosts, is_loopback, kind_of, refusal
 from scraper.resolver import PRIVATE_HOSTS, PublicResolver
@@ -82,6 +84,23 @@ def test_a_refusal_names_the_key_and_what_to_add() -> None:
     )
     assert refusal("private", "posters.corp", 8000).startswith("posters.corp:8000 has a private address; if")
     assert "scrape.private_hosts" not in refusal("never", "169.254.169.254", 80)
+
+
+def test_a_name_is_asked_at_the_ports_that_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://proxy.corp:3128")
+    settings = Settings({PRIVATE_HOSTS: ["posters.corp:8000", "films.corp"]})
+    check = PublicOnly(SimpleNamespace(settings=settings)).process_request  # type: ignore[arg-type]
+    for url in ("http://posters.corp:8000/1", "https://films.corp/1", "http://films.corp:9/", "http://example.org/"):
+        check(Request(url))
+    refused = {
+        "http://posters.corp/1": "add 'posters.corp:80' to scrape.private_hosts",
+        "https://posters.corp/1": "add 'posters.corp:443' to scrape.private_hosts",
+        "http://proxy.corp:3128/": "add 'proxy.corp:3128' to scrape.private_hosts",
+        "http://metadata.google.internal/": "is never asked",
+    }
+    for url, reason in refused.items():
+        with pytest.raises(Refused, match=reason):
+            check(Request(url))
 
 
 @pytest.mark.parametrize(
