@@ -83,7 +83,7 @@ def crawl(folder: Path, urls: Sequence[str], processes: int) -> tuple[float, flo
     rows = [f"{number},,,,Drama,{url}" for number, url in enumerate(urls, 1)]
     (folder / "films.csv").write_text("\n".join(["imdbId,Imdb Link,Title,IMDB Score,Genre,Poster", *rows]) + "\n")
     section = yaml.safe_load(Path("params.yaml").read_text())["scrape"]
-    section |= {"catalogue": "films.csv", "allow_private_hosts": True, "concurrency": 32, "processes": processes}
+    section |= {"catalogue": "films.csv", "private_hosts": ["127.0.0.1"], "concurrency": 32, "processes": processes}
     (folder / "params.yaml").write_text(
         yaml.safe_dump({"scrape": section | {"min_success": 1.0, "placeholder_films": 1000}})
     )

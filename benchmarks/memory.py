@@ -30,7 +30,7 @@ def crawl(folder: Path, rows: int) -> tuple[float, float]:
             links = f"http://127.0.0.1:{PORT}/title/tt{number}", f"http://127.0.0.1:{PORT}/images/M/tt{number:07d}.jpg"
             stream.write(f"{number},{links[0]},Film number {number} (1999),7.1,Comedy|Drama,{links[1]}\n")
     section = yaml.safe_load(Path("params.yaml").read_text())["scrape"]
-    section |= {"catalogue": "films.csv", "allow_private_hosts": True, "min_success": 0.0}
+    section |= {"catalogue": "films.csv", "private_hosts": ["127.0.0.1"], "min_success": 0.0}
     (folder / "params.yaml").write_text(yaml.safe_dump({"scrape": section}))
     started = time.monotonic()
     if subprocess.run([sys.executable, "-m", "stages.scrape"], cwd=folder, check=False).returncode:

@@ -182,6 +182,5 @@ def _settings(params: ScrapeParams, own_site: str) -> dict[str, object]:
         "DOWNLOAD_MAXSIZE": params.max_bytes,
         "DOWNLOAD_WARNSIZE": 0,
         "RETRY_TIMES": params.retries,
-        resolver.ALLOWED: params.allow_private_hosts,
-        resolver.OWN: own_site,
+        resolver.PRIVATE_HOSTS: [*params.private_hosts, *([own_site] if own_site else [])],
     }

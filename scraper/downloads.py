@@ -12,11 +12,17 @@ from typing import Any
 import filelock
 
 from postergenre.errors import InputError
+from scraper.private_hosts import MARK
 from scraper.tasks import Status
 
 FILE = "posters.sqlite"
 # The version of the tables below. The file carries it, so that a file of another version is refused, not misread.
 LAYOUT = 2
+# In a miss's reason this stands before the proxy's address.
+PROXY = ", through the proxy "
+# Failures without an HTTP status that are answers all the same.
+TOO_LARGE = "larger than scrape.max_bytes"
+ANSWERED = (TOO_LARGE, "max redirections reached")
 SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS posters (
     asked TEXT PRIMARY KEY,
@@ -158,6 +164,27 @@ class Downloads:
         """Why a source gave no poster when it was last asked; None where it has not been asked."""
         record = self._connection.execute("SELECT * FROM misses WHERE asked = ?", (source_url,)).fetchone()
         return Miss(*record[1:]) if record else None
+
+    def forget_unanswered(self) -> None:
+        """Delete the misses of hosts that gave no answer or were not asked, so that they are asked again.
+
+        An answer through a proxy may be the proxy's. It is asked again where it was a failure.
+        """
+        self._connection.execute(
+            "DELETE FROM misses WHERE reason LIKE '%' || ? || '%' OR (status = 'failed' AND"
+            " (reason LIKE '%' || ? || '%' OR (http_status = 0 AND reason NOT IN (?, ?))))",
+            (MARK, PROXY, *ANSWERED),
+        )
+
+    def note_earlier_misses(self) -> None:
+        """Note which misses there are, for `is_earlier_miss`."""
+        self._connection.execute("CREATE TEMP TABLE earlier (asked TEXT PRIMARY KEY) WITHOUT ROWID")
+        self._connection.execute("INSERT INTO earlier SELECT asked FROM misses")
+
+    def is_earlier_miss(self, source_url: str) -> bool:
+        """Whether a source gave no poster before `note_earlier_misses`, so that the crawl has not asked it."""
+        query = "SELECT 1 FROM earlier WHERE asked = ?"
+        return self._connection.execute(query, (source_url,)).fetchone() is not None
 
     def forget_misses(self) -> None:
         """Delete all misses, so that their sources are asked again."""

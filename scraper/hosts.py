@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
+from scraper.private_hosts import Kind
 from scraper.tasks import Status
 
 # Seconds: the first wait, the longest wait, and the longest wait that a host may ask for before we stop asking it.
@@ -15,6 +16,8 @@ FIRST_WAIT, LONGEST_WAIT, PATIENCE = 1.0, 60.0, 600.0
 # So many refusals in a row close a host. Six 429s are enough, since each was followed by a wait. A single 403 may mean
 # one missing poster, so those take more.
 TOO_MANY = {401: 20, 403: 20, 429: 6}
+# So many challenges in a row close a host. They are meant for robots, whichever poster is asked for.
+WALLS = 6
 # So many requests in a row without any answer close a host.
 SILENCES = 30
 # Seconds between requests after the first 429. Each further 429 doubles them, each answer takes a hundredth off.
@@ -42,7 +45,8 @@ class Host:
     slowed: seconds between two requests because of 429s.
     resume: when to ask again, by the monotonic clock.
     closed: why it is not asked any more.
-    private: whether its name has an address of this machine or its network, where that is not allowed.
+    address_kind: what its name's address is, where that is not allowed.
+    proxy: through which it was asked last, "" for directly.
     refusals: refusals in a row.
     silences: requests in a row without an answer.
     """
@@ -51,7 +55,8 @@ class Host:
     slowed: float = 0.0
     resume: float = 0.0
     closed: Closed | None = None
-    private: bool = False
+    address_kind: Kind = "public"
+    proxy: str = ""
     refusals: int = 0
     silences: int = 0
 
@@ -62,9 +67,16 @@ class Host:
 
     def note_refusal(self, http_status: int) -> None:
         """Note a 401, 403 or 429."""
+        self._count_refusal(f"HTTP {http_status}", TOO_MANY[http_status])
+
+    def note_wall(self, reason: str) -> None:
+        """Note an answer that is a challenge to robots."""
+        self._count_refusal(reason, WALLS)
+
+    def _count_refusal(self, reason: str, limit: int) -> None:
         self.refusals += 1
-        if self.refusals >= TOO_MANY[http_status] and not self.closed:
-            self.closed = Closed("refused", f"HTTP {http_status}, {self.refusals} times in a row", True)
+        if self.refusals >= limit and not self.closed:
+            self.closed = Closed("refused", f"{reason}, {self.refusals} times in a row", True)
 
     def throttle(self, http_status: int, wait: float | None) -> None:
         """Pause after a 429, or after a 503 that asks for it.

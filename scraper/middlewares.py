@@ -8,6 +8,7 @@ from typing import Any
 
 from scrapy import Request
 from scrapy.crawler import Crawler
+from scrapy.downloadermiddlewares.httpproxy import HttpProxyMiddleware
 from scrapy.downloadermiddlewares.retry import get_retry_request
 from scrapy.downloadermiddlewares.robotstxt import RobotsTxtMiddleware
 from scrapy.exceptions import (
@@ -22,9 +23,12 @@ from scrapy.http import Response
 from scrapy.robotstxt import RobotParser
 from scrapy.utils.httpobj import urlparse_cached
 
-from scraper.hosts import Host, Hosts, backoff, retry_after
-from scraper.resolver import OWN, PrivateAddressError, check_address
+from scraper.downloads import TOO_LARGE
+from scraper.hosts import Closed, Host, Hosts, backoff, retry_after
+from scraper.private_hosts import PrivateHosts, is_loopback, kind_of, refusal
+from scraper.resolver import PRIVATE_HOSTS, proxy_hosts, resolve
 from scraper.tasks import Status
+from scraper.walls import wall_of
 
 RETRIED = (500, 502, 504, 408, 522, 524)
 SILENCE = (CannotResolveHostError, DownloadConnectionRefusedError, DownloadTimeoutError)
@@ -56,10 +60,15 @@ class _WithCrawler:
 
 
 class PublicOnly(_WithCrawler):
-    """Lets requests through to http and https, and to private addresses only where they are allowed.
+    """Lets requests through to http and https, and to private hosts only where they are listed.
 
-    It checks addresses in URLs. `PublicResolver` checks the addresses of names.
+    It checks the hosts in URLs, with their ports. `PublicResolver` checks the addresses of names.
     """
+
+    def __init__(self, crawler: Crawler):
+        super().__init__(crawler)
+        self._allowed = PrivateHosts.parse(crawler.settings[PRIVATE_HOSTS])
+        self._proxies = proxy_hosts()
 
     def process_request(self, request: Request) -> None:
         url = urlparse_cached(request)
@@ -67,12 +76,49 @@ class PublicOnly(_WithCrawler):
             raise Refused("failed", "neither http nor https")
         if "@" in url.netloc:
             raise Refused("failed", "the link holds a user name or password")
-        if url.netloc == self.crawler.settings.get(OWN):
-            return
+        host, port = _host_and_port(request)
+        kind = kind_of(host)
+        if kind == "never":
+            raise Refused("refused", refusal(kind, host, port))
+        # A listed name has a private address. So may a proxy's, which `PublicResolver` lets through.
+        private = kind == "private" or host in self._proxies or self._allowed.list_host(host)
+        if private and not self._allowed.allow(host, port):
+            raise Refused("refused", refusal("private", host, port))
+
+
+class Proxy(HttpProxyMiddleware):
+    """Goes through the proxies that the environment names. This machine is asked directly.
+
+    So are listed private hosts whose names have an address of this machine.
+    """
+
+    crawler: Crawler
+    allowed: PrivateHosts
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> Any:
+        middleware = super().from_crawler(crawler)
+        middleware.crawler, middleware.allowed = crawler, PrivateHosts.parse(crawler.settings[PRIVATE_HOSTS])
+        return middleware
+
+    async def process_request(self, request: Request) -> None:  # type: ignore[override]
+        # A redirect copies them from a request to another host.
+        for name in ("proxy", "_scheme_proxy", "_auth_proxy"):
+            request.meta.pop(name, None)
+        request.headers.pop("Proxy-Authorization", None)
+        if not (self.proxies and await self._is_here(_host_and_port(request)[0])):
+            super().process_request(request)
+        _host(self.crawler, request).proxy = request.meta.get("proxy") or ""
+
+    async def _is_here(self, host: str) -> bool:
+        if is_loopback(host):
+            return True
+        if not self.allowed.list_host(host):
+            return False
         try:
-            check_address(url.hostname or "", self.crawler.settings)
-        except PrivateAddressError:
-            raise Refused("refused", "a private address") from None
+            return is_loopback(await resolve(host))
+        except OSError:  # only the proxy knows the name
+            return False
 
 
 class ObeyRobotsTxt(RobotsTxtMiddleware):
@@ -86,19 +132,23 @@ class ObeyRobotsTxt(RobotsTxtMiddleware):
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._failures: dict[str, str] = {}
+        self._failures: dict[str, tuple[Status, str]] = {}
 
     async def robot_parser(self, request: Request) -> RobotParser | None:
         url = urlparse_cached(request)
         async with self._locks[url.netloc]:
             parser = await super().robot_parser(request)
         if url.netloc in self._failures:
-            raise Refused("failed", f"robots.txt: {self._failures[url.netloc]}")
+            raise Refused(*self._failures[url.netloc])
         return parser
 
     async def _parse_robots(self, response: Response, netloc: str, request: Request) -> None:
         if response.status >= 500 or response.status == 429:
-            self._failures[netloc] = f"HTTP {response.status}"
+            wall = wall_of(response)
+            reason = f"robots.txt: {wall or f'HTTP {response.status}'}"
+            self._failures[netloc] = ("refused" if wall else "failed", reason)
+            if wall:
+                _host(self.crawler, request).closed = Closed("refused", reason, True)
         await super()._parse_robots(response, netloc, request)
         if response.status == 200 and (delay := self._crawl_delay(self._parsers[netloc])):
             host = _host(self.crawler, request)
@@ -106,7 +156,7 @@ class ObeyRobotsTxt(RobotsTxtMiddleware):
             _set_delay(self.crawler, request)
 
     def _robots_error(self, exc: Exception, netloc: str) -> None:
-        self._failures[netloc] = reason_of(exc)
+        self._failures[netloc] = exc.status if isinstance(exc, Refused) else "failed", f"robots.txt: {reason_of(exc)}"
         super()._robots_error(exc, netloc)
 
     def _crawl_delay(self, parser: Any) -> float:
@@ -128,7 +178,9 @@ class Politeness(_WithCrawler):
     async def process_response(self, request: Request, response: Response) -> Request | Response:
         host, wait = _host(self.crawler, request), retry_after(response.headers)
         retry = None
-        if response.status == 429 or (response.status == 503 and wait is not None):
+        if wall := wall_of(response):
+            self._note_wall(request, response, wall)
+        elif response.status == 429 or (response.status == 503 and wait is not None):
             host.throttle(response.status, wait)
             retry = None if host.closed else self._retry(request, "busy", limit=20)
         elif response.status in (401, 403):
@@ -140,10 +192,16 @@ class Politeness(_WithCrawler):
         _set_delay(self.crawler, request)
         return retry or response
 
+    def _note_wall(self, request: Request, response: Response, wall: str) -> None:
+        """Count a challenge. One in the place of a robots.txt is for `ObeyRobotsTxt`: pages may come all the same."""
+        if "task" in request.cb_kwargs:
+            _host(self.crawler, request).note_wall(wall)
+            raise Refused("refused", wall, response.status)
+
     async def process_exception(self, request: Request, exception: Exception) -> Request | None:
         host = _host(self.crawler, request)
-        if host.private:
-            raise Refused("refused", "a private address") from None
+        if host.address_kind != "public":
+            raise Refused("refused", refusal(host.address_kind, *_host_and_port(request))) from None
         if isinstance(exception, SILENCE):
             host.note_silence(reason_of(exception))
         if isinstance(exception, SILENCE + BROKEN):
@@ -174,7 +232,6 @@ class OptOut:
         return response
 
 
-TOO_LARGE = "larger than scrape.max_bytes"
 REASONS = {
     "DownloadConnectionRefusedError": "connection refused",
     "CannotResolveHostError": "host name unknown",
@@ -193,6 +250,15 @@ def reason_of(error: BaseException) -> str:
     if isinstance(error, IgnoreRequest):
         return str(error)
     return REASONS.get(type(error).__name__, f"{type(error).__name__}: {error}"[:200])
+
+
+def _host_and_port(request: Request) -> tuple[str, int]:
+    """Raises: Refused: the link's port is none."""
+    url = urlparse_cached(request)
+    try:
+        return url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
+    except ValueError:
+        raise Refused("failed", "the link is no URL") from None
 
 
 def _host(crawler: Crawler, request: Request) -> Host:

@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from postergenre import files
 from postergenre.data import catalogue
@@ -18,6 +18,7 @@ from postergenre.data.manifest import Row
 from postergenre.errors import InputError
 from postergenre.params import Section
 from scraper.downloads import Downloads
+from scraper.private_hosts import PrivateHosts
 from scraper.tasks import Source
 from scraper.tmdb import Tmdb, TmdbParams
 
@@ -41,10 +42,26 @@ class ScrapeParams(Section):
     retries: Annotated[int, Field(ge=0)]
     user_agent: Annotated[str, Field(min_length=1)]
     contact: str
-    allow_private_hosts: bool
+    private_hosts: list[str]
     max_bytes: Annotated[int, Field(ge=1)]
     placeholder_films: Annotated[int, Field(ge=1)]
     tmdb: TmdbParams
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_up_to_date(cls, section: Any) -> Any:
+        if isinstance(section, dict) and "allow_private_hosts" in section:
+            raise ValueError(
+                "allow_private_hosts is gone; private_hosts takes its place: a list of the hosts of your own that may "
+                "be asked, such as ['localhost:8000'], or [] for none"
+            )
+        return section
+
+    @field_validator("private_hosts")
+    @classmethod
+    def _are_hosts(cls, entries: list[str]) -> list[str]:
+        PrivateHosts.parse(entries)
+        return entries
 
     @field_validator("source")
     @classmethod

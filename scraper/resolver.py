@@ -1,43 +1,39 @@
 """Refuses addresses of this machine and its network: a catalogue's links come from anywhere."""
 
-import ipaddress
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from scrapy.crawler import CrawlerProcess
 from scrapy.resolver import CachingThreadedResolver
-from scrapy.settings import BaseSettings
-from twisted.internet.abstract import isIPAddress
-from twisted.internet.defer import Deferred
+from scrapy.utils.defer import maybe_deferred_to_future
+from twisted.internet.abstract import isIPAddress, isIPv6Address
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import DNSLookupError
 
 from scraper.hosts import Hosts
+from scraper.private_hosts import PrivateHosts, kind_of
 
-# Settings: whether private addresses are allowed, and `host:port` of a site of our own, which is always allowed.
-ALLOWED, OWN = "POSTERGENRE_ALLOW_PRIVATE_HOSTS", "POSTERGENRE_OWN_SITE"
-
-
-class PrivateAddressError(Exception):
-    """An address that no public host has."""
+# Setting: the private hosts that may be asked, as `PrivateHosts.parse` reads them.
+PRIVATE_HOSTS = "POSTERGENRE_PRIVATE_HOSTS"
 
 
-def check_address(host: str, settings: BaseSettings) -> None:
-    """Refuse an address of this machine or its network, or one that belongs to nobody. Names pass.
+def proxy_hosts() -> set[str | None]:
+    """The names of the proxies that the environment names."""
+    return {urlsplit(url if "://" in url else f"//{url}").hostname for url in getproxies().values()}
+
+
+async def resolve(name: str) -> str:
+    """The address of a name, by the resolver of the running crawl.
 
     Raises:
-        PrivateAddressError: the settings do not allow it.
+        OSError: the name is unknown, or its address is refused.
     """
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return
-    address = getattr(address, "ipv4_mapped", None) or address
-    if address.is_global and not address.is_multicast:
-        return
-    if not settings.getbool(ALLOWED):
-        raise PrivateAddressError
+    from twisted.internet import reactor  # the import installs a reactor, which Scrapy has done by now
+
+    address: str = await maybe_deferred_to_future(cast(Any, reactor).resolve(name))
+    return address
 
 
 class PosterCrawlerProcess(CrawlerProcess):
@@ -54,7 +50,7 @@ class PublicResolver(CachingThreadedResolver):
     A name that has a private address is marked in the crawl's hosts, because Twisted drops the error's message.
     """
 
-    settings: BaseSettings
+    allowed: PrivateHosts
     hosts: Hosts
     proxies: set[str | None]
 
@@ -62,20 +58,21 @@ class PublicResolver(CachingThreadedResolver):
     def from_crawler(cls, crawler: Any, reactor: Any) -> Any:
         """Make it from the `PosterCrawlerProcess`, which Scrapy passes as `crawler`."""
         resolver = super().from_crawler(crawler, reactor)
-        resolver.settings, resolver.hosts = crawler.settings, crawler.hosts
+        resolver.allowed, resolver.hosts = PrivateHosts.parse(crawler.settings[PRIVATE_HOSTS]), crawler.hosts
         # Behind a proxy only the proxy's name is resolved here, and its address may be private.
-        resolver.proxies = {urlsplit(url).hostname for url in getproxies().values()}
+        resolver.proxies = proxy_hosts()
         return resolver
 
     def getHostByName(self, name: str, timeout: Sequence[int] = ()) -> "Deferred[str]":  # noqa: N802, as in Twisted
+        if isIPAddress(name) or isIPv6Address(name):
+            return succeed(name)  # PublicOnly checks the addresses in URLs, for it knows the port too
         address = super().getHostByName(name, timeout)
-        # PublicOnly checks the addresses in URLs, for it knows the port too.
-        return address if name in self.proxies or isIPAddress(name) else address.addCallback(self._public, name)
+        return address if name in self.proxies else address.addCallback(self._check, name)
 
-    def _public(self, address: str, name: str) -> str:
-        try:
-            check_address(address, self.settings)
-        except PrivateAddressError:
-            self.hosts[name].private = True
-            raise DNSLookupError(f"{name} has a private address") from None
-        return address
+    def _check(self, address: str, name: str) -> str:
+        kind = kind_of(address)
+        # PublicOnly has checked the port of a listed name.
+        if kind == "public" or (kind == "private" and self.allowed.list_host(name)):
+            return address
+        self.hosts[name].address_kind = kind
+        raise DNSLookupError(f"{name} has a private address")

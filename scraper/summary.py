@@ -1,7 +1,7 @@
 """How a crawl ended: counts for the terminal and reports/scrape.json, and whether the stage may go on."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,11 +21,13 @@ class Summary:
 
     statuses: rows by status.
     misses: rows that had a source and got no poster, by `status, reason`.
-    refusals: rows that were refused, by the host that was asked.
+    not_asked: those of them that an earlier crawl asked in vain and this one did not ask again, by the same.
+    refusals: rows that were refused, by the host that refused them.
     """
 
     statuses: Counter[str]
     misses: Counter[str]
+    not_asked: Counter[str]
     refusals: Counter[str]
 
     @property
@@ -49,20 +51,32 @@ class Summary:
 
     def __str__(self) -> str:
         """A few lines for the terminal."""
-        content = self.as_json()
-        statuses = ", ".join(f"{times:,} {status}" for status, times in content["status"].items())
-        return "\n  ".join([f"{content['rows']:,} catalogue rows: {statuses}", *content["reasons"]])
+        statuses = ", ".join(f"{times:,} {status}" for status, times in self.statuses.most_common())
+        reasons = [
+            f"{times:,} {reason}{self.tell_not_asked(reason)}" for reason, times in self.misses.most_common(REASONS)
+        ]
+        return "\n  ".join([f"{self.statuses.total():,} catalogue rows: {statuses}", *reasons])
+
+    def tell_not_asked(self, reason: str) -> str:
+        """Words that follow a reason, "" where all its posters were asked for."""
+        times = self.not_asked[reason]
+        return f" ({'' if times == self.misses[reason] else f'{times:,} of them '}not asked again)" if times else ""
 
 
-def summarize(rows: Iterable[Row]) -> Summary:
-    """Count the manifest's rows."""
-    summary = Summary(Counter(), Counter(), Counter())
+def summarize(rows: Iterable[Row], is_earlier_miss: Callable[[str], bool]) -> Summary:
+    """Count the manifest's rows.
+
+    is_earlier_miss: whether a source, by its URL, gave no poster to an earlier crawl and was not asked by this one.
+    """
+    summary = Summary(Counter(), Counter(), Counter(), Counter())
     for row in rows:
         summary.statuses[row.status] += 1
         if row.status not in (*NOT_FETCHABLE, "ok"):
-            summary.misses[f"{row.status}, {row.reason}"] += 1
+            reason = f"{row.status}, {row.reason}"
+            summary.misses[reason] += 1
+            summary.not_asked[reason] += is_earlier_miss(row.asked)
         if row.status == "refused":
-            summary.refusals[host_of(row.asked)] += 1
+            summary.refusals[host_of(row.url or row.asked)] += 1
     return summary
 
 
@@ -89,6 +103,6 @@ def check(summary: Summary, min_success: float, blocked: Mapping[str, str]) -> N
         (reason, times), *_ = summary.misses.most_common(1)
         raise InputError(
             f"{summary.success:.1%} of {summary.fetchable:,} posters came and scrape.min_success asks "
-            f"{min_success:.1%}; most often: {reason} ({times:,} times); what came is kept, "
-            "`dvc exp run -S scrape.retry_failed=true` asks for the rest again"
+            f"{min_success:.1%}; most often: {reason} ({times:,} times){summary.tell_not_asked(reason)}; what came is "
+            "kept, `dvc exp run -S scrape.retry_failed=true` asks for the rest again"
         )

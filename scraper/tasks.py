@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 # ok            The poster is stored.
 # gone          The host has no poster: 404, 410, or TMDB knows none.
-# refused       We may not have it: 401, 403, 429, robots.txt, X-Robots-Tag, a private address.
+# refused       We may not have it: 401, 403, 429, a bot wall, robots.txt, X-Robots-Tag, a private address.
 # failed        No answer, a broken answer or a server's error. It may work another day.
 # not-a-poster  The answer is no picture, or a picture that stands in a poster's place.
 Status = Literal["ok", "gone", "refused", "failed", "not-a-poster"]
@@ -32,9 +32,11 @@ class Task:
     fallbacks: the sources to ask if it fails, best first.
     first_host: the host of the film's first source, which limits how many of its films are under way.
     attempts: requests sent for `source` so far.
+    pictures: further pictures that the source's page names, best first.
     """
 
     source: Source
     fallbacks: Sequence[Source]
     first_host: str
     attempts: int = 0
+    pictures: Sequence[str] = ()

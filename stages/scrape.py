@@ -26,15 +26,17 @@ def main() -> None:
     with open_downloads(folder) as downloads:
         if damaged := downloads.drop_damaged():
             print(f"{damaged:,} posters in {downloads.file} were damaged; they are fetched again")
+        downloads.forget_unanswered()
         if scrape.retry_failed:
             downloads.forget_misses()
+        downloads.note_earlier_misses()
         with (
             wanted.write(folder / "wanted.sqlite", films.wanted(downloads)) as wanted_films,
             site.serving(catalogue, needed=len(wanted_films) > 0) as own_site,
         ):
             blocked = crawl.crawl(wanted_films, downloads.file, scrape, own_site)
         rows = plan.ManifestRows(films, downloads)
-        counts = summary.summarize(rows)
+        counts = summary.summarize(rows, downloads.is_earlier_miss)
         print(counts)
         summary.check(counts, scrape.min_success, blocked)
         with files.atomic_folder(OUTPUT) as output:

@@ -180,6 +180,9 @@ def write_reports(folder: Path, strength: float, test: Split, seed: int = 2) -> 
 
 # A folder with the scrape stage alone
 
+# Names of this machine, where the tests' sites are; `scrape.private_hosts` allows them.
+OWN_HOSTS = ["127.0.0.1", "localhost"]
+
 
 def make_dramas(site: Site, count: int) -> list[tuple[str, str, str]]:
     """Put posters on a site; return the rows of a catalogue with them."""
@@ -193,7 +196,7 @@ def write_scrape_project(folder: Path, rows: list[tuple[str, str, str]], **chang
     support.write_catalogue(folder / "films.csv", rows)
     section = yaml.safe_load((ROOT / "params.yaml").read_text())["scrape"]
     section |= {"catalogue": "films.csv", "min_success": 0.0, "retries": 1, "timeout": 5, "shard_rows": 4}
-    section |= {"allow_private_hosts": True} | changes
+    section |= {"private_hosts": OWN_HOSTS} | changes
     (folder / "params.yaml").write_text(yaml.safe_dump({"scrape": section}))
 
 
@@ -238,7 +241,7 @@ def make_project(
             shutil.copy(ROOT / name, folder / name)
     support.write_catalogue(folder / "films.csv", films or make_films(site))
     sections = yaml.safe_load((ROOT / "params.yaml").read_text())
-    sections["scrape"] |= {"catalogue": "films.csv", "retries": 0, "allow_private_hosts": True}
+    sections["scrape"] |= {"catalogue": "films.csv", "retries": 0, "private_hosts": OWN_HOSTS}
     sections["resize"] |= {"height": 24, "width": 16}
     sections["dataset"] |= {"min_posters": 3, "split": "films"}
     sections["train"] |= {"network": "small", "device": "cpu"}

@@ -13,15 +13,15 @@ from scrapy.spidermiddlewares.httperror import HttpError
 from twisted.python.failure import Failure
 
 from postergenre.data import images
-from scraper.downloads import Downloads, Miss, Poster, sha256
+from scraper.downloads import PROXY, Downloads, Miss, Poster, sha256
 from scraper.hosts import Hosts
 from scraper.middlewares import Refused, reason_of
-from scraper.pages import poster_link
+from scraper.pages import is_still, poster_links
 from scraper.parent_process import GONE, ParentProcess
 from scraper.progress import Progress
 from scraper.tasks import Status, Task
 from scraper.tmdb import Tmdb
-from scraper.wanted import WantedFilms
+from scraper.wanted import WantedFilms, host_of
 
 STATUS_OF: dict[int, Status] = {404: "gone", 410: "gone", 401: "refused", 403: "refused", 429: "refused"}
 # Films of one host that are under way at once. Films that wait for a busy host must not take the place of others.
@@ -94,12 +94,10 @@ class PostersSpider(Spider):
         yield from self._request(task.source.url, parse, task, headers, meta)
 
     def parse_page(self, response: Response, task: Task) -> Iterator[Request]:
-        """Go on from a film's page to the picture that it names."""
-        try:
-            link = poster_link(response) if isinstance(response, TextResponse) else ""
-        except ValueError:
-            link = "http://["  # no URL either, which `_request` records
-        if link:
+        """Go on from a film's page to the pictures that it names, until one is a poster."""
+        links = poster_links(response) if isinstance(response, TextResponse) else []
+        if links:
+            link, *task.pictures = links
             yield from self._request(link, self.parse_poster, task)
         else:
             miss = Miss("not-a-poster", response.url, "the page shows no poster", response.status)
@@ -127,6 +125,10 @@ class PostersSpider(Spider):
         except images.ImageError as error:
             yield from self.settle_miss(task, Miss("not-a-poster", response.url, str(error), response.status))
             return
+        if task.source.kind == "page" and is_still(width, height):
+            miss = Miss("not-a-poster", response.url, "it is much wider than high, as stills are", response.status)
+            yield from self.settle_miss(task, miss)
+            return
         poster = Poster(
             url=response.url,
             http_status=response.status,
@@ -148,10 +150,21 @@ class PostersSpider(Spider):
     def handle_failure(self, failure: Failure) -> Iterator[Request]:
         """Record a request that got no usable answer."""
         request: Request = failure.request  # type: ignore[attr-defined]
-        yield from self.settle_miss(request.cb_kwargs["task"], miss_of(failure, request.url))
+        miss, proxy = miss_of(failure, request.url), self.hosts[host_of(request.url)].proxy
+        if proxy and miss.status == "failed":
+            miss = replace(miss, reason=f"{miss.reason}{PROXY}{proxy}")
+        yield from self.settle_miss(request.cb_kwargs["task"], miss)
 
     def settle_miss(self, task: Task, miss: Miss) -> Iterator[Request]:
-        """Store why the source gave nothing, and ask the next one, if there is one."""
+        """Go on to the page's next picture; without one store why the source gave nothing, and ask the next source.
+
+        After a picture that failed, and may come another day, no lesser one takes its place.
+        """
+        if task.pictures and miss.status != "failed":
+            link, *task.pictures = task.pictures
+            yield from self._request(link, self.parse_poster, task)
+            return
+        task.pictures = ()
         try:
             self.downloads.record_miss(task.source.url, replace(miss, attempts=task.attempts))
         except sqlite3.Error as error:

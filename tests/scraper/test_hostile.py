@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from postergenre import errors
+from scraper.private_hosts import refusal
 from stages import scrape as stage
 from tests import support
 from tests.factories import make_dramas, read_manifest, run_scrape, write_scrape_project
@@ -117,14 +118,13 @@ def test_links_that_lead_inside_are_refused_wherever_they_stand(tmp_path: Path, 
         "name": f"http://localhost:{site.url.rsplit(':')[-1]}/good",
         "short": "http://127.1/",
         "number": "http://2130706433/",
+        "port": "http://127.0.0.1:80/",
         "file": "file:///etc/passwd",
     }
     site.responses |= {f"/{name}": Response(status=302, headers={"Location": link}) for name, link in inside.items()}
     site.responses["/good"] = Response(POSTER)
     links = {"good": f"{site.url}/good"} | inside | {f"to-{name}": f"{site.url}/{name}" for name in inside}
-    write_scrape_project(
-        tmp_path, [(str(n), "", link) for n, link in enumerate(links.values(), 1)], allow_private_hosts=False
-    )
+    write_scrape_project(tmp_path, [(str(n), "", link) for n, link in enumerate(links.values(), 1)], private_hosts=[])
     code = """
 import gc
 import logging
@@ -149,14 +149,69 @@ with open_downloads(Path("downloads")) as downloads:
     assert ended.pop("good") == "ok,"
     assert ended.pop("file") == "failed,neither http nor https"
     assert ended.pop("to-file") == "failed,HTTP 302"
-    assert set(ended.values()) == {"refused,a private address"}, ended
+    assert ended["metadata"] == ended["to-metadata"] == f"refused,{refusal('never', '169.254.169.254', 80)}"
+    assert ended["network"] == ended["to-network"] == f"refused,{refusal('private', '10.0.0.1', 80)}"
+    assert all(end.startswith("refused,") and "a private address" in end for end in ended.values()), ended
     assert sorted(site.requests) == sorted(["/robots.txt", "/good", *(f"/{name}" for name in inside)])
 
 
-def test_private_addresses_are_refused_unless_allowed(tmp_path: Path, site: Site) -> None:
-    results = ends(tmp_path, site, {"a.jpg": Response(POSTER)}, allow_private_hosts=False)
-    assert results == {"a.jpg": ("refused", "a private address")}
+def test_a_private_host_is_refused_until_it_is_listed(tmp_path: Path, site: Site) -> None:
+    results = ends(tmp_path, site, {"a.jpg": Response(POSTER)}, private_hosts=[])
+    entry = site.url.removeprefix("http://")
+    assert results == {
+        "a.jpg": ("refused", f"{entry} is a private address; if it is yours, add '{entry}' to scrape.private_hosts")
+    }
     assert site.requests == []
+    # A refusal without asking is not remembered.
+    elsewhere = {"b.jpg": Response(status=302, headers={"Location": "http://127.0.0.1:80/"})}
+    results = ends(tmp_path, site, {"a.jpg": Response(POSTER)} | elsewhere, private_hosts=[entry])
+    assert results == {"a.jpg": ("ok", ""), "b.jpg": ("refused", refusal("private", "127.0.0.1", 80))}
+
+
+def test_this_machine_is_asked_directly_and_others_by_the_proxy(
+    tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv("http_proxy", "http://me:secret@127.0.0.1:9")
+    localhost = site.url.replace("127.0.0.1", "localhost")
+    site.responses |= {"/1.jpg": Response(POSTER), "/2.jpg": Response(encode(make_picture(2)))}
+    links = [f"{site.url}/1.jpg", f"{localhost}/2.jpg", "http://films.test/3.jpg", f"{site.url}/gone.jpg"]
+    write_scrape_project(tmp_path, [(str(n), "", link) for n, link in enumerate(links, 1)])
+    assert run_scrape(tmp_path).returncode == 0
+    table = read_manifest(tmp_path)
+    assert table["status"].tolist() == ["ok", "ok", "failed", "gone"]
+    assert table["reason"][2] == "robots.txt: connection refused, through the proxy http://127.0.0.1:9"
+
+    # The proxy did not answer, so it is asked again. From the host behind it a redirect leads to this machine.
+    with support.site() as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url.replace("//", "//me:secret@"))
+        proxy.responses["http://films.test/3.jpg"] = Response(status=302, headers={"Location": f"{site.url}/1.jpg"})
+        site.requests.clear()
+        done = run_scrape(tmp_path)
+        assert proxy.requests == ["http://films.test/robots.txt", "http://films.test/3.jpg"]
+        assert all(headers["Proxy-Authorization"] for headers in proxy.headers)
+    assert site.requests == ["/robots.txt", "/1.jpg"]
+    assert not [headers for headers in site.headers if headers["Proxy-Authorization"]]
+    assert "1 gone, HTTP 404 (not asked again)" in done.stdout
+    assert read_manifest(tmp_path)["status"].tolist() == ["ok"] * 3 + ["gone"]
+
+
+def test_a_host_behind_a_bot_wall_is_left_alone(tmp_path: Path, site: Site) -> None:
+    challenge = Response(status=202, headers={"x-amzn-waf-action": "challenge"})
+    rows = [(str(n), "Drama", f"{site.url}/{n}.jpg") for n in range(1, 100)]
+    site.responses |= {f"/{n}.jpg": challenge for n in range(100)}
+    with support.site() as closed:
+        closed.responses["/robots.txt"] = Response(status=503, headers={"cf-mitigated": "challenge"})
+        rows += [(str(n), "Drama", f"{closed.url.replace('127.0.0.1', 'localhost')}/{n}.jpg") for n in range(100, 110)]
+        write_scrape_project(tmp_path, rows)
+        done = run_scrape(tmp_path)
+        assert closed.requests == ["/robots.txt"]
+    assert done.returncode == 1
+    assert "blocked us (" in done.stderr
+    assert "109 refused" in done.stdout
+    assert "10 refused, robots.txt: HTTP 503, a bot wall (cf-mitigated: challenge)" in done.stdout
+    assert len(site.requests) < 45
 
 
 def test_robots_txt(tmp_path: Path) -> None:

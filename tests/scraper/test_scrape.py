@@ -252,7 +252,7 @@ def film_page(json_ld: object = None, og_image: str = "") -> Response:
 
 
 def test_a_film_page_leads_to_its_poster(tmp_path: Path, site: Site) -> None:
-    site.add_posters(range(1, 6))
+    site.add_posters(range(1, 7))
     pages = {
         "1": film_page({"@type": "Movie", "image": "/1.jpg"}, og_image="/5.jpg"),
         "2": film_page({"@graph": [{"@type": "WebSite"}, {"image": {"@type": "ImageObject", "url": "/2.jpg"}}]}),
@@ -266,18 +266,26 @@ def test_a_film_page_leads_to_its_poster(tmp_path: Path, site: Site) -> None:
         "8": Response(
             b'<meta property="og:image" content="/logo.svg"><link rel="image_src" href="/5.jpg">', kind="text/html"
         ),
+        "9": film_page({"@type": "Movie", "image": ["/still.jpg", "/gone.jpg", "/6.jpg"]}),
+        "10": film_page({"@type": "Movie", "image": "/still.jpg"}),
+        "11": film_page({"@type": "Movie", "image": ["/broken.jpg", "/1.jpg"]}),  # the first may come another day
     }
+    site.responses |= {"/still.jpg": Response(encode(make_picture(9, 160, 90))), "/broken.jpg": Response(status=500)}
     site.responses |= {f"/title/{n}/": page for n, page in pages.items()}
     site.responses |= {f"/title/{n}": Response(status=301, headers={"Location": f"/title/{n}/"}) for n in pages}
-    write_scrape_project(tmp_path, [(n, "Drama", "") for n in pages], source="page")
+    write_scrape_project(tmp_path, [(n, "Drama", "") for n in pages], source="page", retries=0)
     file = tmp_path / "films.csv"
     file.write_text(file.read_text().replace("http://127.0.0.1:9", site.url))
     assert run_scrape(tmp_path).returncode == 0
     table = read_manifest(tmp_path)
-    assert table["status"].tolist() == ["ok"] * 3 + ["not-a-poster"] * 2 + ["failed"] + ["ok"] * 2
+    assert table["status"].tolist() == ["ok"] * 3 + ["not-a-poster"] * 2 + ["failed"] + ["ok"] * 3 + [
+        "not-a-poster",
+        "failed",
+    ]
     assert table["reason"].tolist()[3:6] == ["the page shows no poster"] * 2 + ["the link is no URL"]
+    assert table["reason"].tolist()[9:] == ["it is much wider than high, as stills are", "HTTP 500"]
     bytes_had = table.loc[table["status"] == "ok", "bytes"].tolist()
-    assert bytes_had == [len(encode(make_picture(n))) for n in (1, 2, 3, 4, 5)]
+    assert bytes_had == [len(encode(make_picture(n))) for n in (1, 2, 3, 4, 5, 6)]
 
 
 def test_the_page_is_asked_only_where_the_link_fails(tmp_path: Path, site: Site) -> None:
