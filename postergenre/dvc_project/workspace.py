@@ -47,9 +47,9 @@ class Output:
 
 @dataclass(frozen=True)
 class State:
-    """An earlier state of the workspace, all of it at hand.
+    """An earlier state of the workspace, at hand.
 
-    outputs: what the stages had made.
+    outputs: what the stages had made, without what is nowhere because it is never pushed; its stage makes it again.
     texts: by path, the files that git keeps, params.yaml and dvc.lock among them.
     """
 
@@ -99,13 +99,16 @@ def collect(texts: dict[str, bytes], logged: Callable[[str], bytes | None], run:
         tracked = {output.path: _find_text(repo, output, logged) for output in outputs if not output.cached}
         lost = {output.path for output in _fetch([output for output in outputs if output.cached], repo)}
         lost |= {path for path, text in tracked.items() if text is None}
+        absent = lost & project.unpushed(repo)
+        lost -= absent
         if lost:
             names = ", ".join(f"{output.path} (stage {output.stage})" for output in outputs if output.path in lost)
             raise InputError(
                 f"{NOTHING}: neither DVC's cache nor a remote nor MLflow has {names} of {run}; "
                 "`postergenre push` where it was made sends that"
             )
-        listed = [Output(o.path, o.md5, o.stage, o.cached, _listing(repo, o.path, o.md5) or {}) for o in outputs]
+        here = [output for output in outputs if output.path not in absent]
+        listed = [Output(o.path, o.md5, o.stage, o.cached, _listing(repo, o.path, o.md5) or {}) for o in here]
     return State(listed, texts | {path: text for path, text in tracked.items() if text is not None})
 
 
