@@ -119,12 +119,14 @@ def results(arguments: argparse.Namespace) -> None:
 
     print(terminal.results_table(comparison.read(Path("reports/comparison.csv"))))
     if not Path("models/run.json").exists():
-        print("these results are in git, but the model is not: `dvc pull` or `dvc repro` brings it")
+        print("these results are in git, but the model is not: `dvc pull models` or `dvc repro` brings it")
     print("report   reports/report.html\nruns     make mlflow\npredict  postergenre predict poster.jpg")
 
 
 def repro(arguments: argparse.Namespace) -> None:
     """Run the pipeline as `dvc repro` does, and explain where the kernel killed a stage for its memory.
+
+    With --pull, stages make what is never pushed where later stages need it.
 
     The arguments are those of `dvc repro`.
     """
@@ -263,10 +265,10 @@ def _for_teammates(shared: "Shared") -> str:
     lines = [
         "Teammates type once, after `git pull`:",
         *(f"    {line}" for line in once if shared.cache or shared.account),
-        "    dvc pull                            # the data, the model and the reports",
+        "    dvc pull --allow-missing                    # the posters, the model and the reports",
         "and from then on:",
-        "    dvc repro --pull --allow-missing    # runs only what nobody has run",
-        "    postergenre push                    # what you ran, for the others",
+        "    postergenre repro --pull --allow-missing    # runs only what nobody has run",
+        "    postergenre push                            # what you ran, for the others",
     ]
     return "\n".join(lines)
 

@@ -155,6 +155,10 @@ class Downloads:
         self._connection.executemany("DELETE FROM posters WHERE asked = ?", damaged)
         return len(damaged)
 
+    def drop(self, source_url: str) -> None:
+        """Delete a source's poster, if it is stored."""
+        self._connection.execute("DELETE FROM posters WHERE asked = ?", (source_url,))
+
     def record_miss(self, source_url: str, miss: Miss) -> None:
         """Store why a source gave no poster."""
         query = "INSERT OR REPLACE INTO misses VALUES (?, ?, ?, ?, ?, ?)"

@@ -4,8 +4,9 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import takewhile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +18,19 @@ from postergenre.data.catalogue import Film
 from postergenre.data.manifest import Row
 from postergenre.errors import InputError
 from postergenre.params import Section
+from scraper import folder
 from scraper.downloads import Downloads
+from scraper.folder import Folder
 from scraper.private_hosts import PrivateHosts
-from scraper.tasks import Source
+from scraper.sizes import Sizes, Width
+from scraper.tasks import Kind, Source
 from scraper.tmdb import Tmdb, TmdbParams
 
-# What `scrape.source` may name beside URL templates.
+# What `scrape.source` may name beside templates, and how these begin.
 SOURCES = ("poster", "page", "tmdb")
+TEMPLATES = ("http://", "https://", folder.PREFIX)
+# Pixels in width that may be asked for.
+WIDTHS = range(16, 4097)
 
 
 class ScrapeParams(Section):
@@ -31,6 +38,7 @@ class ScrapeParams(Section):
 
     catalogue: str
     source: str | list[str]
+    poster_width: Width
     min_success: Annotated[float, Field(ge=0, le=1)]
     retry_failed: bool
     refresh: bool
@@ -67,11 +75,36 @@ class ScrapeParams(Section):
     @classmethod
     def _is_known(cls, source: str | list[str]) -> str | list[str]:
         for name in [source] if isinstance(source, str) else source:
-            if name not in SOURCES and not (name.startswith(("http://", "https://")) and "{imdb_id}" in name):
-                raise ValueError(f"{name!r} is neither {', '.join(SOURCES)} nor a URL template with {{imdb_id}} in it")
+            if name.startswith(TEMPLATES):
+                folder.check_template(name)
+            elif name not in SOURCES:
+                raise ValueError(
+                    f"{name!r} is neither {', '.join(SOURCES)} nor a template such as "
+                    f"https://example.org/{{id}}.jpg or {folder.PREFIX}PATH/{{id}}.jpg"
+                )
         if not source:
             raise ValueError(f"{source!r} names no source")
         return source
+
+    @field_validator("poster_width", mode="before")
+    @classmethod
+    def _is_a_width(cls, width: Any) -> Any:
+        if width not in (None, "original") and (type(width) is not int or width not in WIDTHS):
+            raise ValueError(f"should be pixels from {WIDTHS[0]} to {WIDTHS[-1]}, `original` or null")
+        return width
+
+    @field_validator("tmdb", mode="before")
+    @classmethod
+    def _has_no_size(cls, tmdb: Any) -> Any:
+        if isinstance(tmdb, dict) and "poster_size" in tmdb:
+            raise ValueError("poster_size is now scrape.poster_width, in pixels; remove it here and set that")
+        return tmdb
+
+    @model_validator(mode="after")
+    def _tmdb_has_a_width(self) -> Self:
+        if "tmdb" in self.sources and self.poster_width is None:
+            raise ValueError("source has tmdb, so poster_width should be pixels or `original`")
+        return self
 
     @field_validator("user_agent", "contact")
     @classmethod
@@ -85,6 +118,16 @@ class ScrapeParams(Section):
         """The sources to try, in their order."""
         return [self.source] if isinstance(self.source, str) else self.source
 
+    @property
+    def sizes(self) -> Sizes:
+        """How wide posters should be."""
+        return Sizes(self.poster_width, self.tmdb.images)
+
+    @property
+    def folders(self) -> list[Folder]:
+        """The folders among the sources."""
+        return [Folder(name, self.max_bytes) for name in self.sources if name.startswith(folder.PREFIX)]
+
 
 def sources(film: Film, params: ScrapeParams) -> list[Source]:
     """Where to look for a film's poster, best source first; empty where the catalogue gives no link."""
@@ -96,12 +139,14 @@ def sources(film: Film, params: ScrapeParams) -> list[Source]:
 
 def _source(film: Film, name: str, params: ScrapeParams) -> Source:
     if name == "poster":
-        return Source("poster", film.poster)
+        return Source("poster", *params.sizes.links(film.poster))
     if name == "page":
-        return Source("page", film.page)
+        return Source("page", params.sizes.page_key(film.page))
     if name == "tmdb":
-        return Source("tmdb", Tmdb(params.tmdb).url(film.film_id))
-    return Source("poster", name.replace("{imdb_id}", film.film_id))
+        is_imdb = folder.IMDB_ID.fullmatch(film.film_id)
+        return Source("tmdb", Tmdb(params.tmdb, params.sizes).url(film.film_id) if is_imdb else "")
+    kind: Kind = "folder" if name.startswith(folder.PREFIX) else "poster"
+    return Source(kind, folder.fill(name, film.film_id))
 
 
 @dataclass(frozen=True)
@@ -125,8 +170,10 @@ class Plan:
         """Read the catalogue once.
 
         Raises:
-            InputError: the file is no catalogue.
+            InputError: the file is no catalogue, or a folder of `scrape.source` is missing.
         """
+        for place in params.folders:
+            place.check()
         # Arrays of numbers, not a table: a table of a million rows takes 100 MB.
         numbers, linked = array("I"), array("b")
         for film in catalogue.read(file):
@@ -135,17 +182,24 @@ class Plan:
         return cls(file, params, _repeats(np.asarray(numbers), np.asarray(linked)), files.sha256(file))
 
     def wanted(self, downloads: Downloads) -> Iterator[list[Source]]:
-        """For each film without a poster, its sources that have not been asked in vain.
+        """For each film without a poster, its sources on the network that have not been asked in vain.
 
-        With `refresh`, also the source of each stored poster.
+        With `refresh`, also the source of each stored poster. Files in folders are read on the way, each time, so that
+        changed ones are noticed.
         """
+        folders = self.params.folders
         for film in catalogue.read(self.file):
-            if film.row not in self.repeats:
+            if film.film_id and film.row not in self.repeats:
+                for place in folders:
+                    place.store(film.film_id, downloads)
                 to_ask = self._to_ask(sources(film, self.params), downloads)
                 if to_ask:
                     yield to_ask
 
     def _to_ask(self, candidates: Sequence[Source], downloads: Downloads) -> list[Source]:
+        # A poster from a folder leaves only the sources before it to ask.
+        until = takewhile(lambda source: source.kind != "folder" or source.url not in downloads, candidates)
+        candidates = [source for source in until if source.kind != "folder"]
         stored = [source for source in candidates if source.url in downloads]
         if stored:
             return stored[:1] if self.params.refresh else []

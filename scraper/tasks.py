@@ -10,18 +10,20 @@ from typing import Literal, NamedTuple
 # failed        No answer, a broken answer or a server's error. It may work another day.
 # not-a-poster  The answer is no picture, or a picture that stands in a poster's place.
 Status = Literal["ok", "gone", "refused", "failed", "not-a-poster"]
-Kind = Literal["poster", "page", "tmdb"]
+Kind = Literal["poster", "page", "tmdb", "folder"]
 
 
 class Source(NamedTuple):
     """A place to look for a film's poster.
 
-    kind: what the URL leads to: a picture, a film's page, or TMDB's API.
+    kind: what the URL leads to: a picture, a film's page, TMDB's API, or a file.
     url: the key under which the poster, or the reason for its absence, is stored.
+    fallback: of a picture, the link to ask where `url` gives no poster, "" for none.
     """
 
     kind: Kind
     url: str
+    fallback: str = ""
 
 
 @dataclass
@@ -32,6 +34,7 @@ class Task:
     fallbacks: the sources to ask if it fails, best first.
     first_host: the host of the film's first source, which limits how many of its films are under way.
     attempts: requests sent for `source` so far.
+    links: of the picture that is being asked for, the links to ask if the present one gives no poster.
     pictures: further pictures that the source's page names, best first.
     """
 
@@ -39,4 +42,5 @@ class Task:
     fallbacks: Sequence[Source]
     first_host: str
     attempts: int = 0
+    links: Sequence[str] = ()
     pictures: Sequence[str] = ()

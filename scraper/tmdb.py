@@ -6,34 +6,34 @@ developer.themoviedb.org/reference/find-by-id and developer.themoviedb.org/docs/
 
 import json
 import os
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from postergenre.errors import InputError
 from postergenre.params import Section
+from scraper.sizes import Sizes
 
 TOKEN = "TMDB_READ_ACCESS_TOKEN"
 Address = Annotated[str, Field(pattern="^https?://[^/]+[^/]$")]
 
 
 class TmdbParams(Section):
-    """`scrape.tmdb` in params.yaml, which explains each key. poster_size: one that TMDB's configuration lists."""
+    """`scrape.tmdb` in params.yaml, which explains each key."""
 
     api: Address
     images: Address
-    poster_size: Literal["w92", "w154", "w185", "w342", "w500", "w780", "original"]
 
 
 class Tmdb:
     """How to ask TMDB, and how to read its answers. The token goes into a header and nowhere else."""
 
-    def __init__(self, params: TmdbParams):
-        self._params = params
+    def __init__(self, params: TmdbParams, sizes: Sizes):
+        self._params, self._size = params, sizes.tmdb_size()
 
     def url(self, imdb_id: str) -> str:
-        """The API's URL for a film."""
-        return f"{self._params.api}/3/find/{imdb_id}?external_source=imdb_id"
+        """The API's URL for a film, with the posters' size behind #, which is never sent: a key for each size."""
+        return f"{self._params.api}/3/find/{imdb_id}?external_source=imdb_id#{self._size}"
 
     def request_options(self) -> tuple[dict[str, str], dict[str, Any]]:
         """The headers and meta of a request to the API. An API is made for programs; robots.txt is about pages."""
@@ -52,7 +52,7 @@ class Tmdb:
             path = next((title["poster_path"] for title in titles if title["poster_path"]), "")
         except (ValueError, KeyError, TypeError):
             raise ValueError("the answer is not TMDB's") from None
-        return f"{self._params.images}/t/p/{self._params.poster_size}{path}" if path else ""
+        return f"{self._params.images}/t/p/{self._size}{path}" if path else ""
 
 
 def check_token() -> None:

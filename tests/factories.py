@@ -310,6 +310,7 @@ else:
     pathlib.Path("reports").mkdir(exist_ok=True)
     pathlib.Path("reports/metrics.json").write_text('{"rate": ' + params["rate"] + "}")
 """
+RESIZE = "mkdir resized && cat data/*.txt > resized/shard.npy"
 
 
 def run(folder: Path, *words: str) -> str:
@@ -373,6 +374,18 @@ def make_dataset_project(folder: Path, genres_of: dict[str, str]) -> Path:
     write_store(folder / "data/resized", list(genres_of))
     (folder / ".gitignore").write_text("/data/dataset\n")
     git(folder, "init", "-q", "-b", "main")
+    commit(folder)
+    return folder
+
+
+def make_three_stages(folder: Path) -> Path:
+    """Make the small pipeline with a stage in between, whose output `resized` is never pushed."""
+    make_two_stages(folder)
+    stages = yaml.safe_load(PIPELINE)["stages"]
+    stages["resize"] = {"cmd": RESIZE, "deps": ["data"], "outs": [{"resized": {"push": False}}]}
+    stages["train"]["deps"].append("resized")
+    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+    (folder / ".gitignore").write_text("/data\n/model\n/resized\n")
     commit(folder)
     return folder
 

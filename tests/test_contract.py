@@ -337,7 +337,9 @@ def test_what_dvc_writes_is_ignored_by_git_and_what_git_keeps_is_not() -> None:
     for stage in STAGES.values():
         for out in stage["outs"]:
             # What DVC does not cache is for git to keep.
-            name, cached = (out, True) if isinstance(out, str) else next((n, o["cache"]) for n, o in out.items())
+            name, cached = (
+                (out, True) if isinstance(out, str) else next((n, o.get("cache", True)) for n, o in out.items())
+            )
             assert (f"/{name}" in ignored) is cached
 
 

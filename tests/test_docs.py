@@ -254,6 +254,8 @@ def test_every_command_and_option_of_ours_exists() -> None:
             continue
         options = {word.split("=")[0] for word in words[1:] if word.startswith("--")}
         command = [word for word in words[1:2] if word not in options]
+        if command == ["repro"]:
+            continue  # its options are those of `dvc repro`
         text = help_of(*command)
         assert text, f"{place}: postergenre has no command {words[1]}"
         missing = options - set(re.findall(r"--\w+", text))

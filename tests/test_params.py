@@ -89,7 +89,7 @@ def test_no_key_is_one_that_dvc_leaves_out_of_the_run_cache() -> None:
         inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
         return {*(value if isinstance(value, dict) else ())}.union(*map(keys, inner))
 
-    assert {"poster_size", "filters"} <= (known := keys(params.read(ROOT / "params.yaml")))
+    assert {"poster_width", "filters"} <= (known := keys(params.read(ROOT / "params.yaml")))
     assert known.isdisjoint({"size", "nfiles"})
 
 

@@ -32,11 +32,13 @@ class Use:
     path: absolute.
     stage: the stage that makes it.
     kept: DVC caches it; else only the run cache may have it.
+    pushed: a remote may have it; else its stage makes it again.
     """
 
     path: Path
     stage: str
     kept: bool
+    pushed: bool
 
 
 @dataclass
@@ -180,7 +182,7 @@ def verify(posters: Path) -> Report:
     except PermissionError as error:
         raise InputError(f"{error.filename} cannot be read: {error.strerror}; whoever owns it can allow it") from None
     commands = _repairs(used, _stages_at_fault(used, shards), options)
-    return Report(used, shards, commands, "dvc repro" if options is None else "dvc pull")
+    return Report(used, shards, commands, "dvc repro" if options is None else "dvc repro --pull")
 
 
 def _used_objects(repo: Any) -> dict[Path, Object]:
@@ -190,7 +192,7 @@ def _used_objects(repo: Any) -> dict[Path, Object]:
     def add(out: Any, md5: str, path: Path) -> Object:
         file = Path(out.cache.oid_to_path(md5))
         entry = used.setdefault(file, Object(md5, file))
-        entry.uses.append(Use(path, out.stage.addressing, out.use_cache))
+        entry.uses.append(Use(path, out.stage.addressing, out.use_cache, out.can_push))
         return entry
 
     for out in repo.index.outs:
@@ -360,7 +362,7 @@ def _repairs(used: list[Object], stages_at_fault: list[str], remote: str | None)
         elif sound and not entry.is_listing:
             copied.append(_copy_command(sound[0], entry.file))
             checked_out += spoilt
-        elif remote is not None:
+        elif remote is not None and any(use.pushed for use in entry.uses):
             fetched.append(entry.uses[0].path)
             checked_out += spoilt
         elif sound:

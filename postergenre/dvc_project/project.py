@@ -71,6 +71,11 @@ def require_root() -> Path:
     return root
 
 
+def unpushed(repo: Any) -> set[str]:
+    """The paths of the outputs that dvc.yaml marks `push: false`: they stay where they are made."""
+    return {out.def_path for out in repo.index.outs if not out.can_push}
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """Silence DVC's log in the block: what fails also comes as an exception."""

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import yaml
 from dvc.config import NoRemoteError
 
 from postergenre import errors
@@ -21,7 +22,8 @@ def push() -> int:
     """Send all that was run here and is still in the cache; returns how many files were sent.
 
     `dvc push --run-cache` is not enough: it sends the list of runs, but only the workspace's outputs, and none that git
-    keeps, such as metrics. A run that lacks one of its outputs is run again by whoever gets it.
+    keeps, such as metrics. A run that lacks one of its outputs is run again by whoever gets it. What dvc.yaml marks
+    `push: false` stays here, and so do the runs that made it: whoever needs it makes it again.
 
     Raises:
         InputError: there is no remote, or it failed. Then no run was sent whose files did not arrive.
@@ -54,8 +56,18 @@ def _check_remote(repo: Any) -> None:
 
 
 def _runs(repo: Any) -> list[Path]:
-    """The entries of the run cache, without those that are being written."""
-    return sorted(Path(repo.stage_cache.cache_dir).glob(f"*/*/{'[0-9a-f]' * 64}"))
+    """The entries of the run cache, without those that are being written and those with outputs that stay here."""
+    unsent = project.unpushed(repo)
+    runs = sorted(Path(repo.stage_cache.cache_dir).glob(f"*/*/{'[0-9a-f]' * 64}"))
+    return [run for run in runs if unsent.isdisjoint(_outputs(run))]
+
+
+def _outputs(run: Path) -> set[str]:
+    """The paths that a run wrote, relative to the project; empty for an entry that is broken, which DVC removes."""
+    try:
+        return {out["path"] for out in yaml.safe_load(run.read_bytes())["outs"]}
+    except (yaml.YAMLError, UnicodeDecodeError, TypeError, KeyError):
+        return set()
 
 
 def _send_objects(repo: Any, runs: list[Path]) -> int:

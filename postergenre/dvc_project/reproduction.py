@@ -1,6 +1,9 @@
-"""`dvc repro`, which explains why a stage was killed.
+"""`dvc repro`, which explains why a stage was killed, and makes what is never pushed.
 
 DVC prints `failed to run: python -m stages.train, exited with -9`, and the kernel's reason stands in its own log.
+
+With `--pull --allow-missing`, DVC passes over a stage whose outputs are neither here nor in the remote, and then fails
+in a later stage that needs them. Outputs with `push: false` are in no remote.
 """
 
 import logging
@@ -14,6 +17,8 @@ from postergenre import machine
 from postergenre.dvc_project import project
 from postergenre.errors import InputError
 
+# What DVC logs where neither cache nor remote has what a stage reads.
+ABSENT = "Checkout failed for following targets"
 # What DVC logs of a stage that SIGKILL ended; a shell between them adds 128 to the signal.
 KILLED = re.compile(r"failed to run: python -m stages\.(\w+), exited with (-9|137)\b")
 FRAME = "resize.height and resize.width in params.yaml"
@@ -33,8 +38,12 @@ def repro(arguments: Sequence[str]) -> int:
     Raises:
         InputError: the project is in no git repository, or a stage was killed.
     """
-    with _failures() as failures:
-        code: int = main(["repro", *arguments])
+    code, failures = _run(arguments)
+    if "--pull" in arguments and any(ABSENT in text for text in failures) and (stages := _makers_of_unpushed()):
+        print(f"{' and '.join(stages)} makes what the remote never has; then the others go on")
+        code, failures = _run(["--pull", *stages])
+        if not code:
+            code, failures = _run(arguments)
     killed = next((match[1] for text in failures if (match := KILLED.search(text))), None)
     if any(project.NO_GIT in text for text in failures):
         raise InputError(f"nothing was run: {project.without_git()}")
@@ -45,6 +54,18 @@ def repro(arguments: Sequence[str]) -> int:
         f"the stage {killed} was killed, most likely because memory ran out: {machine.memory() / 1e9:.1f} GB are here "
         f"for all that runs, and {killed} needs {gigabytes} GB on the sample; give it more memory, or lower {change}"
     )
+
+
+def _run(arguments: Sequence[str]) -> tuple[int, list[str]]:
+    """Run `dvc repro`; its exit code, and what it logged."""
+    with _failures() as failures:
+        return main(["repro", *arguments]), failures
+
+
+def _makers_of_unpushed() -> list[str]:
+    """The stages whose outputs with `push: false` are not here."""
+    with project.opened() as repo:
+        return [out.stage.addressing for out in repo.index.outs if not out.can_push and not out.exists]
 
 
 @contextmanager

@@ -47,14 +47,16 @@ class Output:
 
 @dataclass(frozen=True)
 class State:
-    """An earlier state of the workspace, all of it at hand.
+    """An earlier state of the workspace, at hand.
 
     outputs: what the stages had made.
     texts: by path, the files that git keeps, params.yaml and dvc.lock among them.
+    absent: outputs that are nowhere, because they are never pushed; their stages make them again.
     """
 
     outputs: list[Output]
     texts: dict[str, bytes]
+    absent: list[Output]
 
 
 @dataclass(frozen=True)
@@ -99,14 +101,18 @@ def collect(texts: dict[str, bytes], logged: Callable[[str], bytes | None], run:
         tracked = {output.path: _find_text(repo, output, logged) for output in outputs if not output.cached}
         lost = {output.path for output in _fetch([output for output in outputs if output.cached], repo)}
         lost |= {path for path, text in tracked.items() if text is None}
+        unpushed = lost & project.unpushed(repo)
+        lost -= unpushed
         if lost:
             names = ", ".join(f"{output.path} (stage {output.stage})" for output in outputs if output.path in lost)
             raise InputError(
                 f"{NOTHING}: neither DVC's cache nor a remote nor MLflow has {names} of {run}; "
                 "`postergenre push` where it was made sends that"
             )
-        listed = [Output(o.path, o.md5, o.stage, o.cached, _listing(repo, o.path, o.md5) or {}) for o in outputs]
-    return State(listed, texts | {path: text for path, text in tracked.items() if text is not None})
+        here = [output for output in outputs if output.path not in unpushed]
+        listed = [Output(o.path, o.md5, o.stage, o.cached, _listing(repo, o.path, o.md5) or {}) for o in here]
+    absent = [output for output in outputs if output.path in unpushed]
+    return State(listed, texts | {path: text for path, text in tracked.items() if text is not None}, absent)
 
 
 def restore(state: State) -> Changes:
@@ -131,7 +137,7 @@ def restore(state: State) -> Changes:
 
 def compare(state: State) -> tuple[list[str], list[str]]:
     """The stages that have no outputs in a state, and the files that its stages depend on and that differ here."""
-    known = {output.stage for output in state.outputs}
+    known = {output.stage for output in (*state.outputs, *state.absent)}
     with project.opened(NOTHING) as repo:
         missing = [stage.name for stage in repo.index.stages if stage.name not in known]
         changes = [change for stage, found in repo.status().items() if stage in known for change in found]

@@ -45,6 +45,7 @@ class Restored:
         lines = [
             f"run     {self.run_id} is restored: {' '.join([*self.state.texts, *outputs])}",
             *(f"        it has no outputs of {stage}; `dvc repro` makes them" for stage in self.missing),
+            *(f"        {output.path} is never pushed; `dvc repro` makes it" for output in self.state.absent),
             f"commit  {commit}{dirty}" if commit else "commit  none; the run was made outside of git",
         ]
         if self.differing:

@@ -19,6 +19,7 @@ from scraper.middlewares import Refused, reason_of
 from scraper.pages import is_still, poster_links
 from scraper.parent_process import GONE, ParentProcess
 from scraper.progress import Progress
+from scraper.sizes import Sizes
 from scraper.tasks import Status, Task
 from scraper.tmdb import Tmdb
 from scraper.wanted import WantedFilms, host_of
@@ -40,6 +41,7 @@ class PostersSpider(Spider):
     downloads: where posters and misses are stored.
     hosts: how each host is treated.
     tmdb: how to ask TMDB.
+    sizes: how wide posters should be.
     progress: counts the films that are done.
     refresh: whether to ask for stored posters too, if they have changed.
     parent: the process for which the crawl runs; the crawl stops when that one has ended.
@@ -54,6 +56,7 @@ class PostersSpider(Spider):
         downloads: Downloads,
         hosts: Hosts,
         tmdb: Tmdb,
+        sizes: Sizes,
         progress: Progress,
         refresh: bool,
         parent: ParentProcess,
@@ -61,7 +64,7 @@ class PostersSpider(Spider):
     ):
         super().__init__(**kwargs)
         self.wanted, self.downloads, self.hosts = wanted, downloads, hosts
-        self.tmdb, self.progress, self.refresh, self.parent = tmdb, progress, refresh, parent
+        self.tmdb, self.sizes, self.progress, self.refresh, self.parent = tmdb, sizes, progress, refresh, parent
         self.stopped = ""
         self._under_way: dict[str, int] = {}
         self._film_done = asyncio.Event()
@@ -91,17 +94,23 @@ class PostersSpider(Spider):
         """Ask the task's source. Its answer, or the lack of one, leads on to the task's other sources."""
         parse = {"poster": self.parse_poster, "page": self.parse_page, "tmdb": self.parse_tmdb}[task.source.kind]
         headers, meta = self.tmdb.request_options() if task.source.kind == "tmdb" else ({}, {})
-        yield from self._request(task.source.url, parse, task, headers, meta)
+        task.links = [task.source.fallback] if task.source.fallback else []
+        yield from self._request(task.source.url.partition("#")[0], parse, task, headers, meta)
 
     def parse_page(self, response: Response, task: Task) -> Iterator[Request]:
         """Go on from a film's page to the pictures that it names, until one is a poster."""
-        links = poster_links(response) if isinstance(response, TextResponse) else []
-        if links:
-            link, *task.pictures = links
-            yield from self._request(link, self.parse_poster, task)
+        task.pictures = poster_links(response) if isinstance(response, TextResponse) else []
+        if task.pictures:
+            yield from self._ask_picture(task)
         else:
             miss = Miss("not-a-poster", response.url, "the page shows no poster", response.status)
             yield from self.settle_miss(task, miss)
+
+    def _ask_picture(self, task: Task) -> Iterator[Request]:
+        """Ask for the next picture of a film's page."""
+        picture, *task.pictures = task.pictures
+        link, *task.links = self.sizes.links(picture)
+        yield from self._request(link, self.parse_poster, task)
 
     def parse_tmdb(self, response: Response, task: Task) -> Iterator[Request]:
         """Go on from TMDB's answer to the poster that it names."""
@@ -156,13 +165,17 @@ class PostersSpider(Spider):
         yield from self.settle_miss(request.cb_kwargs["task"], miss)
 
     def settle_miss(self, task: Task, miss: Miss) -> Iterator[Request]:
-        """Go on to the page's next picture; without one store why the source gave nothing, and ask the next source.
+        """Ask for the picture by its other link, or for the page's next picture, if there is one.
 
-        After a picture that failed, and may come another day, no lesser one takes its place.
+        Else store why the source gave nothing, and ask the next source. After a picture that failed, and may come
+        another day, no lesser one takes its place.
         """
-        if task.pictures and miss.status != "failed":
-            link, *task.pictures = task.pictures
+        if task.links:
+            link, *task.links = task.links
             yield from self._request(link, self.parse_poster, task)
+            return
+        if task.pictures and miss.status != "failed":
+            yield from self._ask_picture(task)
             return
         task.pictures = ()
         try:
@@ -191,7 +204,9 @@ class PostersSpider(Spider):
         meta: dict[str, Any] | None = None,
     ) -> Iterator[Request]:
         headers, meta = dict(headers or {}), dict(meta or {})
-        if self.refresh and parse == self.parse_poster and task.source.url in self.downloads:
+        stored = self.downloads.get_manifest_fields(task.source.url) if self.refresh else {}
+        # A poster that came by a fallback says nothing about the link before it.
+        if stored and parse == self.parse_poster and stored["url"] not in task.links:
             etag, modified = self.downloads.get_validators(task.source.url)
             headers |= {"If-None-Match": etag} if etag else {"If-Modified-Since": modified} if modified else {}
             meta["handle_httpstatus_list"] = [304]

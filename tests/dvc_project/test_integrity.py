@@ -258,7 +258,7 @@ def test_what_was_never_pulled_is_named_and_is_no_failure(template: Path, tmp_pa
         "not here  data/posters/shard-00001.tar",
         "not here  model.bin",
     ]
-    assert "normal where only parts were pulled; `dvc pull` brings" in lines[4]
+    assert "normal where only parts were pulled; `dvc repro --pull` brings" in lines[4]
     assert lines[5].startswith("2 objects in DVC's cache")
 
 

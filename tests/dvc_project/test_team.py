@@ -15,16 +15,19 @@ import dvc
 import pytest
 
 from postergenre import account
-from tests import support
+from tests import in_process, support
 from tests.factories import (
     commit,
     count_stages,
     dvc_,
     git,
     is_clean,
+    make_three_stages,
     make_two_stages,
     postergenre,
     read_dvc_config,
+    read_lock,
+    run,
     set_rate,
 )
 from tests.in_process import PERSON
@@ -132,6 +135,48 @@ def test_pushing_again_writes_no_run_again(mine: Path) -> None:
     assert command("push") == 0
     assert {file: file.stat().st_ino for file in store.glob("runs/*/*/*")} == before
     assert (mine / ".dvc/cache/runs/ab/abc/tmp1").exists()
+
+
+def test_what_is_never_pushed_is_made_again_where_a_later_stage_needs_it(tmp_path: Path) -> None:
+    alice, store = make_three_stages(tmp_path / "alice"), tmp_path / "store"
+    postergenre(alice, "team", str(store))
+    assert count_stages(dvc_(alice, "repro")) == 3
+    commit(alice)
+    assert postergenre(alice, "push") == "6 files sent\n"
+    md5 = read_lock(alice)["resize"]["outs"][0]["md5"]
+    assert (alice / ".dvc/cache/files/md5" / md5[:2] / md5[2:]).exists()
+    assert not (store / "files/md5" / md5[:2] / md5[2:]).exists()
+    assert not [run for run in store.glob("runs/*/*/*") if "path: resized" in run.read_text().split("outs:")[1]]
+
+    bob = clone(alice, tmp_path / "bob")
+    dvc_(bob, "pull", "--allow-missing")
+    assert (bob / "model").read_text() == "a model, rate 0.1"
+    assert not (bob / "resized").exists()
+    assert "not here  resized (stage resize)" in postergenre(bob, "verify")
+
+    carol = clone(alice, tmp_path / "carol")
+    set_rate(carol, 0.2)
+    output = run(carol, "postergenre", "repro", "--pull", "--allow-missing")
+    assert [stage for stage in ("prepare", "resize", "train") if f"Running stage '{stage}'" in output] == [
+        "resize",
+        "train",
+    ]
+    assert (carol / "model").read_text() == "a model, rate 0.2"
+    assert is_clean(carol)
+    assert count_stages(dvc_(carol, "exp", "run", "-S", "rate=0.3")) == 1
+
+
+def test_what_has_rotted_and_is_never_pushed_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alice = make_three_stages(tmp_path / "alice")
+    monkeypatch.chdir(alice)
+    assert command("team", str(tmp_path / "store")) == 0
+    dvc_(alice, "repro")
+    rotten = rot(alice / ".dvc/cache", alice / "resized/shard.npy")
+    (alice / "resized/shard.npy").unlink()
+    output = in_process.postergenre(alice, "verify").stdout
+    assert f"rm -f {rotten.relative_to(alice)}" in output
+    assert "    dvc repro resize\n" in output
+    assert "dvc fetch" not in output
 
 
 def test_two_branches_are_merged_by_one_command_that_runs_nothing(origin: Path, tmp_path: Path) -> None:

@@ -448,7 +448,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> Non
 
 
 def tmdb(site: Site, **changes: Any) -> dict[str, Any]:
-    return {"source": "tmdb", "tmdb": {"api": site.url, "images": site.url, "poster_size": "w185"}} | changes
+    return {"source": "tmdb", "poster_width": 182, "tmdb": {"api": site.url, "images": site.url}} | changes
 
 
 def test_tmdb_finds_posters_by_imdb_id(tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

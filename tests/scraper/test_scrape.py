@@ -311,6 +311,70 @@ def test_a_url_template_names_the_poster_by_id(tmp_path: Path, site: Site) -> No
     assert read_manifest(tmp_path)["status"].tolist() == ["ok"]
 
 
+def test_posters_come_in_the_width_that_is_asked_for_else_as_the_link_stands(tmp_path: Path, site: Site) -> None:
+    small, large = ("_V1_UX182_AL_", "_V1_SX300")
+    names = {1: (large, small), 2: (small,), 3: (), 4: (large,), 5: (small,)}
+    for film, sizes in names.items():
+        for k, size in enumerate(sizes):
+            site.responses[f"/images/M/{film}.{size}.jpg"] = Response(encode(make_picture(10 * film + k)))
+    for film in (4, 5):
+        site.responses[f"/title/{film}"] = film_page(og_image=f"/images/M/{film}.{small}.jpg")
+    rows = [(str(n), "Drama", f"{site.url}/images/M/{n}.{small}.jpg" * (n < 4)) for n in names]
+
+    def crawl(**changes: Any) -> list[str]:
+        write_scrape_project(tmp_path, rows, source=["poster", "page"], **changes)
+        file = tmp_path / "films.csv"
+        file.write_text(file.read_text().replace("http://127.0.0.1:9", site.url))
+        site.requests.clear()
+        assert run_scrape(tmp_path).returncode == 0
+        return sorted(path.removeprefix("/images/M/") for path in site.requests if path != "/robots.txt")
+
+    wide = crawl(poster_width=300)
+    both = [f"{film}.{size}.jpg" for film in (2, 3, 5) for size in (large, small)]
+    assert wide == sorted([f"1.{large}.jpg", f"4.{large}.jpg", *both, "/title/3", "/title/4", "/title/5"])
+    table = read_manifest(tmp_path)
+    assert table["status"].tolist() == ["ok", "ok", "gone", "ok", "ok"]
+    came = [f"{site.url}/images/M/{film}.{size}.jpg" for film, size in ((1, large), (2, small), (4, large), (5, small))]
+    assert table.loc[table["status"] == "ok", "url"].tolist() == came
+    assert table["asked"].tolist()[0] == came[0]
+    assert f"1.{large.replace('300', '444')}.jpg" in crawl(poster_width=444)
+    assert crawl(poster_width=300) == []
+    assert read_manifest(tmp_path)["sha256"].equals(table["sha256"])
+    site.responses[f"/images/M/2.{large}.jpg"] = Response(encode(make_picture(99)))
+    assert f"2.{large}.jpg" in crawl(poster_width=300, refresh=True)
+    assert read_manifest(tmp_path)["url"].tolist()[1] == f"{site.url}/images/M/2.{large}.jpg"
+
+
+def test_files_of_a_folder_need_no_host_and_other_sources_only_what_it_lacks(
+    tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.add_posters([1, 2, 3])
+    (tmp_path / "mine").mkdir()
+    for n in (1, 2):
+        (tmp_path / f"mine/tt000000{n}.jpg").write_bytes(encode(make_picture(10 + n)))
+    rows = [(str(n), "Drama", f"{site.url}/{n}.jpg") for n in (1, 2, 3)]
+    write_scrape_project(tmp_path, rows, source="folder:mine/{id}.jpg")
+    monkeypatch.chdir(tmp_path)
+    stage.main()  # in this process: no crawl begins
+    table = read_manifest(tmp_path)
+    assert table["status"].tolist() == ["ok", "ok", "gone"]
+    assert table["url"].tolist()[:2] == ["folder:mine/tt0000001.jpg", "folder:mine/tt0000002.jpg"]
+    assert site.requests == []
+    before = read_scraped(tmp_path)
+    stage.main()
+    assert read_scraped(tmp_path) == before
+    (tmp_path / "mine/tt0000002.jpg").write_bytes(encode(make_picture(7)))
+    write_scrape_project(tmp_path, rows, source=["folder:mine/{id}.jpg", "poster"])
+    assert run_scrape(tmp_path).returncode == 0
+    assert site.requests == ["/robots.txt", "/3.jpg"]
+    after = read_manifest(tmp_path)
+    assert after["status"].tolist() == ["ok"] * 3
+    assert (after["sha256"] == table["sha256"]).tolist() == [True, False, False]
+    write_scrape_project(tmp_path, rows, source=["poster", "folder:mine/{id}.jpg"])
+    assert run_scrape(tmp_path).returncode == 0
+    assert site.requests[2:] == ["/robots.txt", "/1.jpg", "/2.jpg"]
+
+
 def test_too_few_posters_end_the_stage_and_leave_its_output(tmp_path: Path, site: Site) -> None:
     write_scrape_project(tmp_path, make_dramas(site, 4), min_success=0.8)
     assert run_scrape(tmp_path).returncode == 0
@@ -333,7 +397,17 @@ def test_too_few_posters_end_the_stage_and_leave_its_output(tmp_path: Path, site
         (
             [("1", "Drama", "l")],
             {"source": "imdb"},
-            "'imdb' is neither poster, page, tmdb nor a URL template",
+            "'imdb' is neither poster, page, tmdb nor a template such as",
+        ),
+        ([("1", "Drama", "l")], {"source": "folder:mine/{id}.jpg"}, "but mine is no folder; it should hold posters"),
+        ([("1", "Drama", "l")], {"source": "folder:mine"}, "'folder:mine' should have {id} or {imdb_id} in it"),
+        ([("1", "Drama", "l")], {"source": "tmdb"}, "source has tmdb, so poster_width should be pixels or `original`"),
+        ([("1", "Drama", "l")], {"poster_width": "w300"}, "scrape.poster_width is 'w300'; it should be pixels from 16"),
+        ([("1", "Drama", "l")], {"poster_width": True}, "scrape.poster_width is True; it should be pixels from 16 to"),
+        (
+            [("1", "Drama", "l")],
+            {"tmdb": {"api": "https://a.org", "images": "https://a.org", "poster_size": "w185"}},
+            "poster_size is now scrape.poster_width, in pixels",
         ),
         ([("1", "Drama", "l")], {"concurrency": 0}, "scrape.concurrency is 0; it should be greater than or equal to 1"),
         ([("1", "Drama", "l")], {"catalogue": "gone.csv"}, "gone.csv is not a file"),

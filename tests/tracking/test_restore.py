@@ -277,6 +277,20 @@ def test_what_neither_cache_nor_remote_has_is_named_and_nothing_changes(project:
     refused(folder, first, "neither DVC's cache nor a remote nor MLflow", output)
 
 
+def test_what_is_never_pushed_may_be_missing_and_its_stage_is_named(
+    project: Runs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, first, _ = project
+    pipeline = yaml.safe_load((folder / "dvc.yaml").read_text())
+    pipeline["stages"]["prepare"]["outs"] = [{"data/resized": {"push": False}}]
+    (folder / "dvc.yaml").write_text(yaml.safe_dump(pipeline, sort_keys=False))
+    cached(folder, "data/resized", "HEAD~2").unlink()
+    assert command("checkout", first) == 0
+    assert "data/resized is never pushed; `dvc repro` makes it" in capsys.readouterr().out
+    assert cut(folder) == 0.0
+    assert "prepare" in status()
+
+
 def test_what_only_the_remote_has_is_fetched(project: Runs, tmp_path: Path) -> None:
     folder, first, _ = project
     assert dvc(["remote", "add", "-q", "--local", "-d", "team", str(tmp_path / "remote")]) == 0
