@@ -1,8 +1,9 @@
 """How a crawl ended: counts for the terminal and reports/scrape.json, and whether the stage may go on."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from postergenre.data.manifest import Row
@@ -12,7 +13,11 @@ from scraper.wanted import host_of
 # So many of the most frequent reasons are listed.
 REASONS = 5
 # The statuses of rows that have no source to ask.
-NOT_FETCHABLE = ("bad-id", "duplicate", "no-link")
+NOT_FETCHABLE = ("duplicate", "no-film", "no-link")
+# The statuses of rows that the catalogue should have right: they count as posters that did not come.
+FAULTY = ("bad-id", "bad-row")
+# So many of the films whose rows differ are named.
+EXAMPLES = 3
 
 
 @dataclass(frozen=True)
@@ -22,11 +27,15 @@ class Summary:
     statuses: rows by status.
     misses: rows that had a source and got no poster, by `status, reason`.
     refusals: rows that were refused, by the host that was asked.
+    first_faults: the first reason for each of `FAULTY`.
+    merged: the genres of the films whose rows differ in them, put together, by film.
     """
 
     statuses: Counter[str]
     misses: Counter[str]
     refusals: Counter[str]
+    first_faults: dict[str, str]
+    merged: dict[str, str]
 
     @property
     def fetchable(self) -> int:
@@ -34,9 +43,14 @@ class Summary:
         return self.statuses["ok"] + self.misses.total()
 
     @property
+    def faulty(self) -> int:
+        """Rows whose id or fields are wrong."""
+        return sum(self.statuses[status] for status in FAULTY)
+
+    @property
     def success(self) -> float:
-        """The share of fetchable rows that got their poster, 0 to 1."""
-        return self.statuses["ok"] / self.fetchable if self.fetchable else 0.0
+        """The share of fetchable and faulty rows that got their poster, 0 to 1."""
+        return self.statuses["ok"] / (self.fetchable + self.faulty) if self.fetchable else 0.0
 
     def as_json(self) -> dict[str, Any]:
         """The content of reports/scrape.json."""
@@ -44,8 +58,19 @@ class Summary:
             "rows": self.statuses.total(),
             "success": round(self.success, 6),
             "status": dict(self.statuses.most_common()),
-            "reasons": [f"{times:,} {reason}" for reason, times in self.misses.most_common(REASONS)],
+            "reasons": [*self._faults(), *(f"{n:,} {reason}" for reason, n in self.misses.most_common(REASONS))],
         }
+
+    def _faults(self) -> list[str]:
+        """What is wrong with the catalogue: its faulty rows, and the films whose rows differ."""
+        faults = [f"{self.statuses[status]:,} {status}; {reason}" for status, reason in self.first_faults.items()]
+        if self.merged:
+            films = [f"{film_id} has {genres}" for film_id, genres in islice(self.merged.items(), EXAMPLES)]
+            more = ", ..." if len(self.merged) > EXAMPLES else ""
+            faults.append(
+                f"{len(self.merged):,} films have rows with different genres, put together: {', '.join(films)}{more}"
+            )
+        return faults
 
     def __str__(self) -> str:
         """A few lines for the terminal."""
@@ -54,12 +79,19 @@ class Summary:
         return "\n  ".join([f"{content['rows']:,} catalogue rows: {statuses}", *content["reasons"]])
 
 
-def summarize(rows: Iterable[Row]) -> Summary:
-    """Count the manifest's rows."""
-    summary = Summary(Counter(), Counter(), Counter())
+def summarize(rows: Iterable[Row], merged: Container[int] = ()) -> Summary:
+    """Count the manifest's rows.
+
+    merged: the rows that have the genres of several.
+    """
+    summary = Summary(Counter(), Counter(), Counter(), {}, {})
     for row in rows:
         summary.statuses[row.status] += 1
-        if row.status not in (*NOT_FETCHABLE, "ok"):
+        if row.row in merged:
+            summary.merged[row.film_id] = row.genres
+        if row.status in FAULTY:
+            summary.first_faults.setdefault(row.status, row.reason)
+        elif row.status not in (*NOT_FETCHABLE, "ok"):
             summary.misses[f"{row.status}, {row.reason}"] += 1
         if row.status == "refused":
             summary.refusals[host_of(row.asked)] += 1
@@ -69,16 +101,18 @@ def summarize(rows: Iterable[Row]) -> Summary:
 def check(summary: Summary, min_success: float, blocked: Mapping[str, str]) -> None:
     """Check that no host cut the crawl short, and that enough posters came.
 
-    min_success: the least share of fetchable rows with a poster, 0 to 1.
+    min_success: the least share of fetchable and faulty rows with a poster, 0 to 1.
     blocked: the hosts that turned us away, each with the reason.
 
     Raises:
         InputError: with what went wrong, and what to do.
     """
+    faults = {f"{status}, first {text}": summary.statuses[status] for status, text in summary.first_faults.items()}
     if not summary.fetchable:
+        listed = "".join(f"; {times:,} {reason}" for reason, times in faults.items())
         raise InputError(
-            f"none of the catalogue's {summary.statuses.total():,} rows has an IMDb id and a link that scrape.source "
-            "could ask"
+            f"none of the catalogue's {summary.statuses.total():,} rows has an id and a link that scrape.source "
+            f"could ask{listed}"
         )
     for host, reason in blocked.items():
         raise InputError(
@@ -86,9 +120,9 @@ def check(summary: Summary, min_success: float, blocked: Mapping[str, str]) -> N
             "`dvc repro` goes on without them, `-S scrape.retry_failed=true` asks for them again, better on another day"
         )
     if summary.success < min_success:
-        (reason, times), *_ = summary.misses.most_common(1)
+        (reason, times), *_ = (summary.misses + Counter(faults)).most_common(1)
+        remedy = "`dvc exp run -S scrape.retry_failed=true` asks for the rest again"
         raise InputError(
-            f"{summary.success:.1%} of {summary.fetchable:,} posters came and scrape.min_success asks "
-            f"{min_success:.1%}; most often: {reason} ({times:,} times); what came is kept, "
-            "`dvc exp run -S scrape.retry_failed=true` asks for the rest again"
+            f"{summary.success:.1%} of {summary.fetchable + summary.faulty:,} posters came and scrape.min_success asks "
+            f"{min_success:.1%}; most often: {reason} ({times:,} times); what came is kept, {remedy}"
         )
