@@ -39,7 +39,8 @@ OTHER_NAMES = {
 }
 
 _STRING = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
-_LIST = re.compile(rf"\[\s*{_STRING}\s*(?:,\s*{_STRING}\s*)*,?\s*\]")
+_ITEM = rf"(?:{_STRING}|None|null|nan)"
+_LIST = re.compile(rf"\[\s*{_ITEM}\s*(?:,\s*{_ITEM}\s*)*,?\s*\]")
 _NUMPY = re.compile(rf"\[\s*{_STRING}(?:\s+{_STRING})*\s*\]")
 _ESCAPES = re.compile(r"""(?:[^\\]|\\(?:['"\\]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}))*""")
 _LINE_BREAK = re.compile(r"[\n\r\v\f\t\x85\u2028\u2029]")
@@ -117,7 +118,7 @@ class GenreCells:
             raise ValueError(f"a genre is {name!r}{problem}")
         if self._joined.fullmatch(key):
             raise ValueError(
-                f"a genre is {name!r}, as if several stood there; if it is one, add it to scrape.genre_names"
+                f"a genre is {name!r}, which reads like several; is it one, scrape.genre_names must have it"
             )
         return self._spellings.setdefault(key, text[0].upper() + text[1:])
 
@@ -143,11 +144,14 @@ def _read_brackets(text: str) -> tuple[str, Sequence[str | None]]:
             return OBJECTS, _names_of(value, text)
         for notation, pattern in ((LIST, _LIST), (NUMPY, _NUMPY)):
             if pattern.fullmatch(text):
-                return notation, [_unquote(token) for token in re.findall(_STRING, text)]
+                return notation, [_unquote(token) for token in re.findall(_ITEM, text)]
     raise ValueError(f"the genres are {text[:100]!r}; a list such as {LIST} is expected")
 
 
 def _unquote(token: str) -> str:
+    """The text of an item of a list, `None` and its like as they stand."""
+    if token[0] not in "'\"":
+        return token
     token = token.replace("\\/", "/")  # as PHP writes JSON
     if not _ESCAPES.fullmatch(token):
         raise ValueError(f"a genre is {token}; its backslash has no meaning")

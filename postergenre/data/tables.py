@@ -35,12 +35,13 @@ OTHER_FILES = {
     b"\xd0\xcf\x11\xe0": "is an Excel sheet; save it as CSV in UTF-8",
     b"SQLite format 3": "is an SQLite database; export its table as CSV",
 }
-# Letters of cp1252. Western European words have no four of them beyond ASCII in a row; other alphabets do.
-FOREIGN_WORD = re.compile(rb"[\x8a\x8c\x8e\x9a\x9c\x9e\x9f\xc0-\xd6\xd8-\xf6\xf8-\xff]{4}")
+# Four bytes in a row that are letters or signs of cp1252 beyond ASCII, but spaces, quotation marks and dashes: Western
+# European text has no such word, other alphabets have little else.
+FOREIGN_WORD = re.compile(rb"[\x80-\x84\x86-\x90\x95\x98-\x9f\xa1-\xaa\xac-\xba\xbc-\xff]{4}")
 CSV_FAULTS = {
     "expected after": 'a quoted field goes on after its closing quote; a quote inside a field is written twice, as ""',
     "unexpected end": "its quote is never closed",
-    "field larger": f"its quote is not closed within {csv.field_size_limit():,} characters",
+    "field larger": f"a field has more than {csv.field_size_limit():,} characters, as after a quote that is not closed",
     "new-line": "a carriage return stands in a field without quotes, or ends a row where others end with a line feed",
 }
 
@@ -113,7 +114,7 @@ def _reading(file: Path) -> Iterator[io.BufferedReader]:
             yield stream
             return
         try:
-            yield io.BufferedReader(gzip.GzipFile(fileobj=stream), 1 << 16)  # type: ignore[misc]
+            yield io.BufferedReader(gzip.GzipFile(fileobj=stream), 1 << 16)
         except (EOFError, gzip.BadGzipFile, zlib.error):
             raise InputError(f"{file} is damaged: its gzip data is cut off or wrong; fetch it again") from None
 
@@ -272,13 +273,13 @@ def _swallowed(file: Path, lines: list[str], first: int, width: int, dialect: di
     """Whether a field over several lines holds what could be rows: then a stray quote may have opened it.
 
     Returns:
-        The row's fault; "" where none of the lines has as many fields as the header.
+        The row's fault; "" where none of the further lines has as many fields as the header.
 
     Raises:
         InputError: all lines have as many, so all of them are rows.
     """
-    rows = [number for number, line in enumerate(lines, first) if _count_fields(line, dialect) == width]
-    if len(rows) == len(lines):
+    rows = [number for number, line in enumerate(lines[1:], first + 1) if _count_fields(line, dialect) == width]
+    if len(rows) == len(lines) - 1 and _count_fields(lines[0], dialect) == width:
         raise InputError(
             f"{file}, line {first} opens a quote that line {first + len(lines) - 1} closes, and each line between has "
             f"a row's {width} fields; remove the quote, or write it twice"
