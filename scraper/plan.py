@@ -1,5 +1,6 @@
 """From a catalogue to the films that the spider asks for, and from the downloads to the manifest's rows."""
 
+import hashlib
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,8 +14,9 @@ import numpy.typing as npt
 from pydantic import Field, field_validator, model_validator
 
 from postergenre import files
-from postergenre.data import catalogue
-from postergenre.data.catalogue import Film
+from postergenre.data import film_ids
+from postergenre.data.catalogue import Catalogue, Film
+from postergenre.data.catalogue_formats import Columns
 from postergenre.data.manifest import Row
 from postergenre.errors import InputError
 from postergenre.params import Section
@@ -37,6 +39,8 @@ class ScrapeParams(Section):
     """`scrape` in params.yaml, which explains each key."""
 
     catalogue: str
+    columns: Columns | None
+    genre_names: dict[str, Annotated[str, Field(pattern=r"^[^|\s]([^|\n]*[^|\s])?$")]]
     source: str | list[str]
     poster_width: Width
     min_success: Annotated[float, Field(ge=0, le=1)]
@@ -131,7 +135,7 @@ class ScrapeParams(Section):
 
 def sources(film: Film, params: ScrapeParams) -> list[Source]:
     """Where to look for a film's poster, best source first; empty where the catalogue gives no link."""
-    if not film.film_id:
+    if film.problem:
         return []
     candidates = [_source(film, name, params) for name in params.sources]
     return [source for source in candidates if source.url]
@@ -139,30 +143,37 @@ def sources(film: Film, params: ScrapeParams) -> list[Source]:
 
 def _source(film: Film, name: str, params: ScrapeParams) -> Source:
     if name == "poster":
-        return Source("poster", *params.sizes.links(film.poster))
+        return Source("poster", *params.sizes.links(_poster_link(film, params)))
     if name == "page":
         return Source("page", params.sizes.page_key(film.page))
     if name == "tmdb":
-        is_imdb = folder.IMDB_ID.fullmatch(film.film_id)
-        return Source("tmdb", Tmdb(params.tmdb, params.sizes).url(film.film_id) if is_imdb else "")
+        return Source("tmdb", Tmdb(params.tmdb, params.sizes).url(film.film_id, film.tmdb_id))
     kind: Kind = "folder" if name.startswith(folder.PREFIX) else "poster"
     return Source(kind, folder.fill(name, film.film_id))
+
+
+def _poster_link(film: Film, params: ScrapeParams) -> str:
+    """The row's poster link. TMDB's tables have paths at its image host."""
+    is_path = film.poster.startswith("/") and not film.poster.startswith("//")
+    return Tmdb(params.tmdb, params.sizes).picture(film.poster) if is_path else film.poster
 
 
 @dataclass(frozen=True)
 class Plan:
     """What a catalogue asks for. Each use reads the catalogue again: it may have more rows than memory can hold.
 
-    file: the catalogue.
+    catalogue: the catalogue.
     params: `scrape` in params.yaml.
     repeats: for each row that repeats a film, the row that stands for it: the film's first row with a link, else its
         first row.
+    merged: the genres of the films whose rows differ in them, put together, by the row that stands for the film.
     digest: SHA-256 of the catalogue.
     """
 
-    file: Path
+    catalogue: Catalogue
     params: ScrapeParams
     repeats: Mapping[int, int]
+    merged: Mapping[int, tuple[str, ...]]
     digest: str
 
     @classmethod
@@ -174,12 +185,17 @@ class Plan:
         """
         for place in params.folders:
             place.check()
+        films = Catalogue(file, params.columns, params.genre_names)
         # Arrays of numbers, not a table: a table of a million rows takes 100 MB.
-        numbers, linked = array("I"), array("b")
-        for film in catalogue.read(file):
-            numbers.append(int(film.film_id[2:] or 0))
+        keys, linked, labels = array("Q"), array("b"), array("I")
+        label_sets: dict[tuple[str, ...], int] = {}
+        for film in films:
+            keys.append(0 if film.problem else _key(film.film_id))
             linked.append(bool(sources(film, params)))
-        return cls(file, params, _repeats(np.asarray(numbers), np.asarray(linked)), files.sha256(file))
+            labels.append(label_sets.setdefault(film.genres, len(label_sets)))
+        repeats = _repeats(np.asarray(keys), np.asarray(linked))
+        merged = _merge(repeats, labels, list(label_sets))
+        return cls(films, params, repeats, merged, files.sha256(*films.files))
 
     def wanted(self, downloads: Downloads) -> Iterator[list[Source]]:
         """For each film without a poster, its sources on the network that have not been asked in vain.
@@ -188,8 +204,8 @@ class Plan:
         changed ones are noticed.
         """
         folders = self.params.folders
-        for film in catalogue.read(self.file):
-            if film.film_id and film.row not in self.repeats:
+        for film in self.catalogue:
+            if not film.problem and film.row not in self.repeats:
                 for place in folders:
                     place.store(film.film_id, downloads)
                 to_ask = self._to_ask(sources(film, self.params), downloads)
@@ -211,14 +227,26 @@ class Plan:
         Raises:
             InputError: the file changed since it was first read.
         """
-        if files.sha256(self.file) != self.digest:
-            raise InputError(f"{self.file} changed during the crawl; what came is kept, `dvc repro` goes on from there")
+        if files.sha256(*self.catalogue.files) != self.digest:
+            raise InputError(
+                f"{self.catalogue.file} changed during the crawl; what came is kept, `dvc repro` goes on from there"
+            )
+
+
+def _key(film_id: str) -> int:
+    """A number for a film, from 1 to 2^64 - 1, as 8 bytes take less memory than a text.
+
+    Ids of IMDb and TMDB have keys of their own. That two of a million other ids share a key has a chance of 1 in 10^7.
+    """
+    if number := film_ids.number(film_id):
+        return number << 1 | film_id.startswith("tmdb")
+    return int.from_bytes(hashlib.blake2b(film_id.encode(), digest_size=8).digest(), "big") | 1 << 63
 
 
 def _repeats(films: npt.NDArray[np.unsignedinteger], linked: npt.NDArray[np.signedinteger]) -> dict[int, int]:
     """`Plan.repeats`.
 
-    films: the IMDb number of each row, 0 for none.
+    films: the key of each row's film, 0 for none.
     linked: whether the row has a link.
     """
     order = np.lexsort((-linked, films))  # by film; in a film the rows with a link first, each in the catalogue's order
@@ -227,6 +255,20 @@ def _repeats(films: npt.NDArray[np.unsignedinteger], linked: npt.NDArray[np.sign
     first = order[np.maximum.accumulate(np.where(is_first, np.arange(len(films)), 0))]
     is_repeat = ~is_first & (ordered > 0)
     return dict(zip((order[is_repeat] + 1).tolist(), (first[is_repeat] + 1).tolist(), strict=True))
+
+
+def _merge(
+    repeats: Mapping[int, int], labels: Sequence[int], label_sets: Sequence[tuple[str, ...]]
+) -> dict[int, tuple[str, ...]]:
+    """`Plan.merged`.
+
+    labels: the position of each row's genres in `label_sets`.
+    """
+    merged: dict[int, set[str]] = {}
+    for row, first in repeats.items():
+        if labels[row - 1] != labels[first - 1]:
+            merged.setdefault(first, set(label_sets[labels[first - 1]])).update(label_sets[labels[row - 1]])
+    return {row: tuple(sorted(genres)) for row, genres in merged.items()}
 
 
 class ManifestRows:
@@ -246,12 +288,12 @@ class ManifestRows:
                 yield row
 
     def _rows(self) -> Iterator[Row]:
-        return (self._row(film) for film in catalogue.read(self._plan.file))
+        return (self._row(film) for film in self._plan.catalogue)
 
     def _row(self, film: Film) -> Row:
-        row = Row(film.row, film.film_id, film.title, "|".join(film.genres))
-        if film.fault:
-            return replace(row, status="bad-id", reason=film.fault)
+        row = Row(film.row, film.film_id, film.title, "|".join(self._plan.merged.get(film.row, film.genres)))
+        if film.problem:
+            return replace(row, status=film.problem, reason=film.reason)
         if film.row in self._plan.repeats:
             return replace(row, status="duplicate", reason=f"row {self._plan.repeats[film.row]} has the film")
         candidates = sources(film, self._plan.params)

@@ -19,6 +19,8 @@ Width = int | Literal["original"] | None
 # in this way too, for a mirror knows what it serves.
 IMDB = ("media-amazon.com", "ssl-images-amazon.com", "images-amazon.com", "media-imdb.com")
 TMDB = ("tmdb.org", "themoviedb.org")
+# Of most published posters.
+USUAL_WIDTH = 300
 TMDB_WIDTHS = (92, 154, 185, 342, 500, 780)
 # A film's picture, with or without a size.
 IMDB_NAME = re.compile(r"(/images/M/[^/]+?)(?:\._V\d[\w.,]*)?\.(jpe?g|png|webp|gif)", re.IGNORECASE)
@@ -52,8 +54,10 @@ class Sizes:
         return f"{page}#width={self.width}" if page and self.width is not None else page
 
     def tmdb_size(self) -> str:
-        """TMDB's next size that is wide enough."""
-        wanted = self.width if isinstance(self.width, int) else TMDB_WIDTHS[-1] + 1
+        """TMDB's next size that is wide enough. A path in a table of TMDB's names none, so there is one for None too."""
+        if self.width == "original":
+            return self.width
+        wanted = self.width or USUAL_WIDTH
         return next((f"w{width}" for width in TMDB_WIDTHS if width >= wanted), "original")
 
     def _imdb(self, url: SplitResult, host: str) -> str:

@@ -1,7 +1,8 @@
-"""Posters from The Movie Database, by IMDb id.
+"""Posters from The Movie Database, by its own id or by IMDb's.
 
-GET /3/find/{imdb_id}?external_source=imdb_id names a `poster_path`; with the image host and a size it makes a URL:
-developer.themoviedb.org/reference/find-by-id and developer.themoviedb.org/docs/image-basics.
+GET /3/movie/{id} and /3/find/{imdb_id}?external_source=imdb_id name a `poster_path`; with the image host and a size it
+makes a URL: developer.themoviedb.org/reference/movie-details, developer.themoviedb.org/reference/find-by-id,
+developer.themoviedb.org/docs/image-basics.
 """
 
 import json
@@ -10,6 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from postergenre.data.film_ids import number
 from postergenre.errors import InputError
 from postergenre.params import Section
 from scraper.sizes import Sizes
@@ -31,9 +33,22 @@ class Tmdb:
     def __init__(self, params: TmdbParams, sizes: Sizes):
         self._params, self._size = params, sizes.tmdb_size()
 
-    def url(self, imdb_id: str) -> str:
-        """The API's URL for a film, with the posters' size behind #, which is never sent: a key for each size."""
-        return f"{self._params.api}/3/find/{imdb_id}?external_source=imdb_id#{self._size}"
+    def url(self, film_id: str, tmdb_id: int) -> str:
+        """The API's URL for a film, "" where TMDB cannot know its id.
+
+        The posters' size stands behind #, which is never sent: a key for each size.
+
+        tmdb_id: its number at TMDB, 0 for none.
+        """
+        if tmdb_id:
+            return f"{self._params.api}/3/movie/{tmdb_id}#{self._size}"
+        if film_id.startswith("tt") and number(film_id) > 0:
+            return f"{self._params.api}/3/find/{film_id}?external_source=imdb_id#{self._size}"
+        return ""
+
+    def picture(self, path: str) -> str:
+        """The URL of a poster by its `poster_path`, such as `/rhIRbceo.jpg`."""
+        return f"{self._params.images}/t/p/{self._size}{path}"
 
     def request_options(self) -> tuple[dict[str, str], dict[str, Any]]:
         """The headers and meta of a request to the API. An API is made for programs; robots.txt is about pages."""
@@ -48,11 +63,11 @@ class Tmdb:
         """
         try:
             answer = json.loads(body)
-            titles = [*answer["movie_results"], *answer["tv_results"]]
+            titles = [answer] if "poster_path" in answer else [*answer["movie_results"], *answer["tv_results"]]
             path = next((title["poster_path"] for title in titles if title["poster_path"]), "")
         except (ValueError, KeyError, TypeError):
             raise ValueError("the answer is not TMDB's") from None
-        return f"{self._params.images}/t/p/{self._size}{path}" if path else ""
+        return self.picture(path) if path else ""
 
 
 def check_token() -> None:

@@ -1,37 +1,31 @@
-"""Reads film catalogues in either of two published formats. Every row becomes a `Film`, also a faulty one."""
+"""Reads film catalogues: published formats, and any other table by `scrape.columns`. Every row becomes a `Film`."""
 
-import ast
-import re
-from codecs import getincrementaldecoder
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-import pandas as pd
-
-from postergenre.data import genres
+from postergenre.data import catalogue_formats, tables
+from postergenre.data.catalogue_formats import LINKS, MOVIELENS, MOVIES, Columns, Problem, Record
+from postergenre.data.genre_cells import GenreCells
 from postergenre.errors import InputError
 
-# MovieGenre.csv (neha1703/movie-genre-from-its-poster); its `IMDB Score` is not used.
-PUBLISHED = ("imdbId", "Imdb Link", "Title", "Genre", "Poster")
-# The table of the 7,254-poster set (laxmimerit/Movies-Poster_Dataset), which adds one 0/1 column per genre.
-MULTI_HOT = ("Id", "Genre")
-# Rows that are read at a time.
+# Rows at the top that tell how the file writes its genres.
 CHUNK = 10_000
 
 
-@dataclass(frozen=True)
-class Film:
+class Film(NamedTuple):
     """One row of a catalogue.
 
     row: 1 for the first row below the header.
-    film_id: `tt0084058`, "" where the row has none.
-    title: "" where the format has none.
+    film_id: `tt0084058`, `tmdb603` or the catalogue's own, "" where the row has none.
+    title: on one line, "" where the format has none.
     genres: canonical names.
     page: the link to the film's page, "" for none.
-    poster: the link to the poster, "" for none.
-    fault: what is wrong with the id, "" for nothing.
+    poster: the link to the poster, or its path at TMDB's host of pictures, such as `/rhIRbceo.jpg`; "" for none.
+    problem: why the row is no film that can be asked for, "" for none.
+    reason: the problem in words, with the line of the file.
+    tmdb_id: the film's number at TMDB, 0 for none.
     """
 
     row: int
@@ -40,102 +34,71 @@ class Film:
     genres: tuple[str, ...]
     page: str
     poster: str
-    fault: str = ""
+    problem: Problem = ""
+    reason: str = ""
+    tmdb_id: int = 0
 
 
-def read(file: Path) -> Iterator[Film]:
-    """Every row of a catalogue in its order. The file is UTF-8 or ISO-8859-1.
+class Catalogue:
+    """A catalogue. Each iteration reads its films again, in their order: memory holds a part of the file at a time.
 
-    Memory holds one chunk of the file at a time. So a fault is raised only after the rows before it were yielded.
-
-    Raises:
-        InputError: the file is missing, empty or no table, or has neither format's columns.
+    file: the file that has the rows; of a folder with MovieLens's tables, movies.csv.
+    table, format: what kind of file it is, and what its columns mean.
     """
-    rows_read = 0
-    for table in _tables(file):
-        columns = set(table.columns)
-        if columns.issuperset(PUBLISHED):
-            films = (_published(*row) for row in _numbered(table, PUBLISHED, rows_read + 1))
-        elif columns.issuperset(MULTI_HOT):
-            films = (_multi_hot(file, *row) for row in _numbered(table, MULTI_HOT, rows_read + 1))
-        else:
-            raise InputError(
-                f"{file} has the columns {', '.join(table.columns)}; "
-                f"a catalogue has {', '.join(PUBLISHED)} or {', '.join(MULTI_HOT)}"
-            )
-        yield from films
-        rows_read += len(table)
-    if not rows_read:
-        raise InputError(f"{file} has no row below its header; a catalogue has a row per film")
+
+    def __init__(self, path: Path, columns: Columns | None = None, genre_names: Mapping[str, str] | None = None):
+        """Find out the catalogue's format.
+
+        path: the file, or a folder with MovieLens's movies.csv and links.csv.
+        columns, genre_names: as in `scrape` in params.yaml.
+
+        Raises:
+            InputError: the file is missing, empty or no table, or in no known format.
+        """
+        self.file = path / MOVIES if (path / MOVIES).is_file() else path
+        self.table = tables.open_table(self.file)
+        self.format = catalogue_formats.recognise(self.table, columns)
+        self._genre_names = genre_names or {}
+
+    @property
+    def files(self) -> list[Path]:
+        """All files that are read."""
+        return [self.file, self.file.with_name(LINKS)] if self.format.name == MOVIELENS else [self.file]
+
+    def __iter__(self) -> Iterator[Film]:
+        """Every row as a film.
+
+        Raises:
+            InputError: the file has no row, or cannot be read on from some line. It names the line; the rows before
+                it were yielded.
+        """
+        records = self._records()
+        first = list(islice(records, CHUNK))
+        if not first:
+            raise InputError(f"{self.file} has no row below its header; a catalogue has a row per film")
+        cells = GenreCells((record.genres for _, record in first), self._genre_names)
+        for row, (line, record) in enumerate(chain(first, records), 1):
+            yield _film(row, line, record, cells)
+
+    def _records(self) -> Iterator[tuple[int, Record]]:
+        read = self.format.read
+        for line, values, fault in self.table.rows(self.format.columns):
+            yield line, Record("", "", "", "", "", 0, "bad-row", fault) if fault else read(*values)
 
 
-def _numbered(table: pd.DataFrame, columns: Sequence[str], first: int) -> Iterator[tuple[Any, ...]]:
-    return zip(range(first, first + len(table)), *(table[name] for name in columns), strict=True)
+def read(path: Path, columns: Columns | None = None, genre_names: Mapping[str, str] | None = None) -> Iterator[Film]:
+    """The films of a `Catalogue`."""
+    return iter(Catalogue(path, columns, genre_names))
 
 
-def normalize_imdb_id(text: str) -> str:
-    """Normalise `84058`, `84058.0` (exported by a spreadsheet) and `tt0084058` to `tt0084058`.
-
-    Raises:
-        ValueError: the text is no IMDb id.
-    """
-    text = text.strip()
-    digits = re.fullmatch(r"([0-9]{1,8})(?:\.0)?", text) or re.fullmatch(r"tt([0-9]{7,8})", text)
-    if not digits or int(digits[1]) == 0:
-        raise ValueError(f"{text!r} is not an IMDb id such as 84058 or tt0084058")
-    return f"tt{int(digits[1]):07d}"
-
-
-def _published(row: int, number: str, link: str, title: str, names: str, poster: str) -> Film:
-    return _film(row, number, title.strip(), names.split("|"), link.strip(), poster.strip())
-
-
-def _multi_hot(file: Path, row: int, number: str, names: str) -> Film:
+def _film(row: int, line: int, record: Record, cells: GenreCells) -> Film:
+    film_id, title, cell, page, poster, tmdb_id, problem, reason = record
+    genres: tuple[str, ...] = ()
     try:
-        listed = ast.literal_eval(names) if names.strip() else []
-    except (SyntaxError, ValueError):
-        listed = None
-    if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
-        raise InputError(f"{file}, row {row}: Genre is {names!r}; it must be a list such as ['Comedy', 'Drama']")
-    film = _film(row, number, "", listed, "", "")
-    page = f"https://www.imdb.com/title/{film.film_id}/" if film.film_id else ""
-    return Film(row, film.film_id, "", film.genres, page, "", film.fault)
-
-
-def _film(row: int, number: str, title: str, names: list[str], page: str, poster: str) -> Film:
-    try:
-        identity, fault = normalize_imdb_id(number), ""
+        genres = cells.read(cell)
     except ValueError as error:
-        identity, fault = "", str(error)
-    page, poster = ("" if link.lower() in genres.NO_VALUE else link for link in (page, poster))
-    return Film(row, identity, title, genres.canonical(names), page, poster, fault)
-
-
-def _tables(file: Path) -> Iterator[pd.DataFrame]:
-    """The table in chunks."""
-    try:
-        yield from pd.read_csv(file, dtype=str, keep_default_na=False, encoding=_encoding(file), chunksize=CHUNK)
-    except (FileNotFoundError, IsADirectoryError):
-        raise InputError(f"{file} is not a file; scrape.catalogue must name a catalogue") from None
-    except pd.errors.EmptyDataError:
-        raise InputError(f"{file} is empty; a catalogue has a header and a row per film") from None
-    except pd.errors.ParserError as error:
-        raise InputError(f"{file} is not a table: {' '.join(str(error).split())}") from None
-
-
-def _encoding(file: Path) -> str:
-    """UTF-8 if the bytes are valid UTF-8, else ISO-8859-1, in which all bytes are valid.
-
-    Raises:
-        InputError: the file holds NUL bytes, which no text in these encodings has.
-    """
-    decoder, encoding = getincrementaldecoder("utf-8")(), "utf-8-sig"
-    with file.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            if b"\0" in block:
-                raise InputError(f"{file} holds NUL bytes; a catalogue is a CSV file in UTF-8 or ISO-8859-1")
-            try:
-                decoder.decode(block, final=not stream.peek(1))
-            except UnicodeDecodeError:
-                encoding = "iso-8859-1"
-    return encoding
+        if not problem:
+            problem, reason = "bad-row", str(error)
+    if problem:
+        reason = f"line {line}: {reason}"
+    return Film(row, film_id, title, genres, page, poster, problem, reason, tmdb_id)

@@ -15,11 +15,11 @@ class Row:
     """One row of the manifest. Its fields are the columns of manifest.csv.
 
     row: the catalogue row, 1 for the first below the header.
-    film_id: `tt0084058`, "" where the catalogue's id is none.
-    title: as the catalogue has it.
+    film_id: `tt0084058`, `tmdb603` or the catalogue's own, "" where the catalogue's id is none.
+    title: as the catalogue has it, on one line.
     genres: canonical names joined by `|`.
-    status: `ok`; `duplicate` (another row stands for the film), `bad-id`, `no-link`; or why the poster did not come:
-        `gone`, `refused`, `failed`, `not-a-poster`.
+    status: `ok`; `duplicate` (another row stands for the film), `bad-id`, `bad-row` (its fields or genres cannot be
+        read), `no-film`, `no-link`; or why the poster did not come: `gone`, `refused`, `failed`, `not-a-poster`.
     reason: why, in a few words; "" for `ok`.
     asked: the source's URL, "" for none.
     url: what was fetched in the end, after redirects or by way of a film's page.

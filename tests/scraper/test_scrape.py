@@ -95,7 +95,7 @@ def test_every_row_ends_with_its_status_and_reason(tmp_path: Path, site: Site) -
         ("ok", ""),
         ("refused", "Forbidden by robots.txt"),
         ("no-link", "the catalogue gives no link"),
-        ("bad-id", "'../../x' is not an IMDb id such as 84058 or tt0084058"),
+        ("bad-id", "line 15: '../../x' is not an IMDb id such as 84058 or tt0084058"),
         ("duplicate", "row 1 has the film"),
         ("failed", "the link is no URL"),
         ("failed", "neither http nor https"),
@@ -392,8 +392,8 @@ def test_too_few_posters_end_the_stage_and_leave_its_output(tmp_path: Path, site
 @pytest.mark.parametrize(
     ("rows", "changes", "expected"),
     [
-        ([("1", "Drama", "")], {}, "none of the catalogue's 1 rows has an IMDb id and a link"),
-        ([("x", "Drama", "http://127.0.0.1:9/a.jpg")], {}, "none of the catalogue's 1 rows has an IMDb id and a link"),
+        ([("1", "Drama", "")], {}, "none of the catalogue's 1 rows has an id and a link"),
+        ([("x", "Drama", "http://127.0.0.1:9/a.jpg")], {}, "could ask; 1 bad-id, first line 2: 'x' is not an IMDb id"),
         (
             [("1", "Drama", "l")],
             {"source": "imdb"},

@@ -1,0 +1,61 @@
+"""The ids of films: IMDb's, TMDB's, or one's own. An id never is a path, and no file is named by it alone."""
+
+import re
+
+# What catalogues write for an unknown value, in lower case.
+NO_VALUE = frozenset(
+    {"", "-", "--", "?", "n/a", "#n/a", "na", "#na", "n.a.", "<na>", "nan", "-nan", "nat", "none", "null", "\\n"}
+    | {"unknown", "undefined", "not available"}
+)
+# Columns whose numbers are known to be IMDb's or TMDB's, by their names in lower case without `_`.
+IMDB_COLUMNS, TMDB_COLUMNS = {"imdbid", "tconst", "imdb"}, {"tmdbid", "tmdb"}
+
+
+def normalize_imdb_id(text: str) -> str:
+    """Normalise `84058`, `84058.0` (exported by a spreadsheet) and `tt0084058` to `tt0084058`.
+
+    Raises:
+        ValueError: the text is no IMDb id.
+    """
+    text = text.strip()
+    digits = re.fullmatch(r"([0-9]{1,8})(?:\.0)?", text) or re.fullmatch(r"tt([0-9]{7,8})", text)
+    if not digits or int(digits[1]) == 0:
+        raise ValueError(f"{text!r} is not an IMDb id such as 84058 or tt0084058")
+    return f"tt{int(digits[1]):07d}"
+
+
+def normalize_tmdb_id(text: str) -> str:
+    """Normalise TMDB's `603`, `603.0` and `tmdb603` to `tmdb603`: the number alone could be anybody's.
+
+    Raises:
+        ValueError: the text is no TMDB id.
+    """
+    text = text.strip()
+    digits = re.fullmatch(r"(?:tmdb)?([0-9]{1,9})(?:\.0)?", text)
+    if not digits or int(digits[1]) == 0:
+        raise ValueError(f"{text!r} is not a TMDB id such as 603")
+    return f"tmdb{int(digits[1])}"
+
+
+def normalize(text: str, column: str = "") -> str:
+    """Normalise an id of any of the three kinds. One's own stays as it is.
+
+    column: its name may say whose the number is.
+
+    Raises:
+        ValueError: the text is no id.
+    """
+    text, name = text.strip(), column.lower().replace("_", "")
+    if name in IMDB_COLUMNS or re.fullmatch(r"tt[0-9]+", text):
+        return normalize_imdb_id(text)
+    if name in TMDB_COLUMNS or re.fullmatch(r"tmdb[0-9]+", text):
+        return normalize_tmdb_id(text)
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", text) or set(text) == {"."} or text.lower() in NO_VALUE:
+        raise ValueError(f"{text!r} is not an id: 1 to 64 of the characters A-Z a-z 0-9 . _ -")
+    return text
+
+
+def number(film_id: str) -> int:
+    """The number in an id of IMDb's or TMDB's, 0 in one's own."""
+    digits = re.fullmatch(r"(?:tt|tmdb)([0-9]+)", film_id)
+    return int(digits[1]) if digits else 0

@@ -1,0 +1,150 @@
+from typing import Any
+
+import pytest
+
+from postergenre.data.genre_cells import GenreCells
+
+BOTH = ("Comedy", "Drama")
+
+
+def make(*cells: Any, **names: str) -> GenreCells:
+    return GenreCells(cells, names)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "Comedy|Drama",
+        "Comedy, Drama",
+        "Drama,Comedy",
+        "Comedy; Drama",
+        "Drama / Comedy",
+        "['Comedy', 'Drama']",
+        '["Comedy","Drama"]',
+        "['Comedy' 'Drama']",
+        "['Comedy'\n 'Drama']",
+        '[{"id": 35, "name": "Comedy"}, {"id": 18, "name": "Drama"}]',
+        "[{'id': 35, 'name': 'Comedy'}, {'id': 18, 'name': 'Drama'}]",
+        '[{"id": null, "name": "Comedy"}, {"id": 18, "name": "Drama"}]',
+        ["Drama", None, "Comedy"],
+        [{"name": "Drama"}, {"name": "Comedy"}],
+        "Comedy|Drama|Comedy||N/A",
+    ],
+)
+def test_two_genres_are_read_in_any_notation(cell: Any) -> None:
+    assert make(cell).read(cell) == BOTH
+
+
+@pytest.mark.parametrize(
+    "cell", ["(no genres listed)", "unknown", "Unknown", r"\N", "N/A", "n/a", "nan", "NaN", "<NA>"]
+)
+@pytest.mark.parametrize("others", ["A|B", "A, B", "A/B", "['A', 'B']", "[{'name': 'A'}]"])
+def test_a_placeholder_is_no_genre_in_any_notation(cell: str, others: str) -> None:
+    assert make(cell, others).read(cell) == ()
+
+
+@pytest.mark.parametrize(
+    "cell", ["", " ", "NaT", "None", "NULL", "-", "#N/A", "[]", "['']", "[None]", None, [], [None]]
+)
+def test_what_says_no_genre_is_no_genre(cell: Any) -> None:
+    assert make(cell).read(cell) == ()
+
+
+@pytest.mark.parametrize(
+    "spellings",
+    [
+        ["Drama", "drama", "DRAMA", " Drama ", "Dra\u200bma", "\ufeffDrama", "\uff24rama"],
+        ["Sci-Fi", "sci-fi", "SciFi", "Sci Fi", "Science Fiction", "science-fiction", "SCIENCE FICTION", "Sci\u2011Fi"],
+        ["Film-Noir", "film noir", "Film\u00a0Noir"],
+        ["Talk-Show", "Talk", "talkshow"],
+        ["Comédie", "Come\u0301die", "comédie", "COMÉDIE"],
+        ["Kung-Fu", "kung fu", "KungFu"],
+        ["Action & Adventure", "action and adventure"],
+    ],
+)
+def test_spellings_of_one_genre_are_one(spellings: list[str]) -> None:
+    cells = make(*spellings)
+    assert {cells.read(spelling) for spelling in spellings} == {(spellings[0],)}
+
+
+def test_published_spellings_stay() -> None:
+    names = [
+        "Action",
+        "Adult",
+        "Animation",
+        "Film-Noir",
+        "Game-Show",
+        "Music",
+        "Musical",
+        "Reality-TV",
+        "Sci-Fi",
+        "Short",
+        "Sport",
+        "Talk-Show",
+        "War",
+    ]
+    assert make("A|B").read("|".join(names)) == tuple(names)
+
+
+def test_the_most_frequent_notation_is_the_files_and_other_cells_are_refused() -> None:
+    cells = make("Comedy|Drama", "Comedy|Drama", "Comedy, Drama", "Drama")
+    assert cells.read("Drama") == ("Drama",)
+    for odd in ("Comedy, Drama", "['Comedy', 'Drama']", "Comedy/Drama", "Comedy; Drama"):
+        with pytest.raises(ValueError, match=r"this file writes them as A\|B"):
+            cells.read(odd)
+
+
+def test_lists_of_two_kinds_are_not_mixed() -> None:
+    cells = make("['Comedy', 'Drama']")
+    assert cells.read("['Drama']") == ("Drama",)
+    for odd in ("['Comedy' 'Drama']", "[{'name': 'Comedy'}]", "Drama", "Comedy|Drama"):
+        with pytest.raises(ValueError, match="the genres are"):
+            cells.read(odd)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "['Comedy''Drama']",
+        "['Comedy' 'Drama', 'Horror']",
+        "[{'name': 'Comedy' 'Drama'}]",
+        "['Comedy', 'Drama'",
+        "[28, 12]",
+        "[{'id': 28}]",
+        r"['Com\qedy', 'Drama']",
+        "[" * 3000,
+        "x" * 5000,
+        "Comedy\nDrama",
+        "Comedy\tDrama",
+        "Comedy • Drama",
+        "Comedy Drama",
+        "ComedyDrama",
+        "Action Adventure Science Fiction",
+        "Comedy & Drama",
+        "Comedy - Drama",
+        '"Drama"',
+        "http://h/1.jpg",
+        "7.5",
+        "{'Comedy', 'Drama'}",
+        28,
+        {"name": "Drama"},
+        [["Drama"]],
+        ["Comedy, Drama"],
+    ],
+)
+def test_what_is_not_understood_is_refused(cell: Any) -> None:
+    for cells in (make("A|B"), make(cell)):
+        with pytest.raises(ValueError, match="genre"):
+            cells.read(cell)
+
+
+def test_params_add_names() -> None:
+    cells = GenreCells(["Comedy|Drama"], {"Komödie": "Comedy", "Comedy Drama": "Dramedy", "Sci-Fi/Fantasy": "Sci-Fi"})
+    assert cells.read("komödie|Comedy Drama|Sci-Fi/Fantasy") == ("Comedy", "Dramedy", "Sci-Fi")
+
+
+def test_a_notation_that_shows_late_is_the_files() -> None:
+    cells = make("Drama", "Comedy")
+    assert cells.read("Comedy, Drama") == BOTH
+    with pytest.raises(ValueError, match="A, B"):
+        cells.read("Comedy|Drama")
