@@ -6,7 +6,7 @@ export DVC_NO_ANALYTICS := true
 # A container's user may have no name, for which DVC asks, and no home that can be written: docs/containers.md.
 # postergenre/account.py does the same.
 export LOGNAME := $(or $(LOGNAME),$(USER),$(LNAME),$(USERNAME),$(shell \
-	name=$$(id -un 2>/dev/null) || name=$$(id -u); echo "$$name"))
+	{ name=$$(id -un) || name=$$(id -u); echo "$$name"; } 2>/dev/null))
 ifeq ($(origin HOME),undefined)
 home := $(shell if name=$$(id -un 2>/dev/null); then eval "echo ~$$name"; fi)
 ifeq ($(home),)

@@ -16,7 +16,7 @@ NAMELESS = """#!/bin/sh
 echo 54321
 [ "$1" = -u ]
 """
-VOLUMES = {name: "/volume" for name in CACHES}
+VOLUMES = dict.fromkeys(CACHES, "/volume")
 # What users may have: whether the system knows them, their environment, and what it has then. {home} can be written,
 # {none} does not exist.
 USERS: list[tuple[bool, dict[str, str], dict[str, str]]] = [
