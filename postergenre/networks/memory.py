@@ -27,16 +27,19 @@ def needed(model: "keras.Model", network: Network, posters: int) -> float:
     They are the sum of
     libraries: 0.5 GB.
     weights: 25 copies of them while the network is exported.
-    activations: all layers' outputs for a batch of posters; of a frozen backbone, which keeps none, the two largest.
+    activations: for a batch of posters, the outputs of all layers from the first that is trained; of a frozen backbone,
+        which keeps none, the two largest.
     features: those of each poster, where the backbone is frozen.
 
+    model: as `pretrained.prepare` leaves it.
     posters: how many are in the store.
     """
-    outputs: list[int] = sorted(math.prod(layer.output.shape[1:]) for layer in model.layers)
+    outputs: list[int] = [math.prod(layer.output.shape[1:]) for layer in model.layers]
     if network.frozen:
-        values: int = CHUNK * sum(outputs[-2:]) + posters * pretrained.backbone(model).output_shape[-1]
+        values: int = CHUNK * sum(sorted(outputs)[-2:]) + posters * pretrained.backbone(model).output_shape[-1]
     else:
-        values = network.training.batch_size * sum(outputs)
+        first = next(place for place, layer in enumerate(model.layers) if layer.trainable and layer.weights)
+        values = network.training.batch_size * sum(outputs[first:])
     weights: int = model.count_params()
     return LIBRARIES + FLOAT * (COPIES * weights + values)
 

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from postergenre import machine, params
-from postergenre.networks import architecture, memory
+from postergenre.networks import architecture, memory, pretrained
 from postergenre.networks.config import Network
 from tests.factories import fit_network
 from tests.support import ROOT
@@ -12,11 +12,14 @@ from tests.support import ROOT
 SECTIONS = yaml.safe_load((ROOT / "params.yaml").read_text())["networks"]
 
 
-# Measured on the sample, in GB, by benchmarks/stages.py.
-@pytest.mark.parametrize(("name", "measured"), [("pretrained", 1.42), ("resnet", 0.79), ("student_cnn", 1.54)])
+# In GB. Measured on the sample by benchmarks/stages.py; `finetuned` through one epoch of three steps and the export.
+@pytest.mark.parametrize(
+    ("name", "measured"), [("pretrained", 1.42), ("finetuned", 2.02), ("resnet", 0.79), ("student_cnn", 1.54)]
+)
 def test_the_estimate_has_the_order_of_what_was_measured(name: str, measured: float) -> None:
     network = params.parse(f"networks.{name}", Network, SECTIONS[name])
     model = architecture.build(network.merged, 268, 182, [0.2] * 13, 1, name)
+    pretrained.prepare(model, network)
     assert measured / 1.3 < memory.needed(model, network, 1500) / 1e9 < measured * 1.3
 
 
