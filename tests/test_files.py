@@ -129,7 +129,7 @@ def test_a_folder_that_another_process_removes_before_it_is_locked_is_made_again
     make, locks = tempfile.mkdtemp, list[filelock.BaseFileLock]()
 
     def make_and_lock(*words: Any, **options: Any) -> str:
-        folder = make(*words, **options)
+        folder = str(make(*words, **options))
         if not locks:  # the first is another's to remove
             locks.append(filelock.FileLock(Path(folder, files.LOCK), is_singleton=False))
             locks[0].acquire()
