@@ -1,12 +1,15 @@
 """`make setup`, `make wheels` and the check of platforms, run in a small project whose packages this file builds.
 
-Its uv is a package whose command calls the real uv; its index, its mirror and its proxy are servers on loopback.
+Its uv is a package whose command calls the real uv, which downloads a Python that this file packs; its index, its mirror
+and its proxy are servers on loopback.
 """
 
 import base64
 import hashlib
 import io
+import json
 import os
+import platform
 import re
 import runpy
 import shutil
@@ -14,6 +17,7 @@ import ssl
 import stat
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -75,17 +79,14 @@ def wheel(name: str, version: str, content: Mapping[str, str], tag: str = "any")
 
 FAILING_UV = "#!/bin/sh\necho uv is out of order >&2\nexit 1\n"
 CALLING_UV = f'#!/bin/sh\nexec "{REAL_UV}" "$@"\n'
-# Creates the environment itself where uv would fetch a Python for it; the environment's folder is the last word.
-FETCHING_UV = f"""#!/bin/sh
+# Copies an environment where uv would fetch a Python for it; the environment's folder is the last word.
+COPYING_UV = f"""#!/bin/sh
 [ "$1" = venv ] || exec "{REAL_UV}" "$@"
-echo "uv $*" >> "$HOME/log"
 for folder; do :; done
-exec "{REAL_PYTHON}" -m venv --without-pip "$folder"
+exec {shutil.which("cp")} -a "$HOME/environment/." "$folder"
 """
-# The same, with pip at once.
-COPYING_UV = FETCHING_UV.replace(
-    f'"{REAL_PYTHON}" -m venv --without-pip "$folder"', f'{shutil.which("cp")} -a "$HOME/environment/." "$folder"'
-)
+# What an archive of a Python need not have.
+LEFT_OUT = {"test", "site-packages", "__pycache__", "idlelib", "tkinter", "turtledemo"}
 # What a Python that does not run a script or a module of ours does: it reports a version, or copies an environment.
 STAND_IN = """#!/bin/sh
 echo "{name} $*" >> "$HOME/log"
@@ -267,16 +268,51 @@ def test_a_python_that_is_given_and_does_not_fit_is_refused(project: Project, py
     assert not (project.folder / ".venv").exists()
 
 
+def archive_python(folder: Path) -> Path:
+    """Pack the Python that runs this as uv downloads one; return the list of downloads that names it."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+    def needed(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+        parts = entry.name.split("/")
+        return None if LEFT_OUT & {*parts} or any(part.startswith("config-") for part in parts) else entry
+
+    file = folder / "python.tar.gz"
+    with tarfile.open(file, "w:gz", compresslevel=1) as archive:
+        archive.add(REAL_PYTHON.resolve(), f"python/bin/python{version}")
+        archive.add(os.__file__.removesuffix("/os.py"), f"python/lib/python{version}", filter=needed)
+    entry = {
+        "name": "cpython",
+        "arch": {"family": platform.machine(), "variant": None},
+        **{"os": "linux", "libc": "gnu", "variant": None, "prerelease": "", "build": "20260101"},
+        **dict(zip(("major", "minor", "patch"), sys.version_info[:3], strict=True)),
+        "url": file.as_uri(),
+        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+    }
+    downloads = folder / "downloads.json"
+    downloads.write_text(json.dumps({f"cpython-{platform.python_version()}-linux-{platform.machine()}-gnu": entry}))
+    return downloads
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the archive that it makes is of Linux with glibc")
 def test_uv_fetches_a_python_where_none_fits(tmp_path: Path, environment: Path) -> None:
-    project = Project(tmp_path, environment, FETCHING_UV)
+    project = Project(tmp_path, environment)
     project.python("python3", "3.14.8")
-    done = project.make("setup", WHEELS=str(project.save(tmp_path / "wheels")))
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    script = project.folder / "tools/setup.py"  # of a project that needs the Python that is there to fetch
+    script.write_text(re.sub(r"^FITS = .*", f'FITS = ("{version}",)', script.read_text(), flags=re.MULTILINE))
+    done = project.make(
+        "setup",
+        WHEELS=str(project.save(tmp_path / "wheels")),
+        UV_PYTHON_DOWNLOADS_JSON_URL=str(archive_python(tmp_path)),
+        UV_PYTHON_INSTALL_DIR=str(tmp_path / "pythons"),
+    )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.endswith("; uv fetches Python 3.13\n")
-    assert f"uv venv --quiet --clear --python 3.13 {project.folder}/.venv\n" in project.log()
+    assert done.stdout.endswith(f"; uv fetches Python {version}\n")
+    assert (project.folder / ".venv/bin/python").resolve().is_relative_to(tmp_path / "pythons")
     assert project.installed()
 
 
+@pytest.mark.long
 def test_a_folder_is_filled_where_uv_has_to_fetch_a_python(tmp_path: Path, environment: Path, site: Site) -> None:
     project = Project(tmp_path, environment, COPYING_UV)
     project.python("python3", "3.14.8")
