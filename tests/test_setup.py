@@ -1,7 +1,7 @@
 """`make setup`, `make wheels` and the check of platforms, run in a small project whose packages this file builds.
 
-Its uv is a package whose command calls the real uv, which downloads a Python that this file packs; its index, its mirror
-and its proxy are servers on loopback.
+Its uv is a package whose command calls the real uv, which downloads a Python that this file packs. Its index, its
+mirror and its proxy are servers on loopback.
 """
 
 import base64
