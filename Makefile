@@ -4,24 +4,30 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := true
 # A container's user may have no name, for which DVC asks, and no home that can be written: docs/containers.md.
-ifeq ($(LOGNAME)$(USER),)
-export LOGNAME := $(shell { id -un || id -u; } 2>/dev/null)
+# postergenre/account.py does the same.
+export LOGNAME := $(or $(LOGNAME),$(USER),$(LNAME),$(USERNAME),$(shell \
+	{ name=$$(id -un) || name=$$(id -u); echo "$$name"; } 2>/dev/null))
+ifeq ($(origin HOME),undefined)
+home := $(shell if name=$$(id -un 2>/dev/null); then eval "echo ~$$name"; fi)
+ifeq ($(home),)
+export HOME := /
 endif
-ifneq ($(shell test -w "$$HOME" || echo no),)
-export HOME := $(or $(HOME),$(CURDIR)/.cache)
-export XDG_CACHE_HOME ?= $(CURDIR)/.cache
-export KERAS_HOME ?= $(XDG_CACHE_HOME)/keras
-export MPLCONFIGDIR ?= $(XDG_CACHE_HOME)/matplotlib
-export UV_PYTHON_INSTALL_DIR ?= $(XDG_CACHE_HOME)/python
+endif
+ifneq ($(shell test -w "$${HOME:-$(or $(home),/)}" || echo no),)
+export XDG_CACHE_HOME := $(or $(XDG_CACHE_HOME),$(CURDIR)/.cache)
+export KERAS_HOME := $(or $(KERAS_HOME),$(XDG_CACHE_HOME)/keras)
+export MPLCONFIGDIR := $(or $(MPLCONFIGDIR),$(XDG_CACHE_HOME)/matplotlib)
+export UV_PYTHON_INSTALL_DIR := $(or $(UV_PYTHON_INSTALL_DIR),$(XDG_CACHE_HOME)/python)
 endif
 
 # Any Python from 3.9 on runs the script, which chooses the one for .venv. It has PYTHON and WHEELS from its environment.
 SETUP = for python in "$$PYTHON" python3.13 python3.12 python3.11 python3 python; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 9))' 2>/dev/null && exec "$$python" tools/setup.py $(1); \
 	done; \
-	echo "error: no Python here runs; install Python 3.11, 3.12 or 3.13, or name one: make setup PYTHON=/path/to/python3.12" >&2; \
+	echo "error: no Python from 3.9 on is here; install Python 3.11, 3.12 or 3.13, or name one: make setup PYTHON=/path/to/python3.12" >&2; \
 	exit 1
 
+# Recipes name .venv's programs by their path: the make of macOS looks up a simple recipe's program in its own PATH.
 .DEFAULT_GOAL := help
 .PHONY: help setup wheels repro test quick test-all bench check format lock mlflow team
 
@@ -34,44 +40,44 @@ wheels: ## Download the packages for machines without a network [WHEELS=DIR]
 	@$(call SETUP,wheels)
 
 repro: setup ## Run the whole pipeline; print the results
-	@postergenre repro
-	@postergenre results
+	@$(BIN)/postergenre repro
+	@$(BIN)/postergenre results
 
 test: setup ## Run the tests
-	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 quick: setup ## Run the tests that train nothing and start no server: under a minute
-	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m 'not slow and not long'
+	$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m 'not slow and not long'
 
 test-all: setup ## Run the tests, those of many minutes too
-	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m ''
+	$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m ''
 
 bench: setup ## Run each stage; print its seconds and peak memory
-	python -m benchmarks.stages
+	$(BIN)/python -m benchmarks.stages
 
 check: setup ## Lint; check the format, the types, the documentation's links, the wheels for other machines
-	ruff check .
-	ruff format --check .
-	mypy .
-	pytest -q tests/test_docs.py -k link
-	@python tools/platforms.py
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy .
+	$(BIN)/pytest -q tests/test_docs.py -k link
+	@$(BIN)/python tools/platforms.py
 
 format: setup ## Format the code, fix what ruff can fix
-	ruff check --fix .
-	ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
 lock: setup ## Resolve pyproject.toml anew into requirements.lock
-	uv pip compile --quiet --universal --generate-hashes --no-header --upgrade --extra dev \
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --upgrade --extra dev \
 		--python-version 3.11 --output-file requirements.lock pyproject.toml
 
 mlflow: setup ## Open the runs in MLflow, http://127.0.0.1:5000
 	@case "$$MLFLOW_TRACKING_URI" in \
 		http*) echo "The runs are on the server that MLFLOW_TRACKING_URI names; open that in a browser." ;; \
-		*) mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}" ;; \
+		*) $(BIN)/mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}" ;; \
 	esac
 
 team: setup ## Share data and results: make team REMOTE=... [CACHE=...]
-	@postergenre team "$$REMOTE" $${CACHE:+--cache "$$CACHE"}
+	@$(BIN)/postergenre team "$$REMOTE" $${CACHE:+--cache "$$CACHE"}
 
 $(VENV)/.installed: requirements.lock pyproject.toml
 	@$(call SETUP)

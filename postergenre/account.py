@@ -9,11 +9,11 @@ from pathlib import Path
 
 from postergenre import files
 
-# Where libraries put what they want to find again, below the project's folder.
+# Where libraries put what they want to find again, below the folder for caches.
 CACHES = {
-    "XDG_CACHE_HOME": ".cache",
-    "KERAS_HOME": ".cache/keras",
-    "MPLCONFIGDIR": ".cache/matplotlib",
+    "XDG_CACHE_HOME": "",
+    "KERAS_HOME": "keras",
+    "MPLCONFIGDIR": "matplotlib",
 }
 
 
@@ -39,5 +39,6 @@ def prepare() -> None:
         os.environ["HOME"], home = "/", Path("/")
     root = files.project_root(Path.cwd())
     if not os.access(home, os.W_OK) and os.access(root / "dvc.yaml", os.R_OK) and os.access(root, os.W_OK):
+        caches = os.environ.get("XDG_CACHE_HOME") or str(root / ".cache")
         for variable, folder in CACHES.items():
-            os.environ.setdefault(variable, str(root / folder))
+            os.environ[variable] = os.environ.get(variable) or str(Path(caches, folder))

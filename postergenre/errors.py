@@ -33,9 +33,13 @@ class Terminated(SystemExit):
 def run(main: Callable[[], None]) -> NoReturn:
     """Run `main`, then exit.
 
-    Exit codes: 0 after success, 1 after wrong input or where a file cannot be used, 130 after Ctrl-C, 141 after a
-    closed pipe, 143 after SIGTERM. Any other exception passes through.
+    Exit codes: 0 after success, 1 after wrong input, where a file cannot be used, and under a locale without UTF-8, 130
+    after Ctrl-C, 141 after a closed pipe, 143 after SIGTERM. Any other exception passes through.
     """
+    if (encoding := sys.getfilesystemencoding()) != "utf-8":
+        sys.exit(
+            f"error: this locale's encoding is {encoding}; UTF-8 is needed: export LC_ALL=C.UTF-8, or PYTHONUTF8=1"
+        )
     signal.signal(signal.SIGTERM, _terminate)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a file's name need not be text, and a locale may lack a character

@@ -3,12 +3,11 @@
 import glob
 import hashlib
 import json
-import os
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +23,13 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     """Write a folder whole or not at all.
 
     Yields an empty folder to write into. It replaces `folder` when the block ends. If the block raises, `folder` stays
-    as it was and the new one is deleted. What a killed process left of it is deleted first.
+    as it was and the new one is deleted. What a killed process left of it is deleted first; what it had moved away
+    comes back.
     """
     folder = folder.absolute()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(folder)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch, _lock(Path(scratch)):
-        new, old = Path(scratch, "new"), Path(scratch, "old")
+    with _scratch(folder, f".{folder.name}-") as scratch:
+        new, old = scratch / "new", scratch / "old"
         new.mkdir()
         yield new
         if folder.exists():
@@ -38,34 +37,47 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
         new.rename(folder)
 
 
-def _remove_abandoned(folder: Path) -> None:
-    """Delete the temporary folders of `atomic_folder` whose writers are dead."""
-    for scratch in folder.parent.glob(f".{glob.escape(folder.name)}-*"):
-        named = re.fullmatch(r"[a-z0-9_]{8}", scratch.name.removeprefix(f".{folder.name}-"))  # by `tempfile`
+@contextmanager
+def atomic_write(file: Path) -> Iterator[Path]:
+    """Write a file whole or not at all.
+
+    Yields a path to write to. It replaces `file` when the block ends. If the block raises, `file` stays as it was and
+    the new one is deleted. What a killed process left of it is deleted first.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with _scratch(file, f".{file.name[:50]}-") as scratch:  # file names are limited to 255 bytes
+        yield scratch / "new"
+        (scratch / "new").replace(file)
+
+
+@contextmanager
+def _scratch(target: Path, prefix: str) -> Iterator[Path]:
+    """A temporary folder beside the target, which nobody else removes in the block."""
+    _remove_abandoned(target, prefix)
+    with ExitStack() as stack:
+        while True:
+            scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=prefix, dir=target.parent)))
+            with suppress(filelock.Timeout):
+                stack.enter_context(_lock(scratch))
+                if (scratch / LOCK).exists():  # else another process took it for abandoned before it was locked
+                    break
+        yield scratch
+
+
+def _remove_abandoned(target: Path, prefix: str) -> None:
+    """Delete the temporary folders whose writers are dead. One of them may hold the only copy of the target."""
+    for scratch in target.parent.glob(f"{glob.escape(prefix)}*"):
+        named = re.fullmatch(r"[a-z0-9_]{8}", scratch.name.removeprefix(prefix))  # by `tempfile`
         if named and scratch.is_dir() and {path.name for path in scratch.iterdir()} <= {"new", "old", LOCK}:
             with suppress(filelock.Timeout), _lock(scratch):
+                if (scratch / "old").exists() and not target.exists():
+                    (scratch / "old").rename(target)
                 shutil.rmtree(scratch)
 
 
 def _lock(scratch: Path) -> filelock.BaseFileLock:
     """Held by the folder's writer: the lock ends with the process, however that ends."""
     return filelock.FileLock(scratch / LOCK, timeout=0, is_singleton=False)
-
-
-@contextmanager
-def atomic_write(file: Path) -> Iterator[Path]:
-    """Write a file whole or not at all.
-
-    Yields a path to write to. It replaces `file` when the block ends. If the block raises, `file` stays as it was and
-    the new one is deleted.
-    """
-    file.parent.mkdir(parents=True, exist_ok=True)
-    new = file.with_name(f".{file.name[:50]}-{os.getpid()}")  # file names are limited to 255 bytes
-    try:
-        yield new
-        new.replace(file)
-    finally:
-        new.unlink(missing_ok=True)
 
 
 def write_json(file: Path, value: Any) -> None:

@@ -19,7 +19,7 @@ ROOT = Path("/")
 def processors(root: Path = ROOT) -> int:
     """The processors that this process may use, a part of one counted as one: by its affinity and its CPU quota."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min([allowed, *(max(1, math.ceil(quota)) for quota in _cpu_quotas(root))])
+    return min([allowed, *(math.ceil(quota) for quota in _cpu_quotas(root))])
 
 
 def memory(root: Path = ROOT) -> int:
@@ -30,6 +30,12 @@ def memory(root: Path = ROOT) -> int:
 def free_memory(root: Path = ROOT) -> int:
     """The bytes that are free now, with what the kernel can free at once."""
     return min([psutil.virtual_memory().available, *(limit - _used(group) for group, limit in _memory_limits(root))])
+
+
+def own_memory() -> int:
+    """The bytes that this process has taken, without the files that it maps where the system tells them apart."""
+    memory = psutil.Process().memory_info()
+    return int(memory.rss) - int(getattr(memory, "shared", 0))
 
 
 def _cpu_quotas(root: Path) -> Iterator[float]:
@@ -53,7 +59,8 @@ def _used(group: Path) -> int:
     used = sum(map(int, _words(group / "memory.current") + _words(group / "memory.usage_in_bytes")))
     words = _words(group / "memory.stat")
     statistics = dict(zip(words[::2], words[1::2], strict=False))
-    return used - int(statistics.get("total_inactive_file", statistics.get("inactive_file", 0)))
+    files = (statistics.get(f"total_{name}", statistics.get(name, 0)) for name in ("inactive_file", "active_file"))
+    return used - sum(map(int, files))
 
 
 def _groups(root: Path, controller: str) -> Iterator[Path]:

@@ -54,7 +54,7 @@ class Sizes:
         return f"{page}#width={self.width}" if page and self.width is not None else page
 
     def tmdb_size(self) -> str:
-        """TMDB's next size that is wide enough. A path in a table of TMDB's names none, so there is one for None too."""
+        """TMDB's next size that is wide enough. Paths in TMDB's tables name none, so None has one too."""
         if self.width == "original":
             return self.width
         wanted = self.width or USUAL_WIDTH

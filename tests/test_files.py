@@ -1,7 +1,10 @@
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from typing import Any
 
+import filelock
 import pytest
 
 from postergenre import files
@@ -75,6 +78,68 @@ def test_what_a_killed_process_left_goes_with_the_next_run_and_what_others_write
     with files.atomic_folder(tmp_path / "out"):
         pass
     assert sorted(path.name for path in tmp_path.iterdir()) == [".out-12345678", "out"]
+
+
+def test_what_a_killed_process_left_of_a_file_goes_with_the_next_write_and_what_others_write_stays(
+    tmp_path: Path,
+) -> None:
+    write = (
+        "import time\nfrom pathlib import Path\nfrom postergenre import files\nwith files.atomic_write(Path('a.csv'))"
+        " as new:\n    new.write_text('half'); print(flush=True); time.sleep(600)"
+    )
+    with (
+        subprocess.Popen([sys.executable, "-c", write], cwd=tmp_path, stdout=subprocess.PIPE) as killed,
+        subprocess.Popen([sys.executable, "-c", write], cwd=tmp_path, stdout=subprocess.PIPE) as running,
+    ):
+        for process in (killed, running):
+            assert process.stdout
+            process.stdout.readline()
+        killed.kill()
+        killed.wait()
+        try:
+            with files.atomic_write(tmp_path / "a.csv") as new:
+                new.write_text("whole")
+            assert len(list(tmp_path.glob(".a.csv-*/new"))) == 1
+        finally:
+            running.kill()
+    with files.atomic_write(tmp_path / "a.csv") as new:
+        new.write_text("whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
+def test_a_folder_that_a_killed_process_had_moved_away_comes_back(tmp_path: Path) -> None:
+    killed = tmp_path / ".out-abcdefgh"
+    for name in ("old", "new"):
+        (killed / name).mkdir(parents=True)
+    (killed / "old/only copy").touch()
+
+    def fail() -> None:
+        with files.atomic_folder(tmp_path / "out"):
+            assert (tmp_path / "out/only copy").exists()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["only copy", "out"]
+
+
+def test_a_folder_that_another_process_removes_before_it_is_locked_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, locks = tempfile.mkdtemp, list[filelock.BaseFileLock]()
+
+    def make_and_lock(*words: Any, **options: Any) -> str:
+        folder = str(make(*words, **options))
+        if not locks:  # the first is another's to remove
+            locks.append(filelock.FileLock(Path(folder, files.LOCK), is_singleton=False))
+            locks[0].acquire()
+        return folder
+
+    monkeypatch.setattr(tempfile, "mkdtemp", make_and_lock)
+    with files.atomic_folder(tmp_path / "out") as folder:
+        (folder / "whole").touch()
+    locks[0].release()
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["out", "whole"]
 
 
 def test_json_that_is_missing_or_broken_names_its_maker(tmp_path: Path) -> None:

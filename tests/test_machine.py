@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
@@ -31,6 +32,7 @@ def make_groups(root: Path, membership: str, files: Mapping[str, str]) -> Path:
     [
         ("0::/\n", {"cpu.max": "100000 100000\n"}, 1),
         ("0::/\n", {"cpu.max": "50000 100000\n"}, 1),
+        ("0::/\n", {"cpu.max": "150000 100000\n"}, min(HERE, 2)),
         ("0::/\n", {"cpu.max": "max 100000\n"}, HERE),
         ("0::/\n", {"cpu.max": "99900000 100000\n"}, HERE),
         ("0::/box/app\n", {"box/cpu.max": "100000 100000\n", "box/app/cpu.max": "max 100000\n"}, 1),
@@ -61,7 +63,7 @@ def test_a_system_without_control_groups_has_what_it_has(tmp_path: Path) -> None
             {
                 "box/memory.max": "20000000\n",
                 "box/memory.current": "15000000\n",
-                "box/memory.stat": "anon 9000000\ninactive_file 5000000\n",
+                "box/memory.stat": "anon 9000000\ninactive_file 3000000\nactive_file 2000000\n",
                 "memory.max": "max\n",
             },
         ),
@@ -70,7 +72,9 @@ def test_a_system_without_control_groups_has_what_it_has(tmp_path: Path) -> None
             {
                 "memory/memory.limit_in_bytes": "20000000\n",
                 "memory/memory.usage_in_bytes": "15000000\n",
-                "memory/memory.stat": "inactive_file 1\ntotal_inactive_file 5000000\n",
+                "memory/memory.stat": (
+                    "inactive_file 1\nactive_file 1\ntotal_inactive_file 3000000\ntotal_active_file 2000000\n"
+                ),
             },
         ),
     ],
@@ -86,6 +90,17 @@ def test_memory_is_the_groups_and_files_that_the_kernel_drops_are_free(
 def test_a_group_of_version_1_without_a_limit_has_the_machines_memory(tmp_path: Path) -> None:
     root = make_groups(tmp_path, "9:memory:/\n", {"memory/memory.limit_in_bytes": "9223372036854771712\n"})
     assert machine.memory(root) == TOTAL
+
+
+def test_a_processs_own_memory_is_what_it_took_and_not_the_files_that_it_maps(tmp_path: Path) -> None:
+    before = machine.own_memory()
+    taken = np.ones(50_000_000, np.uint8)
+    assert 45_000_000 < machine.own_memory() - before < 60_000_000
+    np.save(tmp_path / "file.npy", taken)
+    mapped = np.load(tmp_path / "file.npy", mmap_mode="r")
+    assert mapped.sum(dtype=np.int64) == 50_000_000
+    if sys.platform == "linux":  # elsewhere the two are not told apart
+        assert machine.own_memory() - before < 60_000_000
 
 
 @pytest.mark.skipif(HERE == 1, reason="it has one processor, so a quota of one changes nothing")

@@ -1,22 +1,30 @@
 """`make setup`, `make wheels` and the check of platforms, run in a small project whose packages this file builds.
 
-Its uv is a package whose command calls the real uv; its index, its mirror and its proxy are servers on loopback.
+Its uv is a package whose command calls the real uv, which downloads a Python that this file packs. Its index, its
+mirror and its proxy are servers on loopback.
 """
 
 import base64
 import hashlib
 import io
+import json
 import os
+import platform
+import re
+import runpy
 import shutil
 import ssl
 import stat
 import subprocess
 import sys
+import tarfile
+import tomllib
 import zipfile
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -30,9 +38,9 @@ from tests.support import ROOT, Response, Site
 
 REAL_PYTHON = Path(sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}")
 REAL_UV = Path(sys.executable).with_name("uv")
+SETUP: dict[str, Any] = runpy.run_path(str(ROOT / "tools/setup.py"))
 BACKEND = """
 import shutil
-import stat
 
 def build_editable(folder, *_):
     return shutil.copy("tiny-1.0-py3-none-any.whl", folder) and "tiny-1.0-py3-none-any.whl"
@@ -71,28 +79,40 @@ def wheel(name: str, version: str, content: Mapping[str, str], tag: str = "any")
 
 FAILING_UV = "#!/bin/sh\necho uv is out of order >&2\nexit 1\n"
 CALLING_UV = f'#!/bin/sh\nexec "{REAL_UV}" "$@"\n'
-# Creates the environment itself where uv would fetch a Python for it; the environment's folder is the last word.
-FETCHING_UV = f"""#!/bin/sh
+# Copies an environment where uv would fetch a Python for it; the environment's folder is the last word.
+COPYING_UV = f"""#!/bin/sh
 [ "$1" = venv ] || exec "{REAL_UV}" "$@"
-echo "uv $*" >> "$HOME/log"
 for folder; do :; done
-exec "{REAL_PYTHON}" -m venv --without-pip "$folder"
+exec {shutil.which("cp")} -a "$HOME/environment/." "$folder"
+"""
+# What an archive of a Python need not have.
+LEFT_OUT = {"test", "site-packages", "__pycache__", "idlelib", "tkinter", "turtledemo"}
+# What a Python that does not run a script or a module of ours does: it reports a version, or copies an environment.
+STAND_IN = """#!/bin/sh
+echo "{name} $*" >> "$HOME/log"
+[ "$1" != -c ] || exec "{python}" -c "import sys; sys.version_info = (*{version}, 'final', 0); $2"
+[ "$1 $2" != "-m venv" ] || {{ {mkdir} -p "$4" && exec {cp} -a "{environment}/." "$4"; }}
+exec "{python}" "$@"
 """
 
 
 class Project:
     """A small project with the Makefile and the script of this one, in a path with a space.
 
+    environment: what its Pythons copy in place of creating one.
+    uv: the script of its uv.
     tag: of the platforms of one of its packages.
     packages: the files that its lock lists, by name.
     bin: the only programs that it has.
     home: of who calls make; what the stand-ins for Python are called with is in its file `log`.
     """
 
-    def __init__(self, folder: Path, uv: str = CALLING_UV, tag: str = "any"):
+    def __init__(self, folder: Path, environment: Path, uv: str = CALLING_UV, tag: str = "any"):
+        self.environment = environment
         self.folder, self.bin, self.home = folder / "a project", folder / "bin", folder / "home"
         for path in (self.folder / "tools", self.bin, self.home):
             path.mkdir(parents=True)
+        (self.home / "environment").symlink_to(environment)
         self.packages = dict(
             [
                 wheel("alpha", "1.0", {"alpha.py": "NUMBER = 1\n"}),
@@ -111,15 +131,20 @@ class Project:
         (self.folder / "tiny-1.0-py3-none-any.whl").write_bytes(wheel("tiny", "1.0", script)[1])
         for name in ("Makefile", "tools/setup.py", "tools/platforms.py"):
             shutil.copy(ROOT / name, self.folder / name)
-        for program in ("make", "sh", "touch", "awk"):
+        for program in ("make", "sh", "touch"):
             (self.bin / program).symlink_to(shutil.which(program) or "")
 
     def python(self, name: str, version: str | None) -> None:
         """Put a Python on PATH that reports this version; with None a command that fails, as a shim of pyenv may."""
-        reported = f"import sys; sys.version_info = (*map(int, '{version}'.split('.')), 'final', 0); "
-        answer = f'[ "$1" != -c ] || exec "{REAL_PYTHON}" -c "{reported}$2"\nexec "{REAL_PYTHON}" "$@"\n'
+        text = f'#!/bin/sh\necho "{name} $*" >> "$HOME/log"\nexit 127\n'
+        if version:
+            numbers = tuple(map(int, version.split(".")))
+            programs = {program: shutil.which(program) for program in ("cp", "mkdir")}
+            text = STAND_IN.format(
+                name=name, python=REAL_PYTHON, version=numbers, environment=self.environment, **programs
+            )
         file = self.bin / name
-        file.write_text(f'#!/bin/sh\necho "{name} $*" >> "$HOME/log"\n{answer if version else "exit 127"}\n')
+        file.write_text(text)
         file.chmod(0o755)
 
     def make(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -127,6 +152,7 @@ class Project:
         clean = {
             **{"PATH": str(self.bin), "HOME": str(self.home), "XDG_CONFIG_DIRS": str(self.home), "LANG": "C.UTF-8"},
             **{"UV_NO_CONFIG": "1", "UV_PYTHON_PREFERENCE": "only-managed", "PIP_CONFIG_FILE": os.devnull},
+            "PIP_NO_COMPILE": "1",
         }
         command = ["make", *words]
         return subprocess.run(
@@ -176,10 +202,18 @@ def secure(site: Site, folder: Path) -> Path:
     return folder / "ca.pem"
 
 
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment with pip and nothing else, to copy: creating one takes seconds."""
+    folder = tmp_path_factory.mktemp("environment")
+    subprocess.run([REAL_PYTHON, "-m", "venv", folder], check=True)
+    return folder
+
+
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(tmp_path: Path, environment: Path) -> Project:
     """A project with one Python that fits."""
-    made = Project(tmp_path)
+    made = Project(tmp_path, environment)
     made.python("python3", "3.12.5")
     return made
 
@@ -234,18 +268,62 @@ def test_a_python_that_is_given_and_does_not_fit_is_refused(project: Project, py
     assert not (project.folder / ".venv").exists()
 
 
-def test_uv_fetches_a_python_where_none_fits(tmp_path: Path) -> None:
-    project = Project(tmp_path, FETCHING_UV)
+def archive_python(folder: Path) -> Path:
+    """Pack the Python that runs this as uv downloads one; return the list of downloads that names it."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+    def needed(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+        parts = entry.name.split("/")
+        return None if LEFT_OUT & {*parts} or any(part.startswith("config-") for part in parts) else entry
+
+    file = folder / "python.tar.gz"
+    with tarfile.open(file, "w:gz", compresslevel=1) as archive:
+        archive.add(REAL_PYTHON.resolve(), f"python/bin/python{version}")
+        archive.add(os.__file__.removesuffix("/os.py"), f"python/lib/python{version}", filter=needed)
+    entry = {
+        "name": "cpython",
+        "arch": {"family": platform.machine(), "variant": None},
+        **{"os": "linux", "libc": "gnu", "variant": None, "prerelease": "", "build": "20260101"},
+        **dict(zip(("major", "minor", "patch"), sys.version_info[:3], strict=True)),
+        "url": file.as_uri(),
+        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+    }
+    downloads = folder / "downloads.json"
+    downloads.write_text(json.dumps({f"cpython-{platform.python_version()}-linux-{platform.machine()}-gnu": entry}))
+    return downloads
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the archive that it makes is of Linux with glibc")
+def test_uv_fetches_a_python_where_none_fits(tmp_path: Path, environment: Path) -> None:
+    project = Project(tmp_path, environment)
     project.python("python3", "3.14.8")
-    done = project.make("setup", WHEELS=str(project.save(tmp_path / "wheels")))
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    script = project.folder / "tools/setup.py"  # of a project that needs the Python that is there to fetch
+    script.write_text(re.sub(r"^FITS = .*", f'FITS = ("{version}",)', script.read_text(), flags=re.MULTILINE))
+    done = project.make(
+        "setup",
+        WHEELS=str(project.save(tmp_path / "wheels")),
+        UV_PYTHON_DOWNLOADS_JSON_URL=str(archive_python(tmp_path)),
+        UV_PYTHON_INSTALL_DIR=str(tmp_path / "pythons"),
+    )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.endswith("; uv fetches Python 3.13\n")
-    assert f"uv venv --quiet --clear --python 3.13 {project.folder}/.venv\n" in project.log()
+    assert done.stdout.endswith(f"; uv fetches Python {version}\n")
+    assert (project.folder / ".venv/bin/python").resolve().is_relative_to(tmp_path / "pythons")
     assert project.installed()
 
 
-def test_a_python_that_cannot_be_fetched_leaves_three_ways_out(tmp_path: Path, site: Site) -> None:
-    project = Project(tmp_path)
+@pytest.mark.long
+def test_a_folder_is_filled_where_uv_has_to_fetch_a_python(tmp_path: Path, environment: Path, site: Site) -> None:
+    project = Project(tmp_path, environment, COPYING_UV)
+    project.python("python3", "3.14.8")
+    project.publish(site)
+    done = project.make("wheels", "WHEELS=new", PIP_INDEX_URL=f"{site.url}/simple")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {file.name for file in (project.folder / "new").iterdir()} == set(project.packages)
+
+
+def test_a_python_that_cannot_be_fetched_leaves_three_ways_out(tmp_path: Path, environment: Path, site: Site) -> None:
+    project = Project(tmp_path, environment)
     project.python("python3", "3.14.8")
     done = project.make(
         "setup", WHEELS=str(project.save(tmp_path / "wheels")), UV_PYTHON_INSTALL_MIRROR=f"{site.url}/pythons"
@@ -262,12 +340,70 @@ def test_a_python_that_cannot_be_fetched_leaves_three_ways_out(tmp_path: Path, s
     assert len(rest) == 1  # make's own line
 
 
-def test_no_python_at_all_is_refused_in_a_sentence(tmp_path: Path) -> None:
-    done = Project(tmp_path).make("setup")
+def test_versions_of_python_are_the_same_everywhere() -> None:
+    fits = SETUP["FITS"]
+    first, end = re.findall(
+        r"3\.(\d+)", tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
+    )
+    assert list(fits) == [f"3.{minor}" for minor in range(int(first), int(end))]
+    assert SETUP["NEEDED"] == "Python 3.11, 3.12 or 3.13"
+    makefile = (ROOT / "Makefile").read_text()
+    assert f'for python in "$$PYTHON" {" ".join(SETUP["PYTHONS"])} python;' in makefile
+    assert f"install {SETUP['NEEDED']}, or name one" in makefile
+    for page in ("README.md", "docs/install.md"):
+        assert SETUP["NEEDED"] in (ROOT / page).read_text()
+
+
+def test_no_python_at_all_is_refused_in_a_sentence(tmp_path: Path, environment: Path) -> None:
+    project = Project(tmp_path, environment)
+    project.python("python3", "3.8.18")
+    done = project.make("setup")
     assert done.returncode
-    assert done.stderr.startswith("error: no Python here runs; install Python 3.11, 3.12 or 3.13, or name one: make ")
+    assert done.stderr.startswith(
+        "error: no Python from 3.9 on is here; install Python 3.11, 3.12 or 3.13, or name one: make "
+    )
 
 
+@pytest.mark.parametrize(
+    ("known", "given", "expected"),
+    [
+        ({"index-url": "http://m"}, {}, {"UV_DEFAULT_INDEX": "http://m"}),
+        ({"index-url": "http://m"}, {"UV_INDEX_URL": "http://u"}, {"UV_INDEX_URL": "http://u"}),
+        (
+            {"extra-index-url": "\nhttp://a\nhttp://b"},
+            {},
+            {"UV_INDEX": "http://a http://b", "UV_INDEX_STRATEGY": "unsafe-best-match"},
+        ),
+        ({"find-links": "/a /b"}, {}, {"UV_FIND_LINKS": "/a,/b"}),
+        ({"trusted-host": "m.example"}, {}, {"UV_INSECURE_HOST": "m.example"}),
+        ({"cert": "/company.pem"}, {"REQUESTS_CA_BUNDLE": "/other.pem"}, {"SSL_CERT_FILE": "/company.pem"}),
+        ({"cert": "/"}, {}, {"SSL_CERT_DIR": "/"}),
+        ({}, {"REQUESTS_CA_BUNDLE": "/other.pem"}, {"SSL_CERT_FILE": "/other.pem"}),
+        ({}, {"CURL_CA_BUNDLE": "/"}, {"SSL_CERT_DIR": "/"}),
+        ({"cert": "/company.pem"}, {"SSL_CERT_DIR": "/u"}, {"SSL_CERT_DIR": "/u"}),
+        ({"cert": "/"}, {"SSL_CERT_FILE": "/u.pem"}, {"SSL_CERT_FILE": "/u.pem"}),
+        ({"client-cert": "/me.pem"}, {}, {"SSL_CLIENT_CERT": "/me.pem"}),
+        (
+            {"proxy": "http://p"},
+            {"HTTP_PROXY": "http://h", "https_proxy": "http://h"},
+            dict.fromkeys(SETUP["PROXIES"], "http://p"),
+        ),
+        ({}, {"HTTP_PROXY": "http://h"}, {"HTTP_PROXY": "http://h"}),
+    ],
+)
+def test_what_pip_knows_is_passed_to_uv(
+    monkeypatch: pytest.MonkeyPatch, known: dict[str, str], given: dict[str, str], expected: dict[str, str]
+) -> None:
+    monkeypatch.setattr(os, "environ", given)
+    settings = SETUP["uv_settings"](known)
+    assert {
+        name: value
+        for name, value in settings.items()
+        if name not in ("VIRTUAL_ENV", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+    } == expected
+
+
+@pytest.mark.long
 def test_the_index_that_pip_s_environment_names_serves_uv_too(project: Project, site: Site) -> None:
     project.publish(site)
     done = project.make("setup", PIP_INDEX_URL=f"{site.url}/simple")
@@ -276,12 +412,11 @@ def test_the_index_that_pip_s_environment_names_serves_uv_too(project: Project, 
     assert project.installed()
 
 
-@pytest.mark.parametrize("variable", ["PIP_CERT", "REQUESTS_CA_BUNDLE"])
-def test_a_company_s_certificate_that_pip_knows_serves_uv_too(project: Project, site: Site, variable: str) -> None:
+def test_a_company_s_certificate_that_pip_knows_serves_uv_too(project: Project, site: Site) -> None:
     authority = secure(site, project.home)
     project.publish(site)
     index = f"{site.url.replace('http', 'https')}/simple"
-    done = project.make("setup", **{"PIP_INDEX_URL": index, variable: str(authority)})
+    done = project.make("setup", PIP_INDEX_URL=index, PIP_CERT=str(authority))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert fetched_by_uv(site) == WHEELS
 
@@ -329,8 +464,8 @@ def test_folders_that_pip_knows_serve_uv_too(project: Project, tmp_path: Path) -
     assert project.installed()
 
 
-def test_pip_installs_the_lock_where_uv_fails(tmp_path: Path, site: Site) -> None:
-    project = Project(tmp_path, FAILING_UV)
+def test_pip_installs_the_lock_where_uv_fails(tmp_path: Path, environment: Path, site: Site) -> None:
+    project = Project(tmp_path, environment, FAILING_UV)
     project.python("python3", "3.12.5")
     project.publish(site)
     done = project.make("setup", PIP_INDEX_URL=f"{site.url}/simple")
@@ -376,26 +511,39 @@ def test_a_folder_of_wheels_that_is_not_there_is_refused(project: Project) -> No
     ],
 )
 def test_the_table_of_platforms_is_compared_with_the_index(
-    tmp_path: Path, site: Site, windows: str, sentence: str
+    tmp_path: Path, environment: Path, site: Site, windows: str, sentence: str
 ) -> None:
-    project = Project(tmp_path, tag="manylinux_2_17_x86_64.manylinux_2_17_aarch64.macosx_11_0_arm64")
+    project = Project(tmp_path, environment, tag="manylinux_2_17_x86_64.manylinux_2_17_aarch64.macosx_11_0_arm64")
     project.publish(site)
     done = check_platforms(project, windows, f"{site.url}/simple")
     assert (done.stdout + done.stderr).startswith(sentence)
     assert done.returncode == (windows == "all")
 
 
-def test_the_table_of_platforms_is_not_compared_without_an_index(tmp_path: Path) -> None:
-    done = check_platforms(Project(tmp_path), "all", f"http://127.0.0.1:{support.find_free_port()}/simple")
-    assert done.stdout.startswith("wheels for other machines: not checked, for no index here has the lock (")
-    assert done.stdout.count("\n") == 1
-    assert (done.returncode, done.stderr) == (0, "")
+def test_a_failure_of_uv_is_not_a_lack_of_wheels(tmp_path: Path, environment: Path, site: Site) -> None:
+    project = Project(tmp_path, environment, tag="manylinux_2_17_x86_64.manylinux_2_17_aarch64.macosx_11_0_arm64")
+    project.publish(site)
+    done = check_platforms(project, "not all", f"{site.url}/simple", platform="i386-no-such-system")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: wheels for other machines: uv failed for i386-no-such-system, Python 3.11 (")
 
 
-def check_platforms(project: Project, windows: str, index: str) -> subprocess.CompletedProcess[str]:
-    """Run tools/platforms.py with a table of two platforms. windows: what the table says of wheels for Windows."""
+@pytest.mark.parametrize("ci", ["", "true"])
+def test_the_table_of_platforms_is_not_compared_without_an_index(tmp_path: Path, environment: Path, ci: str) -> None:
+    index = f"http://127.0.0.1:{support.find_free_port()}/simple"
+    done = check_platforms(Project(tmp_path, environment), "all", index, ci=ci)
+    start = "wheels for other machines: not checked, for no index here has the lock ("
+    assert (done.stderr if ci else done.stdout).startswith(f"error: {start}" if ci else start)
+    assert (done.stdout + done.stderr).count("\n") == 1
+    assert done.returncode == bool(ci)
+
+
+def check_platforms(
+    project: Project, windows: str, index: str, platform: str = "x86_64-pc-windows-msvc", ci: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run tools/platforms.py with a table of two platforms. windows: what the table says of wheels for the second."""
     (project.folder / "docs").mkdir()
-    rows = f"| a | `aarch64-unknown-linux-gnu` | all |\n| b | `x86_64-pc-windows-msvc` | {windows} |\n"
+    rows = f"| a | `aarch64-unknown-linux-gnu` | all |\n| b | `{platform}` | {windows} |\n"
     (project.folder / "docs/install.md").write_text(rows)
     (project.folder / ".venv/bin").mkdir(parents=True)
     (project.folder / ".venv/bin/uv").symlink_to(REAL_UV)
@@ -404,5 +552,6 @@ def check_platforms(project: Project, windows: str, index: str) -> subprocess.Co
         "UV_NO_CONFIG": "1",
         "UV_CACHE_DIR": str(project.home),
         "PIP_FIND_LINKS": "",
+        "CI": ci,
     }
     return support.run(sys.executable, "tools/platforms.py", cwd=project.folder, env=environment)

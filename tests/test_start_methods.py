@@ -1,6 +1,6 @@
 """The chain under each way of starting processes: macOS spawns, Python 3.14 on Linux uses a fork server.
 
-Only two stages start processes: scrape, and resize.
+Only two stages start processes: resize, and scrape, which spawns whatever the method is.
 """
 
 import subprocess
@@ -11,10 +11,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from postergenre import files
 from tests import support
 from tests.factories import make_project
 from tests.support import Site
 
+SCRAPE = {"processes": 2, "concurrency": 2}
 METHODS = ("fork", "spawn", "forkserver")
 # Python runs a module of this name first, in the processes that it starts too.
 PRELUDE = """
@@ -29,10 +31,17 @@ def site() -> Iterator[Site]:
         yield made
 
 
-def make(folder: Path, site: Site, method: str) -> Path:
-    """Make a project whose processes start others by that method."""
-    project = make_project(folder / "project", site, scrape={"processes": 2, "concurrency": 2})
-    (folder / "sitecustomize.py").write_text(PRELUDE.format(method=method), encoding="utf-8")
+@pytest.fixture(scope="module")
+def scraped(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose posters are fetched, by two processes."""
+    project = make_project(tmp_path_factory.mktemp("scraped") / "project", site, scrape=SCRAPE)
+    run(project, "-m", "stages.scrape")
+    return project
+
+
+def set_method(project: Path, method: str) -> Path:
+    """Let the project's processes start others by that method."""
+    (project.parent / "sitecustomize.py").write_text(PRELUDE.format(method=method), encoding="utf-8")
     return project
 
 
@@ -44,19 +53,19 @@ def run(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("method", METHODS[1:])
-def test_posters_are_fetched_and_resized(method: str, site: Site, tmp_path: Path) -> None:
-    project = make(tmp_path, site, method)
+def test_posters_are_resized(method: str, scraped: Path) -> None:
+    project = set_method(scraped, method)
     code = "import multiprocessing; print(multiprocessing.get_start_method())"
     assert run(project, "-c", code).stdout == f"{method}\n"
-    for stage in ("scrape", "resize"):
-        run(project, "-m", f"stages.{stage}")
+    files.remove(project / "data/resized")
+    run(project, "-m", "stages.resize")
     assert len(pd.read_csv(project / "data/resized/index.csv")) == 49
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("method", METHODS)
 def test_the_whole_chain(method: str, site: Site, tmp_path: Path) -> None:
-    project = make(tmp_path, site, method)
+    project = set_method(make_project(tmp_path / "project", site, scrape=SCRAPE), method)
     for stage in ("scrape", "resize", "dataset", "train", "evaluate"):
         run(project, "-m", f"stages.{stage}")
     (project / "poster.jpg").write_bytes(support.encode(support.make_picture(1)))

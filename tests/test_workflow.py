@@ -163,6 +163,15 @@ def test_ci_runs_every_python_that_the_project_runs_on() -> None:
     assert CI["all"]["strategy"]["matrix"]["python"] == [f"3.{minor}" for minor in range(int(first), int(end))]
 
 
+def test_the_weekly_tests_fail_where_those_of_containers_groups_or_locales_are_skipped() -> None:
+    check = re.search(r"grep -E '(.+)' ", CI["long"]["steps"][-1]["run"])
+    assert check
+    for name in ("support", "test_containers", "test_locales", "test_machine", "test_memory"):
+        assert (ROOT / f"tests/{name}.py").exists()
+        assert re.search(check[1], f"SKIPPED [1] tests/{name}.py:78: the system lacks it")
+    assert not re.search(check[1], "SKIPPED [1] tests/networks/test_training.py:182: there is a GPU here")
+
+
 @pytest.mark.long
 def test_the_comment_compares_a_pull_request_with_main_and_the_champion(author: Path, tmp_path: Path) -> None:
     folder = clone(author, tmp_path / "clone")

@@ -1,7 +1,7 @@
-"""Whether each kind of machine in docs/install.md has wheels of all that requirements.lock lists: part of `make check`.
+"""Check that each kind of machine in docs/install.md has wheels of all packages in requirements.lock.
 
-uv resolves the lock for the machine's platform, by dry runs at the oldest and at the newest Python. Nothing is
-installed. Without an index that has the lock, nothing is checked.
+`make check` runs it. uv resolves the lock for the machine's platform, by dry runs at the oldest and at the newest
+Python. Nothing is installed. Where no index has the lock, nothing is checked; CI fails there.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import setup
 TABLE = setup.ROOT / "docs/install.md"
 VERSIONS = (setup.FITS[0], setup.FITS[-1])
 SOURCE_ONLY = ("antlr4-python3-runtime",)  # pure Python, which builds anywhere
+NO_SOLUTION = 1  # uv's exit code where an index was asked and lacks a wheel; 2 where uv itself failed
 ROW = re.compile(r"^\| [^|]+ \| `([\w-]+)` \| (all|not all) \|", re.MULTILINE)  # its platform for uv, its wheels
 
 
@@ -31,9 +32,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         lock = Path(folder, "requirements.txt")
         lock.write_text(_with_wheels(setup.LOCK.read_text(encoding="utf-8")), encoding="utf-8")
-        here = _missing(lock)
+        _, here = _resolve(lock)
         if here:
-            print(f"wheels for other machines: not checked, for no index here has the lock ({here})")
+            sentence = f"wheels for other machines: not checked, for no index here has the lock ({here})"
+            if os.environ.get("CI"):
+                setup.fail(sentence)
+            print(sentence)
             return
         checks = [(lock, platform, version, wheels == "all") for platform, wheels in rows for version in VERSIONS]
         with ThreadPoolExecutor() as pool:
@@ -45,30 +49,33 @@ def main() -> None:
 
 def _check(lock: Path, platform: str, version: str, expected: bool) -> str:
     """What is wrong with a row of the table at this version of Python; "" for nothing."""
-    missing = _missing(lock, "--python-platform", platform, "--python-version", version)
-    return (
-        f"{platform}, Python {version}: {missing or 'every package has a wheel'}" if expected == bool(missing) else ""
-    )
+    code, missing = _resolve(lock, "--python-platform", platform, "--python-version", version)
+    if code not in (0, NO_SOLUTION):
+        setup.fail(f"wheels for other machines: uv failed for {platform}, Python {version} ({missing})")
+    if expected != bool(missing):
+        return ""
+    return f"{platform}, Python {version}: {missing or 'every package has a wheel'}"
 
 
 @functools.cache
 def _settings() -> tuple[list[str], dict[str, str]]:
     """uv's options and its environment, by what pip knows."""
-    python = Path(sys.executable)
+    known = setup.pip_settings(Path(sys.executable))
     # uv assumes macOS 13; onnxruntime's wheels begin at 14.
-    settings = {"UV_HTTP_RETRIES": "1", **setup.uv_settings(python), "MACOSX_DEPLOYMENT_TARGET": "14.0"}
-    return setup.no_index(python), settings
+    settings = {"UV_HTTP_RETRIES": "1", **setup.uv_settings(known), "MACOSX_DEPLOYMENT_TARGET": "14.0"}
+    return setup.no_index(known), settings
 
 
-def _missing(lock: Path, *options: str) -> str:
-    """Why wheels alone do not do, in uv's words; "" if they do."""
+def _resolve(lock: Path, *options: str) -> tuple[int, str]:
+    """Resolve the lock by wheels alone; uv's exit code, and why it failed in uv's words, or ""."""
     no_index, environment = _settings()
     target = ("--target", str(lock.parent / "target"))  # or what .venv has would count
     wheels = ("--dry-run", "--no-deps", "--only-binary", ":all:", "--require-hashes", "--requirement", str(lock))
     command = [str(setup.VENV / "bin/uv"), "pip", "install", *no_index, *wheels, *target, *options]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     lines = [line for line in done.stderr.split(os.linesep) if re.match(r"\W*(cause|Caused by|Because)\b|error:", line)]
-    return "" if done.returncode == 0 else " ".join((lines or ["error: no reason given"])[-1].split())
+    reason = "" if done.returncode == 0 else " ".join((lines or ["error: no reason given"])[-1].split())
+    return done.returncode, reason
 
 
 def _with_wheels(lock: str) -> str:

@@ -21,9 +21,9 @@ from typing import NoReturn
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "requirements.lock"
 VENV = ROOT / ".venv"
-PYTHONS = ("python3.13", "python3.12", "python3.11", "python3")
-FITS = ("3.11", "3.12", "3.13")
-NEEDED = "Python 3.11, 3.12 or 3.13"
+FITS = ("3.11", "3.12", "3.13")  # as in pyproject.toml
+PYTHONS = (*(f"python{version}" for version in reversed(FITS)), "python3")
+NEEDED = f"Python {', '.join(FITS[:-1])} or {FITS[-1]}"
 HELP = "docs/install.md describes mirrors, proxies and folders of wheels"
 
 # pip's settings, and the names of uv's: the first is set if none of them is. uv reads none of pip's.
@@ -32,9 +32,10 @@ SETTINGS = {
     "extra-index-url": ("UV_INDEX", "UV_EXTRA_INDEX_URL"),
     "find-links": ("UV_FIND_LINKS",),
     "trusted-host": ("UV_INSECURE_HOST",),
-    "proxy": ("ALL_PROXY", "all_proxy"),
-    "cert": ("SSL_CERT_FILE",),
+    "client-cert": ("SSL_CLIENT_CERT",),
 }
+# What a proxy that pip knows takes the place of: uv has no setting of its own, and these are every program's.
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 
 
 def main() -> None:
@@ -44,28 +45,32 @@ def main() -> None:
     os.environ["PATH"] = os.pathsep.join(folder for folder in folders if Path(folder) != VENV / "bin")
     wheels = os.environ.get("WHEELS", "")
     if sys.argv[1:] == ["wheels"]:
-        make_venv()
+        make_venv([])
         download(Path(wheels or "wheels").absolute())
         return
     if wheels and not Path(wheels).is_dir():
         fail(f"WHEELS={wheels} is not a folder; `make wheels WHEELS={wheels}` fills one where there is a network")
-    make_venv()
-    install(["--no-index", "--find-links", str(Path(wheels).absolute())] if wheels else [])
+    source = ["--no-index", "--find-links", str(Path(wheels).absolute())] if wheels else []
+    make_venv(source)
+    install(source)
 
 
-def make_venv() -> None:
-    """Create .venv with a Python that fits and with pip. One that fits already stays."""
+def make_venv(source: list[str]) -> None:
+    """Create .venv with a Python that fits and with pip. One that fits already stays.
+
+    source: options by which pip and uv find packages; [] for what pip knows.
+    """
     wanted = os.environ.get("PYTHON", "")
     if wanted and not fits(wanted):
-        fail(f"PYTHON={wanted} {described(wanted)}; {NEEDED} is needed: make setup PYTHON=python3.12")
+        fail(f"PYTHON={wanted} {describe(wanted)}; {NEEDED} is needed: make setup PYTHON=python3.12")
     present = minor(version(str(VENV / "bin/python")))
     if present not in FITS or (wanted and present != minor(version(wanted))):
         python = wanted or next(filter(fits, PYTHONS), None)
         if python:
             create(python, VENV)
         else:
-            fetch_python()
-    if not quiet(VENV / "bin/python", "-c", "import pip") and not quiet(VENV / "bin/python", "-m", "ensurepip"):
+            fetch_python(source)
+    if not succeeds(VENV / "bin/python", "-c", "import pip") and not succeeds(VENV / "bin/python", "-m", "ensurepip"):
         fail(f"{VENV} has no pip and no ensurepip; on Debian and Ubuntu `apt install python3-venv` brings it")
 
 
@@ -89,7 +94,7 @@ def fits(python: str) -> bool:
     return minor(version(python)) in FITS
 
 
-def described(python: str) -> str:
+def describe(python: str) -> str:
     """What a command is, for an error."""
     full = version(python)
     return f"is Python {full}" if full else "does not run"
@@ -104,16 +109,15 @@ def create(python: str, folder: Path) -> None:
         fail(f"{python} -m venv failed; on Debian and Ubuntu `apt install python3-venv` may help")
 
 
-def fetch_python() -> None:
+def fetch_python(source: list[str]) -> None:
     """Create .venv with a Python that uv fetches; the Python that runs this file fetches uv."""
     here = f"{sys.executable} is Python {version(sys.executable)}"
-    print(f"{NEEDED} is not here ({here}); uv fetches Python 3.13", flush=True)
+    print(f"{NEEDED} is not here ({here}); uv fetches Python {FITS[-1]}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         create(sys.executable, Path(folder))
-        wheels = os.environ.get("WHEELS")
-        python = install_uv(Path(folder), ["--no-index", "--find-links", wheels] if wheels else [])
-        command = [str(Path(folder, "bin/uv")), "venv", "--quiet", "--clear", "--python", "3.13", str(VENV)]
-        done = subprocess.run(command, env=uv_settings(python), stderr=subprocess.PIPE, text=True, check=False)
+        settings = uv_settings(pip_settings(install_uv(Path(folder), source)))
+        command = [str(Path(folder, "bin/uv")), "venv", "--quiet", "--clear", "--python", FITS[-1], str(VENV)]
+        done = subprocess.run(command, env=settings, stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         reason = " ".join((done.stderr.strip().splitlines() or ["no reason given"])[-1].split())
         fail(
@@ -133,16 +137,16 @@ def install_uv(folder: Path, source: list[str]) -> Path:
 
 
 def install(source: list[str]) -> None:
-    """What the lock lists, by its hashes, and the project itself.
+    """Install what the lock lists, by its hashes, and the project itself.
 
-    uv does in seconds what pip takes minutes for. It compiles bytecode at once and in parallel, for TensorFlow's first
-    import takes three times as long without.
+    uv does in seconds what takes pip minutes. It also compiles the bytecode, on all cores; without it, TensorFlow's
+    first import takes three times as long.
     """
     python = install_uv(VENV, source)
     hashes = ("--require-hashes", "--requirement", str(LOCK))
     project = ("--no-deps", "--no-build-isolation", "--editable", str(ROOT))
-    environment = uv_settings(python)
-    options = source or no_index(python)
+    known = pip_settings(python)
+    environment, options = uv_settings(known), source or no_index(known)
     if not uv(environment, "sync", *options, "--require-hashes", "--compile-bytecode", str(LOCK)):
         print("uv failed; pip installs the same packages by the same hashes, which takes minutes", flush=True)
         if not pip(python, "install", *source, *hashes):
@@ -170,30 +174,31 @@ def pip_settings(python: Path) -> dict[str, str]:
     return settings
 
 
-def uv_settings(python: Path) -> dict[str, str]:
+def uv_settings(known: dict[str, str]) -> dict[str, str]:
     """The environment for uv: .venv, and pip's settings as uv's where uv has none of its own."""
-    known = pip_settings(python)
-    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
-    if bundle:
-        known.setdefault("cert", bundle)
     environment = {**os.environ, "VIRTUAL_ENV": str(VENV)}
     for name, ours in SETTINGS.items():
         if known.get(name) and not any(os.environ.get(other) for other in ours):
             # uv separates folders and pages of links by commas, all else by spaces.
             environment[ours[0]] = ("," if name == "find-links" else " ").join(known[name].split())
+    bundle = known.get("cert") or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+    if bundle and not (os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")):
+        environment["SSL_CERT_DIR" if Path(bundle).is_dir() else "SSL_CERT_FILE"] = bundle
+    if known.get("proxy"):
+        environment.update(dict.fromkeys(PROXIES, known["proxy"]))
     if "UV_INDEX" in environment:  # pip takes a version from any index, uv from the first that has the package
         environment.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")
     return environment
 
 
-def no_index(python: Path) -> list[str]:
+def no_index(known: dict[str, str]) -> list[str]:
     """uv's option where pip uses no index; uv has no variable for it."""
     off = ("", "0", "false", "no", "off", "n", "f")
-    return [] if pip_settings(python).get("no-index", "").lower() in off else ["--no-index"]
+    return [] if known.get("no-index", "").lower() in off else ["--no-index"]
 
 
 def uv(environment: dict[str, str], verb: str, *words: str) -> bool:
-    """Whether `uv pip VERB` did it."""
+    """Run `uv pip VERB`; whether it succeeded."""
     try:
         command = [str(VENV / "bin/uv"), "pip", verb, "--quiet", *words]
         return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode == 0
@@ -202,14 +207,14 @@ def uv(environment: dict[str, str], verb: str, *words: str) -> bool:
 
 
 def pip(python: Path, verb: str, *words: str) -> bool:
-    """Whether `pip VERB` did it."""
+    """Run `pip VERB`; whether it succeeded."""
     options = ["--disable-pip-version-check", *([] if verb == "download" else ["--quiet"])]
     command = [str(python), "-m", "pip", verb, *options, *words]
     return subprocess.run(command, cwd=ROOT, check=False).returncode == 0
 
 
-def quiet(python: Path, *words: str) -> bool:
-    """Whether Python did it, silently."""
+def succeeds(python: Path, *words: str) -> bool:
+    """Whether Python does it; what it prints is dropped."""
     command = [str(python), *words]
     return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode == 0
 

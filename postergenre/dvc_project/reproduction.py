@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from dvc.cli import main
+from dvc import cli
+from dvc.repo import reproduce
 
 from postergenre import machine
 from postergenre.dvc_project import project
@@ -22,7 +23,8 @@ ABSENT = "Checkout failed for following targets"
 # What DVC logs of a stage that SIGKILL ended; a shell between them adds 128 to the signal.
 KILLED = re.compile(r"failed to run: python -m stages\.(\w+), exited with (-9|137)\b")
 FRAME = "resize.height and resize.width in params.yaml"
-# Of each stage: what it needs on the sample, in GB (`make bench`), and what to change for less.
+# Of each stage: the GB that it needs on the sample with the network `pretrained`, as in the first table of
+# benchmarks/README.md, and what to change for less.
 NEEDS = {
     "scrape": (0.4, "scrape.processes in params.yaml"),
     "resize": (0.3, f"{FRAME}, or the processors (`taskset -c 0 dvc repro`): each decodes in a process of its own"),
@@ -49,17 +51,20 @@ def repro(arguments: Sequence[str]) -> int:
         raise InputError(f"nothing was run: {project.without_git()}")
     if killed is None:
         return code
-    gigabytes, change = NEEDS[killed]
+    advice = "give it more memory"
+    if killed in NEEDS:
+        gigabytes, change = NEEDS[killed]
+        advice = f"on the sample, with `pretrained`, it needs {gigabytes} GB; {advice}, or lower {change}"
     raise InputError(
         f"the stage {killed} was killed, most likely because memory ran out: {machine.memory() / 1e9:.1f} GB are here "
-        f"for all that runs, and {killed} needs {gigabytes} GB on the sample; give it more memory, or lower {change}"
+        f"for all that runs; {advice}"
     )
 
 
 def _run(arguments: Sequence[str]) -> tuple[int, list[str]]:
     """Run `dvc repro`; its exit code, and what it logged."""
     with _failures() as failures:
-        return main(["repro", *arguments]), failures
+        return cli.main(["repro", *arguments]), failures
 
 
 def _makers_of_unpushed() -> list[str]:
@@ -70,7 +75,11 @@ def _makers_of_unpushed() -> list[str]:
 
 @contextmanager
 def _failures() -> Iterator[list[str]]:
-    """Yields a list that gets what DVC logs in the block, from warnings upwards, with the causes of its errors."""
+    """Yields a list to which the block adds the messages of failures that DVC logs, with their causes.
+
+    `--quiet` raises the level of DVC's logger, which drops failures before any handler sees them. So the loggers that
+    tell of failures get a level of their own, and DVC's handlers print what its logger would have let through.
+    """
     texts: list[str] = []
 
     class Handler(logging.Handler):
@@ -81,9 +90,21 @@ def _failures() -> Iterator[list[str]]:
                 texts.append(str(error))
                 error = error.__cause__
 
-    handler = Handler(logging.WARNING)
-    logging.getLogger("dvc").addHandler(handler)
+    def prints(record: logging.LogRecord) -> bool:
+        return record.levelno >= dvc.level
+
+    dvc, handler = logging.getLogger("dvc"), Handler(logging.WARNING)
+    printing, telling = [*dvc.handlers], (cli.logger, reproduce.logger)
+    for other in printing:
+        other.addFilter(prints)
+    for logger in telling:
+        logger.setLevel(1)  # 0 would be the level of DVC's logger
+    dvc.addHandler(handler)
     try:
         yield texts
     finally:
-        logging.getLogger("dvc").removeHandler(handler)
+        dvc.removeHandler(handler)
+        for logger in telling:
+            logger.setLevel(logging.NOTSET)
+        for other in printing:
+            other.removeFilter(prints)

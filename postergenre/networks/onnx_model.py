@@ -1,6 +1,7 @@
 """The trained network as ONNX, which predicts without Keras: onnxruntime starts in a tenth of TensorFlow's time."""
 
 import hashlib
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,8 +53,10 @@ class OnnxModel:
 def export(model: "keras.Model", file: Path) -> None:
     """Write the model as ONNX, and check that it predicts what Keras does.
 
+    Where tf2onnx's optimizer fails, it works on copies instead, which takes more memory; one line on stderr says so.
+
     Raises:
-        InputError: it does not.
+        InputError: it does not predict what Keras does.
     """
     import onnx
 
@@ -74,6 +77,10 @@ def export(model: "keras.Model", file: Path) -> None:
         raise InputError(f"the network predicts differently as ONNX, by up to {most:.2g}; {TOLERANCE} would be right")
 
 
+class _OptimizerError(Exception):
+    """A pass of tf2onnx's optimizer failed."""
+
+
 def _convert(model: "keras.Model", file: Path) -> None:
     """Write the model as tf2onnx converts it."""
     with warnings.catch_warnings():
@@ -81,7 +88,11 @@ def _convert(model: "keras.Model", file: Path) -> None:
         try:
             with _little_memory():
                 model.export(file, format="onnx", verbose=False)
-        except Exception:  # whatever a pass of the optimizer raises, as for MobileNetV3; with copies it is left out
+        except _OptimizerError as error:  # as for MobileNetV3; on copies the pass is left out
+            print(
+                f"the export to ONNX takes more memory, because a pass of tf2onnx failed: {error.__cause__!r}",
+                file=sys.stderr,
+            )
             model.export(file, format="onnx", verbose=False)
 
 
@@ -92,6 +103,9 @@ def _little_memory() -> Iterator[None]:
     Otherwise it copies the graph before each of some forty passes, to go on where one fails, and after each it writes
     all weights anew into protocol buffers, which free nothing: 3 GB for 30 MB of weights. The buffers are needed only
     when the graph is finished, and `make_model` writes them then.
+
+    Raises:
+        _OptimizerError: a pass failed, and the graph is lost.
     """
     from tf2onnx import optimizer
 
@@ -99,7 +113,10 @@ def _little_memory() -> Iterator[None]:
 
     def optimize(graph: Any, catch_errors: bool, **options: Any) -> Any:
         graph.update_proto = lambda *_: None
-        optimized = optimize_graph(graph, catch_errors=False, **options)
+        try:
+            optimized = optimize_graph(graph, catch_errors=False, **options)
+        except Exception as error:  # whatever a pass raises
+            raise _OptimizerError from error
         del graph.update_proto
         return optimized
 

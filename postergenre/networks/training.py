@@ -55,8 +55,8 @@ def fit(
     """
     training = Training(network, params, data, checkpoint, log_epoch)
     model = training.build()
-    memory.warn_if_short(model, network, len(data.store))
     pretrained.prepare(model, network)
+    memory.warn_if_short(model, network, len(data.store))
     if network.frozen:
         training.train_heads(model, training.features(model))
     else:
