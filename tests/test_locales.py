@@ -26,7 +26,7 @@ warnings.filterwarnings("error", "", EncodingWarning, r"(postergenre|sample|scra
 STAGES = ("scrape", "resize", "dataset", "train", "evaluate")
 GENRES = ("Comédie", "Żart", "Horror", "Comédie|Żart", "Żart|Horror")
 MADE = ("data/posters", "data/resized", "data/dataset", "models", "reports")
-STATE = ("downloads", "checkpoints", "mlflow.db", "mlruns", "mlflow-spool")  # which runs share
+STATE = ("downloads", "checkpoints", "mlflow.db", "mlruns", "mlflow-spool", "data/splits/films.csv")  # which runs share
 
 
 @pytest.fixture(scope="module")
