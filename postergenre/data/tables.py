@@ -193,7 +193,7 @@ def _split(stream: io.BufferedReader) -> Iterator[bytes]:
 
 
 def _open_csv(file: Path, packed: str) -> Table:
-    header = next(line for line in _Lines(file) if line.strip())
+    header = next((line for line in _Lines(file) if line.strip()), "")
     delimiter = _find_delimiter(file, header)
     # IMDb writes its tables without quoting: a quote is a letter of a title.
     quoting = csv.QUOTE_NONE if header.startswith("tconst\t") else csv.QUOTE_MINIMAL
@@ -291,8 +291,9 @@ def _swallowed(file: Path, lines: list[str], first: int, width: int, dialect: di
 
 def _count_fields(line: str, dialect: dict[str, Any]) -> int:
     """The fields that a line has by itself. A quote that it does not close is a letter."""
-    fields = next(csv.reader([line], **(dialect | {"strict": False})), [])
-    is_open = bool(fields) and fields[-1].endswith(("\n", "\r"))
+    text = line.rstrip("\r\n").replace("\r", " ")
+    fields = next(csv.reader([f"{text}\n"], **(dialect | {"strict": False})), [])
+    is_open = bool(fields) and fields[-1].endswith("\n")
     return len(fields) + (fields[-1].count(dialect["delimiter"]) if is_open else 0)
 
 

@@ -80,7 +80,7 @@ def test_a_stray_quote_that_swallows_rows_is_refused(tmp_path: Path, rows: list[
 
 
 def test_a_quoted_field_may_run_over_lines(tmp_path: Path) -> None:
-    plot = 'A "plot",\nof three, four, five, six lines\r\n\nand an end'
+    plot = 'A "plot",\rof three, four\nof three, four, five, six lines\r\n\nand an end'
     quoted = plot.replace('"', '""')
     file = write(tmp_path, f'id,plot,genres\n1,"{quoted}",Drama\n2,B,Comedy\n')
     assert read(file, "plot", "genres") == [(2, [plot, "Drama"], ""), (6, ["B", "Comedy"], "")]
