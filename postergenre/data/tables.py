@@ -221,13 +221,21 @@ def _csv_rows(file: Path, dialect: dict[str, Any], names: Sequence[str]) -> Iter
     _, columns, _ = next(records)
     width, empty = len(columns), [""] * len(names)
     pick = _picker(file, columns, names)
+    last: TableRow | None = None
     for line, values, fault in records:
         if len(values) == width and not fault:
-            if any(values):
-                yield TableRow(line, pick(values))
-        elif any(values):  # a row of nothing but delimiters is an empty row of a spreadsheet
+            row = TableRow(line, pick(values)) if any(values) else None
+        else:
             fault = fault or f"it has {len(values)} field{'s' * (len(values) != 1)} and the header {width}"
-            yield TableRow(line, empty, fault)
+            row = TableRow(line, empty, fault) if any(values) else None
+            if row and last and len(values) == 1 and not last.fault:  # a line break in the last field, without quotes
+                last = TableRow(last.line, empty, f"line {line} has one field, which may be the end of this row")
+        if row:  # a row of nothing but delimiters is an empty row of a spreadsheet
+            if last:
+                yield last
+            last = row
+    if last:
+        yield last
 
 
 def _picker(file: Path, columns: list[str], names: Sequence[str]) -> Callable[[list[str]], Sequence[str]]:
