@@ -144,7 +144,7 @@ def _omdb(number: Any, title: Any, year: Any, kind: Any, genres: Any, poster: An
 def _typed(record: Record, kind: Any) -> Record:
     """The record, marked where its kind of title is no film's."""
     name = text(kind)
-    if record.problem or name.lower() in FILM_TYPES | NO_VALUE:
+    if record.problem or name.lower() in FILM_TYPES or name.lower() in NO_VALUE:
         return record
     return record._replace(problem="no-film", reason=f"its type is {name}")
 
