@@ -53,5 +53,10 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
 
 
+def one_line(text: str) -> str:
+    """The text in one line, printable: a file's name may hold line breaks."""
+    return printable(text).replace("\n", "\\n")
+
+
 def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
     raise Terminated(128 + signum)
