@@ -28,9 +28,8 @@ def fetched(urls: Sequence[str], params: ScrapeParams, own_site: str = "") -> It
     params = params.model_copy(update={"source": "poster", "processes": 1, "refresh": False})
     sources = [[Source("poster", url)] for url in dict.fromkeys(urls)]
     with TemporaryDirectory() as folder, open_downloads(Path(folder)) as downloads:
-        with wanted.write(Path(folder, "wanted.sqlite"), sources) as films:
-            with _signals_kept():
-                crawl.crawl(films, downloads.file, params, own_site)
+        with wanted.write(Path(folder, "wanted.sqlite"), sources) as films, _signals_kept():
+            crawl.crawl(films, downloads.file, params, own_site)
 
         def read(url: str) -> bytes:
             miss = downloads.get_miss(url)

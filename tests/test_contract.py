@@ -352,7 +352,9 @@ def test_parameters_are_read_by_stages_and_logged_by_tracking() -> None:
     reading = ("params.load", "params.read")
     for file in code():
         calls = {ast.unparse(node.func) for node in ast.walk(tree(file)) if isinstance(node, ast.Call)}
-        allowed = any(is_in(file, place) for place in ("stages", "benchmarks", "postergenre/tracking"))
+        # `predict` reads `scrape` to fetch a picture as a crawl would.
+        places = ("stages", "benchmarks", "postergenre/tracking", "postergenre/cli.py")
+        allowed = any(is_in(file, place) for place in places)
         assert allowed or not calls & {*reading}, file
 
 

@@ -27,13 +27,11 @@ class Jpeg:
     """A JPEG file without what its pixels do not need.
 
     data: the file: no colour profile, no comment, no bytes between segments or behind the end, and a marker at its end.
-    has_end: whether the file had that marker.
     is_complete: whether its scans carry each coefficient of each component down to the last bit.
     has_hole: whether zeros stand where the codes allow none.
     """
 
     data: bytes
-    has_end: bool
     is_complete: bool
     has_hole: bool
 
@@ -47,13 +45,13 @@ class Jpeg:
         """
         if self.has_hole:
             raise ValueError("it has a hole of zeros")
-        if not (self.has_end or self.is_complete):
+        if not self.is_complete:
             raise ValueError("it ends early")
         try:
             colours = "CMYK" if components == 4 else "GRAY"
             simplejpeg.decode_jpeg(self.data, colours, fastdct=True, min_height=1, min_width=1, strict=True)
         except ValueError as error:
-            if not (self.is_complete and self._is_padding(str(error))):
+            if not self._is_padding(str(error)):
                 raise
 
     def _is_padding(self, warning: str) -> bool:
@@ -73,23 +71,20 @@ def read(data: bytes) -> Jpeg:
     Raises:
         ValueError: a scan has no header.
     """
-    parts, frame, has_end = [START], _Frame(), False
+    parts, frame = [START], _Frame()
     for kind, segment, pixels in _segments(data):
-        if kind == END[1]:
-            has_end = True
-        elif kind not in UNUSED:
+        if kind not in UNUSED:
             parts += [bytes([0xFF, kind]), segment, pixels]
             frame.note(kind, segment[2:], pixels)
-    return Jpeg(b"".join([*parts, END]), has_end, not any(frame.missing.values()), frame.has_hole)
+    return Jpeg(b"".join([*parts, END]), not any(frame.missing.values()), frame.has_hole)
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
-    """The kind of each marker up to the end, its segment, and the compressed pixels that follow a scan's header."""
+    """The kind of each marker before the end, its segment, and the compressed pixels that follow a scan's header."""
     position = len(START)
     while match := MARKER.search(data, position):
         kind, start = match[1][0], match.end()
         if kind == END[1]:
-            yield kind, b"", b""
             return
         stop = position = start + int.from_bytes(data[start : start + 2], "big")
         if kind == SCAN:
@@ -130,4 +125,5 @@ class _Frame:
                 for component in components[::2]:
                     self.missing.get(component, set()).difference_update(range(first, last + 1))
             codes = [self.first_codes.get(0x10 | table & 0x0F) for table in components[1::2]]
-            self.has_hole |= self.kind in SEQUENTIAL and any(codes) and HOLE in pixels.rstrip(b"\0")
+            unpadded = pixels[:-MAX_PADDING] + pixels[-MAX_PADDING:].rstrip(b"\0")
+            self.has_hole |= self.kind in SEQUENTIAL and any(codes) and HOLE in unpadded

@@ -11,11 +11,11 @@ import numpy.typing as npt
 from postergenre.data import images
 from postergenre.errors import InputError
 from postergenre.networks import model_folder
-from postergenre.prediction.pictures import Picture
 
 if TYPE_CHECKING:
     from postergenre.data.store import Store
     from postergenre.networks.backend import keras
+    from postergenre.prediction.pictures import Picture
 
 # Posters per batch; larger batches do not fit into the processor's caches.
 BATCH = 8
@@ -63,7 +63,7 @@ class Predictor:
             [self.network(store[rows[start : start + BATCH]]) for start in range(0, len(rows), BATCH)]
         )
 
-    def predict_pictures(self, pictures: Iterable[Picture]) -> Iterator[tuple[str, npt.NDArray[np.float32] | str]]:
+    def predict_pictures(self, pictures: Iterable["Picture"]) -> Iterator[tuple[str, npt.NDArray[np.float32] | str]]:
         """The name of each picture in order, with its probabilities `(genres,)`, or the reason why there are none.
 
         No more than `BATCH` pictures are in memory at a time.
@@ -76,7 +76,7 @@ class Predictor:
                 batch = []
         yield from self._predict_batch(batch)
 
-    def _fit(self, picture: Picture) -> npt.NDArray[np.uint8] | str:
+    def _fit(self, picture: "Picture") -> npt.NDArray[np.uint8] | str:
         """A picture in the size of the network's input, or the reason why it cannot be read."""
         try:
             return images.fit(images.decode(picture.read()), self.height, self.width, self.fit)
