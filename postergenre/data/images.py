@@ -19,7 +19,7 @@ Fit = Literal["crop", "pad", "stretch"]
 FORMATS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif", "BMP": "bmp"}
 NAMES = "JPEG, PNG, WebP, GIF or BMP"
 # How files of these formats start; a WebP has its length in the gap.
-STARTS = re.compile(rb"\xff\xd8\xff|\x89PNG|RIFF....WEBP|GIF8[79]a|BM", re.DOTALL)
+STARTS = re.compile(rb"\xff\xd8\xff|\x89PNG|RIFF....WEBP|GIF8[79]a|BM....\0\0\0\0", re.DOTALL)
 # How some others start, for the sentence that refuses them.
 OTHER_STARTS = {
     "an AVIF": rb"....ftypavi[fs]",

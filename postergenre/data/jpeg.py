@@ -8,7 +8,7 @@ import simplejpeg
 
 START, END = b"\xff\xd8", b"\xff\xd9"
 # A marker that a segment follows, or the end of the picture. Restart markers belong to the compressed pixels.
-MARKER = re.compile(rb"\xff+([^\x00\x01\xff\xd0-\xd8])")
+MARKER = re.compile(rb"\xff([^\x00\x01\xff\xd0-\xd8])")
 HUFFMAN_TABLES, SCAN = 0xC4, 0xDA
 # Kinds of frames; in the first two, all scans are Huffman codes of whole coefficients.
 SEQUENTIAL, FRAMES = {0xC0, 0xC1}, {0xC0, 0xC1, 0xC2, 0xC9, 0xCA}
@@ -44,9 +44,9 @@ class Jpeg:
             ValueError: pixels are missing or wrong; the message says why.
         """
         if self.has_hole:
-            raise ValueError("it has a hole of zeros")
+            raise ValueError("a hole of zeros")
         if not self.is_complete:
-            raise ValueError("it ends early")
+            raise ValueError("scans are missing")
         try:
             colours = "CMYK" if components == 4 else "GRAY"
             simplejpeg.decode_jpeg(self.data, colours, fastdct=True, min_height=1, min_width=1, strict=True)
@@ -114,9 +114,10 @@ class _Frame:
             self.kind = kind
             self.missing = {component: set(range(COEFFICIENTS)) for component in segment[6::3]}
         elif kind == HUFFMAN_TABLES:
-            while len(segment) > 17:
-                self.first_codes[segment[0]] = segment[17]
-                segment = segment[17 + sum(segment[1:17]) :]
+            tables = memoryview(segment)
+            while len(tables) > 17:
+                self.first_codes[tables[0]] = tables[17]
+                tables = tables[17 + sum(tables[1:17]) :]
         elif kind == SCAN:
             if len(segment) < 6:
                 raise ValueError("a scan has no header")

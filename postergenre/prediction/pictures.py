@@ -4,11 +4,11 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from postergenre.data import images
+from postergenre.prediction.predictor import Picture
 
 STDIN = "-"
 # Larger files are refused before they fill the memory; no poster has as many bytes.
@@ -19,18 +19,6 @@ SUFFIXES = {".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".webp"}
 APPLE_DOUBLE = "._"
 # Bytes that `images.is_picture` needs.
 START = 16
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture to predict for.
-
-    name: as it was given, or the path of a picture in a folder.
-    read: returns its bytes; raises OSError, or ImageError where it is no picture.
-    """
-
-    name: str
-    read: Callable[[], bytes]
 
 
 def is_url(given: str) -> bool:

@@ -15,12 +15,23 @@ from postergenre.networks import model_folder
 if TYPE_CHECKING:
     from postergenre.data.store import Store
     from postergenre.networks.backend import keras
-    from postergenre.prediction.pictures import Picture
 
 # Posters per batch; larger batches do not fit into the processor's caches.
 BATCH = 8
 
 Network = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture to predict for.
+
+    name: as it was given, or the path of a picture in a folder.
+    read: returns its bytes; raises OSError, or ImageError where it is no picture.
+    """
+
+    name: str
+    read: Callable[[], bytes]
 
 
 @dataclass(frozen=True)
@@ -63,7 +74,7 @@ class Predictor:
             [self.network(store[rows[start : start + BATCH]]) for start in range(0, len(rows), BATCH)]
         )
 
-    def predict_pictures(self, pictures: Iterable["Picture"]) -> Iterator[tuple[str, npt.NDArray[np.float32] | str]]:
+    def predict_pictures(self, pictures: Iterable[Picture]) -> Iterator[tuple[str, npt.NDArray[np.float32] | str]]:
         """The name of each picture in order, with its probabilities `(genres,)`, or the reason why there are none.
 
         No more than `BATCH` pictures are in memory at a time.
@@ -76,7 +87,7 @@ class Predictor:
                 batch = []
         yield from self._predict_batch(batch)
 
-    def _fit(self, picture: "Picture") -> npt.NDArray[np.uint8] | str:
+    def _fit(self, picture: Picture) -> npt.NDArray[np.uint8] | str:
         """A picture in the size of the network's input, or the reason why it cannot be read."""
         try:
             return images.fit(images.decode(picture.read()), self.height, self.width, self.fit)
