@@ -30,7 +30,7 @@ def read(data: bytes) -> bytes:
             parts.append(chunk)
         elif not is_optional:
             raise ValueError(f"the checksum of its {name.decode('ascii', 'backslashreplace')} is wrong")
-    return b"".join(parts if name == b"IEND" else [*parts, _chunk(b"IEND", b"")])
+    return b"".join(parts)
 
 
 def _chunk(name: bytes, body: bytes) -> bytes:

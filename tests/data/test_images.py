@@ -220,6 +220,14 @@ def test_what_changes_no_pixel_of_a_jpeg_is_overlooked(kind: str, change: str) -
     np.testing.assert_array_equal(np.asarray(images.decode(changed)), np.asarray(images.decode(whole)))
 
 
+def test_a_jpeg_of_several_pictures_is_its_first() -> None:
+    stream = io.BytesIO()
+    make_picture(1).save(stream, "MPO", save_all=True, append_images=[make_picture(2)])
+    assert images.identify(stream.getvalue()) == ("jpg", 60, 90)
+    first = np.asarray(images.decode(stream.getvalue())).astype(int)
+    assert np.abs(first - np.asarray(make_picture(1))).mean() < 10
+
+
 def png_chunk(name: bytes, body: bytes, wrong: int = 0) -> bytes:
     return len(body).to_bytes(4, "big") + name + body + (zlib.crc32(name + body) ^ wrong).to_bytes(4, "big")
 
