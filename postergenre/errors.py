@@ -75,5 +75,10 @@ def one_line(error: BaseException) -> str:
     return text or type(error).__name__
 
 
+def printable_line(text: str) -> str:
+    """The text in one line, printable: a file's name may hold line breaks."""
+    return printable(text).replace("\n", "\\n")
+
+
 def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
     raise Terminated(128 + signum)
