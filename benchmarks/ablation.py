@@ -34,6 +34,8 @@ CHANGES: dict[str, dict[str, list[str]]] = {
         "class weights": ["@training.class_weights=true"],
         "moving average of the weights": ["@training.ema=0.99"],
         "features of the last block only": ["@architecture.head.blocks=[9]"],
+        "input of 592 x 400": ["@architecture.input.height=592", "@architecture.input.width=400"],
+        "input of 268 x 182": ["@architecture.input.height=268", "@architecture.input.width=182"],
         "input of 236 x 160": ["@architecture.input.height=236", "@architecture.input.width=160"],
         "input of 150 x 100": ["@architecture.input.height=150", "@architecture.input.width=100"],
     },
