@@ -194,6 +194,7 @@ def use(arguments: argparse.Namespace) -> None:
     from sample import site
     from scraper import catalogue_settings, plan, preview
 
+    params_edit.read(params.FILE)
     file, networks = _in_project(arguments.file), params.read().get("networks") or {}
     scrape = params.load("scrape", plan.ScrapeParams)
     params.load("resize", packing.ResizeParams)
@@ -207,8 +208,13 @@ def use(arguments: argparse.Namespace) -> None:
         raise InputError("\n".join(map(str, grave)))
     changed = params_edit.change(params.FILE, values)
     print("\n  ".join([f"{params.FILE} has now" if changed else f"{params.FILE} is set to {file} already", *changed]))
+    split = Path("data/splits", f"{values['dataset.split']}.csv")
+    if changed and split.exists():
+        print(f"{split} is there: the films that it names stay in their splits")
     if read.unlisted:
-        print(f"list these hosts if they are yours, for nothing private is asked else:\n  {read.private_hosts_change}")
+        print(
+            f"these hosts are private; to have them asked, list them if they are yours:\n  {read.private_hosts_change}"
+        )
 
 
 def team(arguments: argparse.Namespace) -> None:

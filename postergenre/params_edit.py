@@ -21,7 +21,7 @@ def change(file: Path, values: Mapping[str, Any]) -> list[str]:
     Raises:
         InputError: the file is no YAML, lacks a key, or writes one in a way that cannot be changed by itself.
     """
-    text = _read(file)
+    text = read(file)
     before = _parse(file, text)
     after, changed = edit(file, text, before, values), []
     for name, value in values.items():
@@ -59,20 +59,25 @@ def edit(file: Path, text: str, before: Any, values: Mapping[str, Any]) -> str:
     return text
 
 
-def write(value: Any) -> str:
-    """A value as YAML, on one line."""
-    return yaml.safe_dump(
-        [value], default_flow_style=True, width=float("inf"), allow_unicode=True, sort_keys=False
-    ).strip()[1:-1]
+def read(file: Path) -> str:
+    """The file's text.
 
-
-def _read(file: Path) -> str:
+    Raises:
+        InputError: it is missing or not in UTF-8.
+    """
     try:
         return file.read_bytes().decode()
     except FileNotFoundError:
         raise InputError(f"{file} is missing; run this in the project's folder") from None
     except UnicodeDecodeError:
         raise InputError(f"{file} is not in UTF-8; it should be") from None
+
+
+def write(value: Any) -> str:
+    """A value as YAML, on one line."""
+    return yaml.safe_dump(
+        [value], default_flow_style=True, width=float("inf"), allow_unicode=True, sort_keys=False
+    ).strip()[1:-1]
 
 
 def _parse(file: Path, text: str) -> Any:

@@ -141,7 +141,7 @@ class Folder:
             names: dict[str, list[Path]] = {}
             any_suffix = self._pattern[-1].endswith(ANY_SUFFIX)
             for file in sorted(parent.rglob("*") if self._in_subfolders else parent.glob("*")):
-                is_hidden = any(part.startswith(".") for part in file.relative_to(parent).parts[:-1])
+                is_hidden = any(part.startswith(".") for part in file.relative_to(parent).parts)
                 if not is_hidden and (not any_suffix or file.suffix.lower() in SUFFIXES):
                     names.setdefault(f"{file.stem}{ANY_SUFFIX}" if any_suffix else file.name, []).append(file)
             self._listed = parent, names

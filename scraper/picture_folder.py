@@ -6,7 +6,7 @@ as its source, `folder:PATH/**/{id}.*`.
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -44,7 +44,7 @@ class PictureFolder:
         labelled = sum(bool(genres) for genres in self.genres.values())
         names = {genre for genres in self.genres.values() for genre in genres}
         lines = [f"{len(self.genres):,} films, {labelled:,} of them with a genre; {len(names):,} genres"]
-        lines += [f"{times:,} {reason}; the first: {first}" for reason, (times, first) in self.left_out.items()]
+        lines += _tell(self.left_out)
         return "\n  ".join(lines)
 
     def write(self, file: Path) -> str:
@@ -109,7 +109,11 @@ def read(folder: Path, labels: Path | None, genre_names: Mapping[str, str], max_
 
 
 def _why(made: PictureFolder) -> str:
-    return "".join(f"; {times:,} {reason}, such as {first}" for reason, (times, first) in made.left_out.items())
+    return "".join(f"; {line}" for line in _tell(made.left_out))
+
+
+def _tell(left_out: Mapping[str, tuple[int, str]]) -> list[str]:
+    return [f"{reason}: {times:,}, the first is {first}" for reason, (times, first) in left_out.items()]
 
 
 def _find_pictures(
@@ -126,18 +130,18 @@ def _find_pictures(
         if not is_id:
             for place in places:
                 made.leave_out(
-                    "pictures are left out, for their names are no ids (A-Z a-z 0-9 . _ -, at most 64)", place
+                    "pictures left out, because their names are no ids (1 to 64 of A-Z a-z 0-9 . _ -)", place
                 )
         elif not are_equal(paths):
             made.leave_out(
-                "films are left out, for several pictures have their name and differ", " and ".join(map(str, places))
+                "films left out, because several pictures have their name and differ", " and ".join(map(str, places))
             )
         else:
             pictures[name] = places
     others = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix.lower() not in SUFFIXES)
     for path in others:
         if not path.name.startswith("."):
-            made.leave_out("files are passed over, for their suffixes are no picture's", path.relative_to(folder))
+            made.leave_out("files passed over, because their suffixes are no picture's", path.relative_to(folder))
     return pictures
 
 
@@ -165,7 +169,7 @@ def _read_subfolders(
         parents = [place.parts[0] for place in places if len(place.parts) == 2]
         made.genres[film_id] = {genre for parent in parents for genre in genres[parent]}
         if not parents:
-            made.leave_out("films have no genre, for their pictures lie in no subfolder", places[0])
+            made.leave_out("films without a genre, because their pictures lie in no subfolder", places[0])
 
 
 # Labels
@@ -176,10 +180,10 @@ def _read_labels(
 ) -> None:
     """Each film's genres by a table."""
     first = ""
-    for line, film_id, title, genres in _labels(labels, genre_names, made):
+    for place, film_id, title, genres in _labels(labels, pictures, genre_names, made):
         first = first or film_id
         if film_id not in pictures:
-            made.leave_out(f"rows of {labels} name no picture", f"line {line}, {film_id}")
+            made.leave_out(f"rows of {labels} that name no picture", f"{film_id}, {place}")
             continue
         made.genres.setdefault(film_id, set()).update(genres)
         if title:
@@ -193,29 +197,29 @@ def _read_labels(
         made.genres[film_id] = set()
     missing = sorted(film_id for film_id, genres in made.genres.items() if not genres)
     for film_id in missing:
-        made.leave_out(f"films have no genre in {labels}", film_id)
+        made.leave_out(f"films without a genre in {labels}", film_id)
 
 
 def _labels(
-    labels: Path, genre_names: Mapping[str, str], made: PictureFolder
-) -> Iterator[tuple[int, str, str, tuple[str, ...]]]:
-    """The line, the film's id, its title and its genres of each row. A published table has ids of its kind."""
+    labels: Path, pictures: Container[str], genre_names: Mapping[str, str], made: PictureFolder
+) -> Iterator[tuple[str, str, str, tuple[str, ...]]]:
+    """The place, the film's id, its title and its genres of each row. A published table has ids of its kind."""
     table = tables.open_table(labels)
     try:
         catalogue_formats.recognise(table, None)
     except InputError:
-        yield from _own_labels(table, genre_names, made)
+        yield from _own_labels(table, pictures, genre_names, made)
         return
     for film in Catalogue(labels, None, genre_names):
         if film.problem:
-            made.leave_out(f"rows of {labels} are left out", film.reason)
+            made.leave_out(f"rows of {labels} left out", film.reason)
         else:
-            yield film.row + 1, film.film_id, film.title, film.genres
+            yield f"row {film.row}", film.film_id, film.title, film.genres
 
 
 def _own_labels(
-    table: tables.Table, genre_names: Mapping[str, str], made: PictureFolder
-) -> Iterator[tuple[int, str, str, tuple[str, ...]]]:
+    table: tables.Table, pictures: Container[str], genre_names: Mapping[str, str], made: PictureFolder
+) -> Iterator[tuple[str, str, str, tuple[str, ...]]]:
     columns = proposed_columns.choose(table.columns)
     film, genre, title = columns["id"], columns["genres"], columns["title"]
     if film is None or genre is None:
@@ -229,17 +233,18 @@ def _own_labels(
         try:
             if fault:
                 raise ValueError(fault)
-            yield (
-                line,
-                _id_of(catalogue_formats.text(values[0])),
-                "".join(map(catalogue_formats.text, values[2:])),
-                cells.read(values[1]),
-            )
+            film_id, genres = _id_of(catalogue_formats.text(values[0]), film, pictures), cells.read(values[1])
+            yield f"line {line}", film_id, "".join(map(catalogue_formats.text, values[2:])), genres
         except ValueError as error:
-            made.leave_out(f"rows of {table.file} are left out", f"line {line}: {error}")
+            made.leave_out(f"rows of {table.file} left out", f"line {line}: {error}")
 
 
-def _id_of(text: str) -> str:
-    """The id in a picture's name, or path; any other text stays as it is."""
+def _id_of(text: str, column: str, pictures: Container[str]) -> str:
+    """The id that a text is, or that stands in it as a picture's name or path.
+
+    Raises:
+        ValueError: it is none.
+    """
     path = PurePosixPath(text.replace("\\", "/"))
-    return path.stem if path.suffix.lower() in SUFFIXES else path.name
+    name = path.stem if path.suffix.lower() in SUFFIXES else path.name
+    return name if name in pictures else film_ids.normalize(name, column)

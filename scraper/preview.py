@@ -21,6 +21,8 @@ from scraper.private_hosts import PrivateHosts, kind_of
 from scraper.summary import FAULTY
 from scraper.tasks import Source
 
+# For a catalogue whose posters lie in a folder.
+FOLDER_CHANGE = f"scrape.source: {PREFIX}PATH/{{id}}.*"
 PORTS = {"http": 80, "https": 443}
 
 # asked     It can be asked for its films.
@@ -72,6 +74,7 @@ class Preview:
     encoding: of its files.
     min_posters: `dataset.min_posters`.
     own_host: the `host:port` that the crawl serves itself, "" for none.
+    allowed: the private hosts that the crawl may ask.
     rows, films: their numbers; a film may have several rows.
     bad: rows that are faulty, by their reason; the first one in full.
     set_aside: rows that are not asked for, by status.
@@ -86,6 +89,7 @@ class Preview:
     encoding: str
     min_posters: int
     own_host: str
+    allowed: PrivateHosts
     rows: int = 0
     films: int = 0
     bad: dict[str, tuple[str, int]] = field(default_factory=dict)
@@ -126,9 +130,11 @@ def read(path: Path, params: ScrapeParams, min_posters: int, own_host: str = "")
         InputError: the file is none, or cannot be read to its end, or a folder of scrape.source is missing.
     """
     check_columns(path, params)
+    check_folders(params)
     plan = Plan.read(path, params)
     encodings = [tables.describe_encoding(file) for file in plan.catalogue.files]
-    preview = Preview(plan, "; ".join(dict.fromkeys(encodings)), min_posters, own_host)
+    allowed = PrivateHosts.parse([*params.private_hosts, *([own_host] if own_host else [])])
+    preview = Preview(plan, "; ".join(dict.fromkeys(encodings)), min_posters, own_host, allowed)
     for film in plan.catalogue:
         _count(preview, film)
     return preview
@@ -148,6 +154,19 @@ def check_columns(path: Path, params: ScrapeParams) -> None:
             raise
         columns = "null" if params.columns and is_published(table) else proposed_columns.propose(table.columns)
         raise InputError(str(Fault(str(error), f"scrape.columns: {columns}"))) from None
+
+
+def check_folders(params: ScrapeParams) -> None:
+    """Check that the folders of scrape.source are here.
+
+    Raises:
+        InputError: one is not; with the key to change.
+    """
+    try:
+        for place in params.folders:
+            place.check()
+    except InputError as error:
+        raise InputError(str(Fault(str(error), FOLDER_CHANGE))) from None
 
 
 def is_published(table: tables.Table) -> bool:
@@ -233,8 +252,7 @@ def _host(preview: Preview, source: Source) -> Origin:
     written = f"[{host}]" if ":" in host else host
     name = f"{written}:{port}" if port else written
     kind = kind_of(host)
-    allowed = PrivateHosts.parse([*preview.plan.params.private_hosts, *filter(None, [preview.own_host])])
-    if kind == "private" and not allowed.allow(host, port or PORTS[url.scheme]):
+    if kind == "private" and not preview.allowed.allow(host, port or PORTS[url.scheme]):
         return Origin("unlisted", name, host, source.kind)
     return Origin("never" if kind == "never" else "asked", name, host, source.kind)
 
@@ -245,12 +263,11 @@ def _host(preview: Preview, source: Source) -> Origin:
 def _faults_of_links(preview: Preview) -> Iterator[Fault]:
     params, linked = preview.plan.params, preview.origins.total()
     if not linked:
-        source = "page" if preview.pages else f"{PREFIX}PATH/{{id}}.*"
-        source = f"scrape.source: {params_edit.write(source)}"
+        change = "scrape.source: page" if preview.pages else FOLDER_CHANGE
         yield Fault(
             f"none of the {preview.rows:,} rows of {preview.plan.catalogue.file} has an id and a link that "
             f"scrape.source ({', '.join(params.sources)}) could ask",
-            source if preview.films else "",
+            change if preview.films else "",
         )
         return
     could_come, listed = preview.count("asked", "folder"), preview.count("asked", "folder", "unlisted")
@@ -280,7 +297,7 @@ def _no_source(preview: Preview) -> Fault:
         name = next(origin.name for origin in preview.origins if origin.place == "missing")
         return Fault(
             f"{name} has a file for none of {preview.films:,} films; a file's name should be the film's id",
-            f"scrape.source: {params_edit.write(f'{PREFIX}PATH/{{id}}.*')}",
+            FOLDER_CHANGE,
         )
     return Fault(f"no link can be asked: {_tell_losses(preview)}", "scrape.source: page" if preview.pages else "")
 
