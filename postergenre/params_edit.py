@@ -1,6 +1,5 @@
 """Changes values in `params.yaml` and leaves all else as it stands: comments, order and spaces."""
 
-import copy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -41,7 +40,7 @@ def edit(file: Path, text: str, before: Any, values: Mapping[str, Any]) -> str:
     Raises:
         InputError: as `change`.
     """
-    root, expected = yaml.compose(text, Loader=yaml.SafeLoader), copy.deepcopy(before)
+    root, expected = yaml.compose(text, Loader=yaml.SafeLoader), _copy(before)
     spans: list[tuple[int, int, str]] = []
     for name, value in values.items():
         node = _find(root, name.split("."))
@@ -50,8 +49,8 @@ def edit(file: Path, text: str, before: Any, values: Mapping[str, Any]) -> str:
         if _get(before, name) != value:
             start, end = node.start_mark.index, _end(node)
             spans.append((start, end, write(value) if end > start else f" {write(value)}"))
-            *parents, key = name.split(".")
-            _get(expected, ".".join(parents))[key] = value
+            parent, _, key = name.rpartition(".")
+            (_get(expected, parent) if parent else expected)[key] = value
     for start, end, written in sorted(spans, reverse=True):
         text = text[:start] + written + text[end:]
     if not _says(text, expected):
@@ -93,6 +92,13 @@ def _says(text: str, expected: Any) -> bool:
         return bool(yaml.safe_load(text) == expected)
     except yaml.YAMLError:
         return False
+
+
+def _copy(value: Any) -> Any:
+    """A copy in which no two keys share a value, as they do by an alias."""
+    if isinstance(value, dict):
+        return {key: _copy(item) for key, item in value.items()}
+    return [_copy(item) for item in value] if isinstance(value, list) else value
 
 
 def _get(value: Any, name: str) -> Any:

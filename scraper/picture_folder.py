@@ -73,7 +73,8 @@ def read_source(catalogue: Path) -> str:
     try:
         table = tables.open_table(catalogue)
         if catalogue_formats.recognise(table, None).name == IMPORTED:
-            return next((str(row.values[0]) for row in table.rows(["source"]) if not row.fault), "")
+            source = next((str(row.values[0]) for row in table.rows(["source"]) if not row.fault), "")
+            return source if source.startswith(PREFIX) else ""
     except InputError:
         pass
     return ""

@@ -23,6 +23,8 @@ from scraper.tasks import Source
 
 # For a catalogue whose posters lie in a folder.
 FOLDER_CHANGE = f"scrape.source: {PREFIX}PATH/{{id}}.*"
+# Pages that are no source: their sites' terms forbid to read them by a program, and offer an API.
+NO_PAGES = ("https://www.imdb.com/", "http://www.imdb.com/", "https://www.themoviedb.org/")
 PORTS = {"http": 80, "https": 443}
 
 # asked     It can be asked for its films.
@@ -82,7 +84,7 @@ class Preview:
     unlabelled: films with a link that have no genre.
     origins: films by where they are looked for first.
     first_broken: the first link that is no URL.
-    pages: films without a link to a poster that have one to a page.
+    pages: films without a link that have one to a page which may be asked.
     """
 
     plan: Plan
@@ -214,7 +216,7 @@ def _count_film(preview: Preview, film: Film) -> None:
     origin = _origin(preview, film)
     if origin is None:
         preview.set_aside["no-link"] += 1
-        preview.pages += bool(film.page)
+        preview.pages += bool(film.page) and not film.page.startswith(NO_PAGES)
         return
     preview.origins[origin] += 1
     genres = preview.plan.merged.get(film.row, film.genres)
