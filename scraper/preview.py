@@ -36,6 +36,10 @@ PORTS = {"http": 80, "https": 443}
 Place = Literal["asked", "unlisted", "never", "broken", "folder", "missing"]
 
 
+# Those from which posters can come, if unlisted hosts are listed.
+POSSIBLE: tuple[Place, ...] = ("asked", "unlisted", "folder")
+
+
 class Origin(NamedTuple):
     """Where films' posters are looked for first.
 
@@ -80,8 +84,8 @@ class Preview:
     rows, films: their numbers; a film may have several rows.
     bad: rows that are faulty, by their reason; the first one in full.
     set_aside: rows that are not asked for, by status.
-    genres: films with a link, by genre.
-    unlabelled: films with a link that have no genre.
+    genres: films whose poster can come, by genre.
+    unlabelled: those of them that have no genre.
     origins: films by where they are looked for first.
     first_broken: the first link that is no URL.
     pages: films without a link that have one to a page which may be asked.
@@ -219,6 +223,8 @@ def _count_film(preview: Preview, film: Film) -> None:
         preview.pages += bool(film.page) and not film.page.startswith(NO_PAGES)
         return
     preview.origins[origin] += 1
+    if origin.place not in POSSIBLE:
+        return
     genres = preview.plan.merged.get(film.row, film.genres)
     preview.genres.update(genres)
     preview.unlabelled += not genres
@@ -272,7 +278,7 @@ def _faults_of_links(preview: Preview) -> Iterator[Fault]:
             change if preview.films else "",
         )
         return
-    could_come, listed = preview.count("asked", "folder"), preview.count("asked", "folder", "unlisted")
+    could_come, listed = preview.count("asked", "folder"), preview.count(*POSSIBLE)
     total = linked + preview.faulty
     if could_come / total >= params.min_success and could_come:
         return
@@ -317,7 +323,7 @@ def _tell_losses(preview: Preview) -> str:
 def _faults_of_genres(preview: Preview) -> Iterator[Fault]:
     """A network needs two genres with enough posters each."""
     counts = [times for _, times in preview.genres.most_common(2)]
-    if sum(times >= preview.min_posters for times in counts) >= 2 or not preview.origins:
+    if sum(times >= preview.min_posters for times in counts) >= 2 or not preview.count(*POSSIBLE):
         return
     received = ", ".join(f"{genre} has {times:,}" for genre, times in preview.genres.most_common(2)) or "there is none"
     change = f"dataset.min_posters: {counts[1]}" if len(counts) == 2 else ""

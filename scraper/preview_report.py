@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from scraper.hosts import LOOPBACK
-from scraper.preview import Origin, Preview
+from scraper.preview import POSSIBLE, Origin, Preview
 
 # So many hosts, reasons of bad rows and rare genres are listed.
 LISTED = 12
@@ -39,8 +39,11 @@ def tell_seconds(seconds: float) -> str:
 
 
 def _films(preview: Preview) -> Iterator[str]:
-    linked = preview.origins.total()
-    yield f"{preview.films:,}, {linked:,} with a link, {linked - preview.unlabelled:,} of these with a genre"
+    possible = preview.count(*POSSIBLE)
+    yield (
+        f"{preview.films:,}, {possible:,} of them with a poster to look for, "
+        f"{possible - preview.unlabelled:,} of these with a genre"
+    )
     if preview.plan.merged:
         yield f"{len(preview.plan.merged):,} of them have rows with different genres, which are put together"
 
@@ -75,7 +78,7 @@ def _origins(preview: Preview) -> Iterator[str]:
         rest = sum(n for _, n in preview.origins.most_common()[LISTED:])
         yield f"and {rest:,} films at {len(rows) - LISTED:,} more"
     if not rows:
-        yield "no film has a link"
+        yield "none to look for"
 
 
 def _seconds(preview: Preview, origin: Origin, films: int) -> float:

@@ -1,9 +1,9 @@
 """`postergenre import`: a folder of pictures becomes a catalogue that the reader and the scrape stage take."""
 
+import re
 import shutil
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from postergenre import params
@@ -65,10 +65,10 @@ def test_what_is_left_out_is_counted_with_an_example(in_project: Path, capsys: p
     assert command("import", "pics") == 0
     assert read_films() == {"a": "Drama"}
     assert capsys.readouterr().out.splitlines()[2:5] == [
-        "  pictures left out, because their names are no ids (1 to 64 of A-Z a-z 0-9 . _ -): 3, the first is "
-        "Drama/my film (1999).jpg",
         "  films left out, because several pictures have their name and differ: 1, the first is Comedy/1.jpg and "
         "Drama/1.jpg",
+        "  pictures left out, because their names are no ids (1 to 64 of A-Z a-z 0-9 . _ -): 3, the first is "
+        "Drama/my film (1999).jpg",
         "  files passed over, because their suffixes are no picture's: 2, the first is Drama/Thumbs.db",
     ]
 
@@ -90,7 +90,7 @@ def test_a_folder_that_tells_no_genres_is_refused(in_project: Path, names: list[
         put(name, seed)
     ended = str(command("import", "pics"))
     if message:
-        assert pd.Series([ended]).str.contains(message).all(), ended
+        assert re.search(message, ended), ended
         assert not FILE.exists()
     else:
         assert ended == "0"
@@ -108,7 +108,8 @@ def test_a_folder_may_be_named_in_any_notation(in_project: Path) -> None:
         'file,genres,title\nx/a.jpg,"Drama, Comedy",A\nb.JPG,Drama,\nc,(no genres listed),\n',
         "film\ttags\tname\na\t['Drama', 'Comedy']\tA\nb\t['Drama']\t\n",
         "id;genre;title\na;drama;A\na;comedy;A\nb;DRAMA;\n",
-        '{"id": "a", "genres": [{"name": "Drama"}, {"name": "Comedy"}], "title": "A"}\n{"id": "b", "genres": ["Drama"]}\n',
+        '{"id": "a", "genres": [{"name": "Drama"}, {"name": "Comedy"}], "title": "A"}\n'
+        '{"id": "b", "genres": ["Drama"]}\n',
     ],
 )
 def test_a_table_has_the_labels(in_project: Path, table: str) -> None:
@@ -146,7 +147,7 @@ def test_rows_and_pictures_that_do_not_meet_are_counted(in_project: Path, capsys
     [
         (
             "id,genres\nz,Drama\n",
-            "no row of labels.csv names a picture; its first film is 'z' and the first picture a.jpg",
+            "names a picture; its first film is 'z' and the first picture a.jpg",
         ),
         ("x,y\n1,2\n", "labels.csv has the columns x, y; it should have one named id or file and one named genres"),
         ("id,genres\na,\n", "no film of pics has a genre"),

@@ -50,10 +50,10 @@ def test_what_a_catalogue_holds_is_counted(in_project: Path, capsys: pytest.Capt
         "format": ["MovieGenre.csv: CSV with commas, Western European (cp1252)"],
         "rows": ["16"],
         "films": [
-            "12, 11 with a link, 10 of these with a genre",
+            "12, 10 of them with a poster to look for, 9 of these with a genre",
             "1 of them have rows with different genres, which are put together",
         ],
-        "genres": ["3, 2 with 2 films or more (dataset.min_posters)", "Drama 10 Comedy 4", "too rare: Horror 1"],
+        "genres": ["3, 2 with 2 films or more (dataset.min_posters)", "Drama 9 Comedy 4", "too rare: Horror 1"],
         "posters": [
             "from 2 hosts, 4 s or more: scrape.delay is 0.5 s, scrape.concurrency 4",
             "8 images.example.org 4 s",
@@ -108,7 +108,7 @@ def refuse(*change: str) -> str:
 
 def test_columns_are_proposed_by_the_header(in_project: Path) -> None:
     set_scrape()
-    Path("films.csv").write_text(f"film,name,tags,picture\na,A,drama,{PUBLIC}/a.jpg\n" * 1)
+    Path("films.csv").write_text(f"film,name,tags,picture\na,A,drama,{PUBLIC}/a.jpg\n")
     refuse("scrape.columns: {id: film, title: name, genres: tags, poster: picture, page: null}")
     columns = {"id": "film", "title": "name", "genres": "tags", "poster": "picture", "page": None}
     set_scrape(columns=columns)
