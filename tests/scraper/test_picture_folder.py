@@ -17,11 +17,12 @@ FILE = Path("data/catalogues/pics.csv")
 SOURCE = "folder:pics/**/{id}.*"
 
 
-def put(name: str, seed: int = 1) -> None:
+def put(name: str, seed: int = 1) -> Path:
     """Put a picture into the folder."""
     file = Path("pics", name)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(encode(make_picture(seed)))
+    return file
 
 
 def read_films() -> dict[str, str]:
