@@ -3,7 +3,8 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,23 +39,28 @@ def predict(arguments: argparse.Namespace) -> None:
     """
     from postergenre.prediction import pictures, table
 
+    passed_over: list[Path] = []
     if arguments.csv:
         table.check_replaceable(arguments.csv)
     predictor = _load(arguments.model)
     objects: list[dict[str, Any]] = []
     predicted, failed = 0, 0
-    with table.open_table(arguments.csv, predictor.genres) as add_row:
-        for path, probabilities in predictor.predict_files(pictures.find(arguments.paths)):
+    with (
+        _fetched([name for name in arguments.pictures if pictures.is_url(name)]) as fetched,
+        table.open_table(arguments.csv, predictor.genres) as add_row,
+    ):
+        for name, probabilities in predictor.predict_pictures(pictures.find(arguments.pictures, passed_over, fetched)):
             if isinstance(probabilities, str):
                 failed += 1
-                print(f"error: {errors.printable(str(path))}: {probabilities}", file=sys.stderr)
+                print(f"error: {errors.printable_line(name)}: {errors.printable_line(probabilities)}", file=sys.stderr)
                 continue
             predicted += 1
-            add_row(path, probabilities)
+            add_row(name, probabilities)
             if arguments.json:
-                objects.append(_object(path, probabilities, predictor))
+                objects.append(_object(name, probabilities, predictor))
             else:
-                print(_line(path, probabilities, predictor, arguments.top))
+                print(_line(name, probabilities, predictor, arguments.top))
+        _tell_passed_over(passed_over)
         if not predicted and arguments.csv and arguments.csv.exists():
             if arguments.json:
                 print(json.dumps(objects))
@@ -289,7 +295,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _take_pictures(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("paths", nargs="+", type=_path, metavar="PATH", help="a picture, or a folder of pictures")
+    parser.add_argument(
+        "pictures",
+        nargs="+",
+        type=_named,
+        metavar="PICTURE",
+        help="a file, a folder of pictures, an http or https address, or - for stdin",
+    )
     parser.add_argument(
         "--model",
         type=_named,
@@ -426,10 +438,32 @@ def _load(model: str | None) -> "Predictor":
     return predictor.load(folder)
 
 
-def _line(path: Path, probabilities: "npt.NDArray[np.float32]", predictor: "Predictor", top: int) -> str:
+@contextmanager
+def _fetched(urls: list[str]) -> Iterator[Callable[[str], bytes]]:
+    """A function that returns what these addresses gave, all fetched as a crawl does, by `scrape` in params.yaml."""
+    if not urls:
+        yield lambda url: b""
+        return
+    from postergenre import params
+    from scraper import fetch
+    from scraper.plan import ScrapeParams
+
+    file = params.FILE if params.FILE.exists() else CHECKOUT / params.FILE
+    with fetch.fetched(urls, params.load("scrape", ScrapeParams, file)) as read:
+        yield read
+
+
+def _tell_passed_over(files: list[Path]) -> None:
+    from postergenre.data import images
+
+    if files:
+        print(f"files passed over, because they are not {images.NAMES}: {len(files):,}", file=sys.stderr)
+
+
+def _line(name: str, probabilities: "npt.NDArray[np.float32]", predictor: "Predictor", top: int) -> str:
     most_probable = (-probabilities).argsort(kind="stable")[:top]
     genres = (_genre(predictor, probabilities, int(place)) for place in most_probable)
-    return f"{errors.printable(str(path))}  " + " | ".join(genres)
+    return f"{errors.printable_line(name)}  " + " | ".join(genres)
 
 
 def _genre(predictor: "Predictor", probabilities: "npt.NDArray[np.float32]", place: int) -> str:
@@ -439,10 +473,10 @@ def _genre(predictor: "Predictor", probabilities: "npt.NDArray[np.float32]", pla
     return f"\033[1m{text}{MARK}\033[0m" if sys.stdout.isatty() else text + MARK
 
 
-def _object(path: Path, probabilities: "npt.NDArray[np.float32]", predictor: "Predictor") -> dict[str, Any]:
+def _object(name: str, probabilities: "npt.NDArray[np.float32]", predictor: "Predictor") -> dict[str, Any]:
     rows = list(zip(predictor.genres, probabilities, predictor.thresholds, strict=True))
     return {
-        "path": str(path),
+        "path": name,
         "predicted": [genre for genre, probability, threshold in rows if probability >= threshold],
         "genres": {genre: round(float(probability), 6) for genre, probability, _ in rows},
     }

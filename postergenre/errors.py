@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from types import FrameType
 from typing import NoReturn
 
 LONGEST_END = 500  # characters
+COLOUR = re.compile(r"\x1b\[[\d;]*m")  # as a terminal reads it
 # What to say of a file or folder that cannot be used, by the system's error.
 FULL = "could not be written: {reason}; nothing was replaced"
 CLOSED = "cannot be used: {reason}; whoever runs this must be able to read and to write it"
@@ -67,12 +69,19 @@ def printable(text: str) -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """Another library's message in one line. It is whole, because a remedy often stands at its end; of a page that a
-    server sent, the middle is left out."""
-    text = " ".join(str(error).split())
+    """Another library's message in one line, without colours.
+
+    It is whole, because a remedy often stands at its end; of a page that a server sent, the middle is left out.
+    """
+    text = " ".join(COLOUR.sub("", str(error)).split())
     if len(text) > 2 * LONGEST_END:
         text = f"{text[:LONGEST_END]} ... {text[-LONGEST_END:]}"
     return text or type(error).__name__
+
+
+def printable_line(text: str) -> str:
+    """The text in one line, printable: a file's name may hold line breaks."""
+    return printable(text).replace("\n", "\\n")
 
 
 def _terminate(signum: int, frame: FrameType | None) -> NoReturn:

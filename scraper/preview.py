@@ -274,7 +274,8 @@ def _faults_of_links(preview: Preview) -> Iterator[Fault]:
         change = "scrape.source: page" if preview.pages else FOLDER_CHANGE
         yield Fault(
             f"none of the {preview.rows:,} rows of {preview.plan.catalogue.file} has an id and a link that "
-            f"scrape.source ({', '.join(params.sources)}) could ask",
+            f"scrape.source ({', '.join(params.sources)}) could ask; a folder of yours, a page, a URL template or tmdb "
+            "may have the posters",
             change if preview.films else "",
         )
         return

@@ -355,6 +355,7 @@ def test_parameters_are_read_by_stages_and_commands_and_logged_by_tracking() -> 
     reading = ("params.load", "params.read")
     for file in code():
         calls = {ast.unparse(node.func) for node in ast.walk(tree(file)) if isinstance(node, ast.Call)}
+        # `predict` reads `scrape` to fetch a picture as a crawl would.
         rooms = ("stages", "benchmarks", "postergenre/cli.py", "postergenre/tracking")
         allowed = any(is_in(file, place) for place in rooms)
         assert allowed or not calls & {*reading}, file

@@ -53,6 +53,7 @@ def test_downloads_that_cannot_be_kept_are_refused_with_the_variable_that_names_
     [
         ("Checkout failed:\n  data\n\nIs your cache up to date?", "Checkout failed: data Is your cache up to date?"),
         ("", "ValueError"),
+        ("see \x1b[36mhttps://example.org\x1b[39m", "see https://example.org"),
         ("no " * 300 + "Set SPACE=more.", "no " * 300 + "Set SPACE=more."),
     ],
 )

@@ -125,8 +125,11 @@ def _titled(title: Any, date: Any) -> str:
 
 
 def _movie_genre(number: Any, page: Any, title: Any, genres: Any, poster: Any) -> Record:
-    record = _identify(Record("", text(title), genres, "", link(poster)), normalize_imdb_id, number)
-    return record._replace(page=link(page))  # the catalogue's own, also where it has none
+    try:
+        film_id = normalize_imdb_id(text(number))
+    except ValueError as error:
+        return Record("", text(title), genres, link(page), link(poster), 0, "bad-id", str(error))
+    return Record(film_id, text(title), genres, link(page), link(poster))
 
 
 def _title_basics(number: Any, kind: Any, title: Any, year: Any, genres: Any) -> Record:
@@ -141,7 +144,7 @@ def _omdb(number: Any, title: Any, year: Any, kind: Any, genres: Any, poster: An
 def _typed(record: Record, kind: Any) -> Record:
     """The record, marked where its kind of title is no film's."""
     name = text(kind)
-    if record.problem or name.lower() in FILM_TYPES | NO_VALUE:
+    if record.problem or name.lower() in FILM_TYPES or name.lower() in NO_VALUE:
         return record
     return record._replace(problem="no-film", reason=f"its type is {name}")
 

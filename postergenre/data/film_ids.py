@@ -7,6 +7,8 @@ NO_VALUE = frozenset(
     {"", "-", "--", "?", "n/a", "#n/a", "na", "#na", "n.a.", "<na>", "nan", "-nan", "nat", "none", "null", "\\n"}
     | {"unknown", "undefined", "not available"}
 )
+_IMDB_NUMBER, _IMDB_ID = re.compile(r"([0-9]{1,8})(?:\.0)?"), re.compile(r"tt([0-9]{7,8})")
+_NUMBERED = re.compile(r"(?:tt|tmdb)([0-9]+)")
 # Columns whose numbers are known to be IMDb's or TMDB's, by their names in lower case without `_`.
 IMDB_COLUMNS, TMDB_COLUMNS = {"imdbid", "tconst", "imdb"}, {"tmdbid", "tmdb"}
 
@@ -18,7 +20,7 @@ def normalize_imdb_id(text: str) -> str:
         ValueError: the text is no IMDb id.
     """
     text = text.strip()
-    digits = re.fullmatch(r"([0-9]{1,8})(?:\.0)?", text) or re.fullmatch(r"tt([0-9]{7,8})", text)
+    digits = _IMDB_NUMBER.fullmatch(text) or _IMDB_ID.fullmatch(text)
     if not digits or int(digits[1]) == 0:
         raise ValueError(f"{text!r} is not an IMDb id such as 84058 or tt0084058")
     return f"tt{int(digits[1]):07d}"
@@ -57,5 +59,5 @@ def normalize(text: str, column: str = "") -> str:
 
 def number(film_id: str) -> int:
     """The number in an id of IMDb's or TMDB's, 0 in one's own."""
-    digits = re.fullmatch(r"(?:tt|tmdb)([0-9]+)", film_id)
+    digits = _NUMBERED.fullmatch(film_id)
     return int(digits[1]) if digits else 0

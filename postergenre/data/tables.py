@@ -218,7 +218,7 @@ def describe_encoding(file: Path) -> str:
 
 
 def _open_csv(file: Path, packed: str) -> Table:
-    header = next(line for line in _Lines(file) if line.strip())
+    header = next((line for line in _Lines(file) if line.strip()), "")
     delimiter = _find_delimiter(file, header)
     # IMDb writes its tables without quoting: a quote is a letter of a title.
     quoting = csv.QUOTE_NONE if header.startswith("tconst\t") else csv.QUOTE_MINIMAL
@@ -246,13 +246,21 @@ def _csv_rows(file: Path, dialect: dict[str, Any], names: Sequence[str]) -> Iter
     _, columns, _ = next(records)
     width, empty = len(columns), [""] * len(names)
     pick = _picker(file, columns, names)
+    last: TableRow | None = None
     for line, values, fault in records:
         if len(values) == width and not fault:
-            if any(values):
-                yield TableRow(line, pick(values))
-        elif any(values):  # a row of nothing but delimiters is an empty row of a spreadsheet
+            row = TableRow(line, pick(values)) if any(values) else None
+        else:
             fault = fault or f"it has {len(values)} field{'s' * (len(values) != 1)} and the header {width}"
-            yield TableRow(line, empty, fault)
+            row = TableRow(line, empty, fault) if any(values) else None
+            if row and last and len(values) == 1 and not last.fault:  # a line break in the last field, without quotes
+                last = TableRow(last.line, empty, f"line {line} has one field, which may be the end of this row")
+        if row:  # a row of nothing but delimiters is an empty row of a spreadsheet
+            if last:
+                yield last
+            last = row
+    if last:
+        yield last
 
 
 def _picker(file: Path, columns: list[str], names: Sequence[str]) -> Callable[[list[str]], Sequence[str]]:
@@ -316,8 +324,9 @@ def _swallowed(file: Path, lines: list[str], first: int, width: int, dialect: di
 
 def _count_fields(line: str, dialect: dict[str, Any]) -> int:
     """The fields that a line has by itself. A quote that it does not close is a letter."""
-    fields = next(csv.reader([line], **(dialect | {"strict": False})), [])
-    is_open = bool(fields) and fields[-1].endswith(("\n", "\r"))
+    text = line.rstrip("\r\n").replace("\r", " ")
+    fields = next(csv.reader([f"{text}\n"], **(dialect | {"strict": False})), [])
+    is_open = bool(fields) and fields[-1].endswith("\n")
     return len(fields) + (fields[-1].count(dialect["delimiter"]) if is_open else 0)
 
 

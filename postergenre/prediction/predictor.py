@@ -18,10 +18,20 @@ if TYPE_CHECKING:
 
 # Posters per batch; larger batches do not fit into the processor's caches.
 BATCH = 8
-# Larger files are refused before they fill the memory; no poster has as many bytes.
-MAX_BYTES = 1 << 30
 
 Network = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture to predict for.
+
+    name: as it was given, or the path of a picture in a folder.
+    read: returns its bytes; raises OSError, or ImageError where it is no picture.
+    """
+
+    name: str
+    read: Callable[[], bytes]
 
 
 @dataclass(frozen=True)
@@ -64,42 +74,35 @@ class Predictor:
             [self.network(store[rows[start : start + BATCH]]) for start in range(0, len(rows), BATCH)]
         )
 
-    def predict_files(self, paths: Iterable[Path]) -> Iterator[tuple[Path, npt.NDArray[np.float32] | str]]:
-        """Each path in order, with its probabilities `(genres,)`, or with the reason why there are none.
+    def predict_pictures(self, pictures: Iterable[Picture]) -> Iterator[tuple[str, npt.NDArray[np.float32] | str]]:
+        """The name of each picture in order, with its probabilities `(genres,)`, or the reason why there are none.
 
         No more than `BATCH` pictures are in memory at a time.
         """
-        batch: list[tuple[Path, npt.NDArray[np.uint8] | str]] = []
-        for path in paths:
-            batch.append((path, self._read(path)))
+        batch: list[tuple[str, npt.NDArray[np.uint8] | str]] = []
+        for picture in pictures:
+            batch.append((picture.name, self._fit(picture)))
             if len(batch) == BATCH:
                 yield from self._predict_batch(batch)
                 batch = []
         yield from self._predict_batch(batch)
 
-    def _read(self, path: Path) -> npt.NDArray[np.uint8] | str:
+    def _fit(self, picture: Picture) -> npt.NDArray[np.uint8] | str:
         """A picture in the size of the network's input, or the reason why it cannot be read."""
         try:
-            if path.exists() and not path.is_file() and not path.is_dir():
-                return "it is neither a file nor a folder"  # reading a pipe would wait for ever
-            if path.is_dir():
-                next(path.iterdir(), None)  # raises if the folder cannot be read
-                return "it is a folder without pictures"
-            if (size := path.stat().st_size) > MAX_BYTES:
-                return f"it has {size:,} bytes, more than {MAX_BYTES:,}"
-            return images.fit(images.decode(path.read_bytes()), self.height, self.width, self.fit)
+            return images.fit(images.decode(picture.read()), self.height, self.width, self.fit)
         except images.ImageError as error:
             return str(error)
         except OSError as error:
             return f"it cannot be read ({error.strerror})"
 
     def _predict_batch(
-        self, batch: Sequence[tuple[Path, npt.NDArray[np.uint8] | str]]
-    ) -> Iterator[tuple[Path, npt.NDArray[np.float32] | str]]:
-        posters = [picture for _, picture in batch if not isinstance(picture, str)]
+        self, batch: Sequence[tuple[str, npt.NDArray[np.uint8] | str]]
+    ) -> Iterator[tuple[str, npt.NDArray[np.float32] | str]]:
+        posters = [poster for _, poster in batch if not isinstance(poster, str)]
         probabilities = iter(self.predict(np.stack(posters)) if posters else ())
-        for path, picture in batch:
-            yield path, picture if isinstance(picture, str) else next(probabilities)
+        for name, poster in batch:
+            yield name, poster if isinstance(poster, str) else next(probabilities)
 
 
 def load(models: Path) -> Predictor:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 START = b"path,"  # the first bytes of every such table
-AddRow = Callable[[Path, "npt.NDArray[np.float32]"], object]
+AddRow = Callable[[str, "npt.NDArray[np.float32]"], object]
 
 
 def check_replaceable(file: Path) -> None:
@@ -53,7 +53,7 @@ def open_table(file: Path | None, genres: Sequence[str]) -> Iterator[AddRow]:
         InputError: the file cannot be written.
     """
     if file is None:
-        yield lambda path, probabilities: None
+        yield lambda name, probabilities: None
         return
     try:
         with (
@@ -62,7 +62,7 @@ def open_table(file: Path | None, genres: Sequence[str]) -> Iterator[AddRow]:
         ):
             writer = csv.writer(stream, lineterminator="\n")
             writer.writerow(["path", *genres])
-            yield lambda path, probabilities: writer.writerow([path, *(f"{p:.6f}" for p in probabilities)])
+            yield lambda name, probabilities: writer.writerow([name, *(f"{p:.6f}" for p in probabilities)])
     except OSError as error:
         if error.filename is None:  # the disk is full, or nobody reads our stdout any more
             raise

@@ -56,14 +56,23 @@ def test_line_ends_byte_order_marks_and_gzip_change_nothing(
     assert read(file, "id", "title") == [(2, ["1", "A"], ""), (4, ["2", "B"], ""), (6, ["3", "Ōkami"], "")]
 
 
-@pytest.mark.parametrize(
-    ("row", "fields"), [("2,Good, the Bad,C", 4), ("2,B", 2), ("2,B,C,", 4), ('2,"B,C"', 2), ("2", 1)]
-)
+@pytest.mark.parametrize(("row", "fields"), [("2,Good, the Bad,C", 4), ("2,B", 2), ("2,B,C,", 4), ('2,"B,C"', 2)])
 def test_a_comma_too_many_or_too_few_costs_its_row_alone(tmp_path: Path, row: str, fields: int) -> None:
     file = write(tmp_path, f"id,title,genres\n1,A,Drama\n{row}\n3,C,Comedy\n")
     first, second, third = read(file, "id", "genres")
     assert (first[1], third[1]) == (["1", "Drama"], ["3", "Comedy"])
-    assert second == (3, ["", ""], f"it has {fields} field{'s' * (fields > 1)} and the header 3")
+    assert second == (3, ["", ""], f"it has {fields} fields and the header 3")
+
+
+def test_a_line_break_without_quotes_costs_both_parts_of_its_row(tmp_path: Path) -> None:
+    file = write(tmp_path, "id,title,genres\n1,A,Drama|Com\nedy\n2,B,War\n3,\nC,War\n")
+    assert [(line, fault) for line, _, fault in read(file, "id")] == [
+        (2, "line 3 has one field, which may be the end of this row"),
+        (3, "it has 1 field and the header 3"),
+        (4, ""),
+        (5, "it has 2 fields and the header 3"),
+        (6, "it has 2 fields and the header 3"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -80,7 +89,7 @@ def test_a_stray_quote_that_swallows_rows_is_refused(tmp_path: Path, rows: list[
 
 
 def test_a_quoted_field_may_run_over_lines(tmp_path: Path) -> None:
-    plot = 'A "plot",\nof three, four, five, six lines\r\n\nand an end'
+    plot = 'A "plot",\rof three, four\nof three, four, five, six lines\r\n\nand an end'
     quoted = plot.replace('"', '""')
     file = write(tmp_path, f'id,plot,genres\n1,"{quoted}",Drama\n2,B,Comedy\n')
     assert read(file, "plot", "genres") == [(2, [plot, "Drama"], ""), (6, ["B", "Comedy"], "")]

@@ -19,9 +19,11 @@ from postergenre.data import genres, images
 from postergenre.errors import InputError
 from postergenre.networks import architecture, layer_names, model_folder, onnx_model
 from postergenre.networks.backend import keras
+from postergenre.prediction import pictures as find
 from postergenre.prediction import predictor
 from tests import support
-from tests.support import encode, make_picture
+from tests.factories import write_scrape_project
+from tests.support import Response, encode, make_picture
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Good pictures of every kind, in a folder in a folder, and three files that are none."""
     folder = tmp_path_factory.mktemp("pictures")
     kinds = {"a.jpg": ("RGB", "JPEG"), "b.png": ("P", "PNG"), "c.webp": ("RGBA", "WEBP"), "d.jpeg": ("CMYK", "JPEG")}
-    kinds |= {"e.png": ("L", "PNG"), "f.tiff": ("LA", "TIFF"), "g.gif": ("P", "GIF"), "below/h.bmp": ("RGB", "BMP")}
+    kinds |= {"e.png": ("L", "PNG"), "f.png": ("LA", "PNG"), "g.gif": ("P", "GIF"), "below/h.bmp": ("RGB", "BMP")}
     (folder / "below").mkdir()
     for seed, (name, (mode, kind)) in enumerate(kinds.items()):
         (folder / name).write_bytes(encode(make_picture(seed).convert(mode), kind))
@@ -45,10 +47,11 @@ def test_one_command_predicts_for_every_kind_of_picture(models: Path, pictures: 
     done = support.run("postergenre", *command, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)})
     assert done.returncode == 1
     errors = done.stderr.splitlines()
-    assert len(errors) == 2
+    assert len(errors) == 3
     assert errors[0].startswith(f"error: {pictures}/broken.jpg: it is damaged")
     assert errors[1] == "error: missing.jpg: it cannot be read (No such file or directory)"
-    names = ["a.jpg", "b.png", "below/h.bmp", "c.webp", "d.jpeg", "e.png", "f.tiff", "g.gif"]
+    assert errors[2] == "files passed over, because they are not JPEG, PNG, WebP, GIF or BMP: 1"
+    names = ["a.jpg", "b.png", "below/h.bmp", "c.webp", "d.jpeg", "e.png", "f.png", "g.gif"]
     table = pd.read_csv(tmp_path / "t.csv")
     assert table.columns.tolist() == ["path", "A", "B", "C"]
     assert table["path"].tolist() == [f"{pictures}/{name}" for name in names]
@@ -79,16 +82,17 @@ def test_the_picture_is_turned_upright_as_in_training(models: Path, tmp_path: Pa
     exif[0x0112] = 8
     upright.transpose(Image.Transpose.ROTATE_270).save(turned, exif=exif)
     upright.save(tmp_path / "upright.png")
-    predictions = dict(predictor.load(models).predict_files([turned, tmp_path / "upright.png"]))
-    np.testing.assert_array_equal(predictions[turned], predictions[tmp_path / "upright.png"])
+    names = [str(turned), str(tmp_path / "upright.png")]
+    predictions = dict(predictor.load(models).predict_pictures(map(find.from_file, names)))
+    np.testing.assert_array_equal(predictions[names[0]], predictions[names[1]])
 
 
 def test_many_pictures_come_back_in_order(models: Path, tmp_path: Path) -> None:
     paths = [tmp_path / f"{k}.png" for k in range(300)]
     for k, path in enumerate(paths):
         path.write_bytes(b"" if k % 100 == 7 else encode(make_picture(k % 9, 20, 30), "PNG"))
-    predictions = list(predictor.load(models).predict_files(paths))
-    assert [path for path, _ in predictions] == paths
+    predictions = list(predictor.load(models).predict_pictures(find.from_file(str(path)) for path in paths))
+    assert [name for name, _ in predictions] == [str(path) for path in paths]
     assert [k for k, (_, result) in enumerate(predictions) if isinstance(result, str)] == [7, 107, 207]
     first, same = predictions[0][1], predictions[9][1]
     assert not isinstance(first, str)
@@ -245,8 +249,90 @@ def test_a_name_that_is_no_text_and_files_that_are_no_pictures(
     captured = capsys.readouterr()
     names = [line.split("  ")[0] for line in captured.out.splitlines()]
     assert names == [f"{folder}/caf\\udce9.png", f"{folder}/red\\x1b[31m.png"]
-    assert captured.err == ""
+    assert captured.err == "files passed over, because they are not JPEG, PNG, WebP, GIF or BMP: 3\n"
     assert pd.read_csv(tmp_path / "t.csv")["path"].tolist() == [names[0], f"{folder}/red\033[31m.png"]
+
+
+PASSED_OVER = "files passed over, because they are not JPEG, PNG, WebP, GIF or BMP: {}\n"
+
+
+def test_a_folder_of_downloads_with_odd_names(models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "posters"
+    folder.mkdir()
+    for name in ("no suffix", "poster.jpg?w=300", "two\nlines.jpg", "wrong.txt", "._attributes"):
+        (folder / name).write_bytes(encode(make_picture(1)))
+    (folder / "._poster.jpg").write_bytes(b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X")
+    (folder / "a page.jpg?w=300").write_text("<html>gone</html>")
+    (folder / ".DS_Store").write_bytes(bytes(100))
+    (folder / "empty").touch()
+    (folder / "link").symlink_to("nowhere")
+    os.mkfifo(folder / "pipe")
+    assert predict(str(folder), "--model", str(models), "--csv", str(tmp_path / "t.csv")) == 1
+    captured = capsys.readouterr()
+    names = ["._attributes", "no suffix", "poster.jpg?w=300", "two\nlines.jpg", "wrong.txt"]
+    printed = [line.split("  ")[0] for line in captured.out.splitlines()]
+    assert printed == [f"{folder}/{name}".replace("\n", "\\n") for name in names]
+    assert captured.err == f"error: {folder}/a page.jpg?w=300: it is a web page\n" + PASSED_OVER.format(5)
+    assert pd.read_csv(tmp_path / "t.csv")["path"].tolist() == [f"{folder}/{name}" for name in names]
+
+
+def test_names_stand_in_json_as_they_were_given(
+    models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("two\nlines.jpg").write_bytes(encode(make_picture(1)))
+    assert predict("./two\nlines.jpg", "two\nlies.jpg", "--model", str(models), "--json") == 1
+    captured = capsys.readouterr()
+    assert [entry["path"] for entry in json.loads(captured.out)] == ["./two\nlines.jpg"]
+    assert captured.err == "error: two\\nlies.jpg: it cannot be read (No such file or directory)\n"
+
+
+def test_a_picture_comes_from_stdin(
+    models: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (pictures / "a.jpg").open() as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        assert predict("-", str(pictures / "a.jpg"), "--model", str(models)) == 0
+        first, second = capsys.readouterr().out.splitlines()
+        assert first == second.replace(f"{pictures}/a.jpg", "-")
+        assert predict("-", "--model", str(models)) == 1
+    assert capsys.readouterr().err == "error: -: it is empty\n"
+
+
+def test_other_addresses_are_refused_as_they_were_typed(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert predict("ftp://host.example//a.jpg", "--model", str(models)) == 1
+    expected = "`predict` takes files, folders, http and https addresses, and - for stdin"
+    assert capsys.readouterr().err == f"error: ftp://host.example//a.jpg: {expected}\n"
+
+
+def test_addresses_are_fetched_as_a_crawl_fetches_them(models: Path, pictures: Path, tmp_path: Path) -> None:
+    with support.site() as site:
+        site.responses |= {
+            "/robots.txt": Response(b"User-agent: *\nDisallow: /closed/"),
+            "/a.jpg?w=300": Response((pictures / "a.jpg").read_bytes()),
+            "/moved.jpg": Response(status=302, headers={"Location": "/a.jpg?w=300"}),
+            "/page.jpg": Response(b"<html>no poster</html>"),
+            "/large.jpg": Response(bytes(100_000)),
+        }
+        names = ["a.jpg?w=300", "moved.jpg", "closed/a.jpg", "page.jpg", "large.jpg", "gone.jpg"]
+        urls = [f"{site.url}/{name}" for name in names]
+        write_scrape_project(tmp_path, [], max_bytes=50_000, retries=0, user_agent="tester")
+        command = [*urls, urls[0], str(pictures / "a.jpg"), "--model", str(models), "--top", "1"]
+        done = support.run("postergenre", "predict", *command, cwd=tmp_path)
+    printed = [line.split("  ") for line in done.stdout.splitlines()]
+    assert [name for name, _ in printed] == [urls[0], urls[1], urls[0], f"{pictures}/a.jpg"]
+    assert len({genres for _, genres in printed}) == 1
+    reasons = {
+        urls[2]: "it cannot be fetched (Forbidden by robots.txt)",
+        urls[3]: "it is a web page",
+        urls[4]: "it cannot be fetched (larger than scrape.max_bytes)",
+        urls[5]: "it cannot be fetched (HTTP 404)",
+    }
+    told = [line for line in done.stderr.splitlines() if not line.startswith("WARNING")]  # Scrapy's
+    assert told == [f"error: {url}: {reason}" for url, reason in reasons.items()]
+    assert done.returncode == 1
+    assert {headers["User-Agent"] for headers in site.headers} == {"tester"}
+    assert site.requests.count("/a.jpg?w=300") == 2
 
 
 def test_a_terminal_shows_the_marked_genres_in_bold_and_explains_the_mark(

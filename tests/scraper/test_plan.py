@@ -11,6 +11,7 @@ from postergenre.data.catalogue import Film
 from postergenre.data.manifest import Row
 from postergenre.errors import InputError
 from scraper import plan, summary
+from scraper.downloads import open_downloads
 from scraper.tmdb import Tmdb
 from tests.support import ROOT
 
@@ -34,6 +35,22 @@ def test_a_row_per_genre_makes_one_film_of_all_its_genres(tmp_path: Path) -> Non
     )
     assert films.repeats == {1: 3, 4: 3, 6: 2}
     assert films.merged == {3: ("Comedy", "Drama")}
+
+
+def test_the_manifest_has_all_genres_where_the_film_stands(tmp_path: Path) -> None:
+    films = read_plan(tmp_path, "a,Drama,l", "a,Comedy,l", "b,War,")
+    with open_downloads(tmp_path / "downloads") as downloads:
+        rows = list(plan.ManifestRows(films, downloads))
+    assert [(row.genres, row.status, row.reason) for row in rows] == [
+        ("Comedy|Drama", "failed", "not asked yet"),
+        ("Comedy", "duplicate", "row 1 has the film"),
+        ("War", "no-link", "the catalogue gives no link"),
+    ]
+
+
+def test_a_row_that_is_refused_stands_for_no_film(tmp_path: Path) -> None:
+    films = read_plan(tmp_path, "a,7.5,l", "a,Drama,l", "b,War,l,more", "b,War,l")
+    assert films.repeats == {}
 
 
 @pytest.mark.parametrize("pair", [("tt0000005", "tmdb5"), ("5", "tmdb5"), ("x1", "X1"), ("1", "01"), ("a.b", "a-b")])

@@ -12,7 +12,7 @@ import mlflow
 import numpy as np
 import pytest
 
-from postergenre.prediction import predictor
+from postergenre.prediction import pictures, predictor
 from postergenre.tracking import delivery, mlflow_store, runs, spool
 from tests import support
 from tests.factories import make_test_split, write_reports
@@ -152,6 +152,6 @@ def test_whoever_has_an_account_promotes_and_predicts(
     done = support.run("postergenre", *question, cwd=elsewhere, env={"PYTHONPATH": str(ROOT)})
     assert (done.returncode, done.stderr) == (0, "")
     (answer,) = json.loads(done.stdout)
-    ((_, expected),) = predictor.load(models).predict_files([elsewhere / "a.jpg"])
+    ((_, expected),) = predictor.load(models).predict_pictures([pictures.from_file(str(elsewhere / "a.jpg"))])
     assert not isinstance(expected, str)
     np.testing.assert_allclose([answer["genres"][genre] for genre in "ABC"], expected, atol=1e-4)

@@ -18,7 +18,7 @@ from postergenre.data.split_tables import Split
 from postergenre.errors import InputError
 from postergenre.evaluation import test_predictions
 from postergenre.evaluation.model_difference import map_difference
-from postergenre.prediction import predictor
+from postergenre.prediction import pictures, predictor
 from postergenre.tracking import mlflow_store, spool
 from tests import support
 from tests.factories import make_test_split, write_reports
@@ -349,7 +349,7 @@ def test_from_a_real_server_the_champion_answers(
     done = support.run("postergenre", *question, cwd=elsewhere, env=environment)
     assert (done.returncode, done.stderr) == (0, "")
     (answer,) = json.loads(done.stdout)
-    ((_, expected),) = predictor.load(models).predict_files([elsewhere / "a.jpg"])
+    ((_, expected),) = predictor.load(models).predict_pictures([pictures.from_file(str(elsewhere / "a.jpg"))])
     assert not isinstance(expected, str)
     np.testing.assert_allclose([answer["genres"][genre] for genre in "ABC"], expected, atol=1e-4)
     assert {file.name for folder in (project, elsewhere) for file in folder.glob("ml*")} == {"mlflow-spool"}

@@ -444,7 +444,8 @@ def test_a_checkout_that_breaks_off_changes_nothing(
     assert output == (
         130
         if isinstance(error, KeyboardInterrupt)
-        else "error: nothing was restored: Checkout failed for following targets: models"
+        else "error: nothing was restored: Checkout failed for following targets: models Is your cache up to date? "
+        "<https://error.dvc.org/missing-files>"
     )
     assert state(folder) == before
     assert run(folder, "git", "status", "--porcelain") == ""
