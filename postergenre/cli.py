@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from postergenre.dvc_project.team import Shared
     from postergenre.prediction.predictor import Predictor
+    from scraper.preview import Preview
 
 Command = Callable[[argparse.Namespace], None]
 
@@ -156,6 +157,72 @@ def split(arguments: argparse.Namespace) -> None:
     print(frozen.replace(made.names_of))
 
 
+def catalogue(arguments: argparse.Namespace) -> None:
+    """Say what a catalogue holds and what a crawl of it would ask, before anything is fetched.
+
+    It is read with the sections `scrape` and `dataset` of params.yaml. Exits with 1 where it cannot be used, and prints
+    the line of params.yaml to change.
+    """
+    from scraper import preview, preview_report
+
+    read = _preview(arguments.file, {})
+    print(preview_report.describe(read))
+    if faults := preview.faults(read):
+        raise InputError("\n".join(map(str, faults)))
+
+
+def import_(arguments: argparse.Namespace) -> None:
+    """Make a catalogue of a folder of pictures: its subfolders are genres, or a table has the labels.
+
+    A picture's name without its suffix is the film's id. A film that lies in several subfolders has all their genres.
+    The catalogue is data/catalogues/NAME.csv, named after the folder. The pictures stay where they are.
+    """
+    from postergenre import params
+    from scraper import catalogue_settings, picture_folder, plan
+
+    scrape = params.load("scrape", plan.ScrapeParams)
+    folder = _in_project(arguments.folder)
+    made = picture_folder.read(folder, arguments.labels, scrape.genre_names, scrape.max_bytes)
+    file = Path("data/catalogues", f"{catalogue_settings.slug(folder.name)}.csv")
+    print(f"{file} is {made.write(file)}\n  {made}")
+    print(f"`postergenre use {file}` writes these into params.yaml:")
+    print(f"  scrape.catalogue: {file}\n  scrape.source: {made.source}")
+
+
+def use(arguments: argparse.Namespace) -> None:
+    """Set params.yaml to a catalogue: its source, its split, and sizes of posters and inputs that suit real posters.
+
+    The catalogue is checked as `postergenre catalogue` does; where it cannot be used, nothing is written. Comments and
+    other values stay. Private hosts are printed only: to list them is for you. The sample's catalogue takes all back.
+    """
+    from postergenre import params, params_edit
+    from postergenre.data import packing
+    from sample import site
+    from scraper import catalogue_settings, plan, preview
+
+    params_edit.read(params.FILE)
+    file, networks = _in_project(arguments.file), params.read().get("networks") or {}
+    scrape = params.load("scrape", plan.ScrapeParams)
+    params.load("resize", packing.ResizeParams)
+    if site.is_sample(file):
+        values = catalogue_settings.for_sample(file.as_posix(), networks)
+    else:
+        values = catalogue_settings.for_catalogue(file, scrape, networks)
+    read = _preview(file, values)
+    faults = preview.faults(read)
+    if grave := [fault for fault in faults if not fault.is_private]:
+        raise InputError("\n".join(map(str, grave)))
+    changed = params_edit.change(params.FILE, values)
+    print("\n  ".join([f"{params.FILE} has now" if changed else f"{params.FILE} is set to {file} already", *changed]))
+    split = Path("data/splits", f"{values['dataset.split']}.csv")
+    if changed and split.exists():
+        print(f"{split} is there: the films that it names stay in their splits")
+    if read.unlisted:
+        print(
+            f"these hosts are private; to have them asked, list them if they are yours:\n  {read.private_hosts_change}"
+        )
+
+
 def team(arguments: argparse.Namespace) -> None:
     """Share data and results: the same DVC remote for everyone, and one cache for all on this host."""
     from postergenre.dvc_project import team
@@ -204,7 +271,8 @@ def _parser() -> argparse.ArgumentParser:
 
     def add(command: Command, summary: str, **options: Any) -> argparse.ArgumentParser:
         """A command with the name of its function, which its help describes by the docstring."""
-        added = commands.add_parser(command.__name__, help=summary, description=command.__doc__, **options)
+        name = command.__name__.rstrip("_")  # `import` is a word of Python's
+        added = commands.add_parser(name, help=summary, description=command.__doc__, **options)
         added.set_defaults(command=command)
         return added
 
@@ -216,6 +284,9 @@ def _parser() -> argparse.ArgumentParser:
     _take_candidate(add(promote, "make a run's model the champion"))
     add(compare, "this folder's model beside the champion")
     _take_run(add(checkout, "go back to a run"))
+    _take_catalogue(add(catalogue, "say what a catalogue holds, before anything is fetched"))
+    _take_folder(add(import_, "make a catalogue of a folder of pictures"))
+    _take_catalogue(add(use, "set params.yaml to a catalogue"))
     _take_new(add(split, "make another split of the films"))
     _take_places(add(team, "share data and results in a team"))
     add(push, "send the team what was run here")
@@ -266,6 +337,17 @@ def _take_new(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--new", action="store_true", required=True, help="replace the split that dataset.split names")
 
 
+def _take_catalogue(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=_path, metavar="CATALOGUE", help="a table of films")
+
+
+def _take_folder(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=_path, metavar="FOLDER", help="a folder of pictures")
+    parser.add_argument(
+        "--labels", type=_path, metavar="FILE", help="a table with a film's id or its picture's name, and its genres"
+    )
+
+
 def _take_places(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("remote", metavar="REMOTE", help="s3://BUCKET/PATH, ssh://[ACCOUNT@]HOST/PATH or a folder")
     parser.add_argument("--cache", metavar="DIR", help="a folder on this host for all who work on it")
@@ -305,6 +387,29 @@ def _named(text: str) -> str:
 
 def _path(text: str) -> Path:
     return Path(_named(text))
+
+
+def _in_project(path: Path) -> Path:
+    """The path relative to the project, if it is there."""
+    here, absolute = Path.cwd(), path.absolute()
+    return absolute.relative_to(here) if absolute.is_relative_to(here) else absolute
+
+
+def _preview(file: Path, values: dict[str, Any]) -> "Preview":
+    """A catalogue's preview.
+
+    values: of keys of params.yaml, in the place of those there.
+    """
+    from postergenre import params
+    from postergenre.data import splits
+    from sample import site
+    from scraper import plan, preview
+
+    own = {name.removeprefix("scrape."): value for name, value in values.items() if name.startswith("scrape.")}
+    section = params.load("scrape", plan.ScrapeParams)
+    section = params.parse("scrape", plan.ScrapeParams, section.model_dump() | own)
+    min_posters = params.load("dataset", splits.DatasetParams).min_posters
+    return preview.read(file, section, min_posters, site.own_host(file))
 
 
 def _configure_mlflow() -> None:

@@ -22,6 +22,16 @@ from sample.films import HOST, PORT
 PATIENCE, PAUSE = 20.0, 0.2
 
 
+def is_sample(catalogue: Path) -> bool:
+    """Whether a catalogue is the sample's."""
+    return catalogue.resolve() == films.CATALOGUE.resolve()
+
+
+def own_host(catalogue: Path) -> str:
+    """The `host:port` from which a crawl of this catalogue is served by `serving`, "" for none."""
+    return f"{HOST}:{PORT}" if is_sample(catalogue) else ""
+
+
 @contextmanager
 def serving(catalogue: Path, needed: bool) -> Iterator[str]:
     """Serve the sample's posters during the block, if `catalogue` is the sample's and a crawl of it is needed.
@@ -31,7 +41,7 @@ def serving(catalogue: Path, needed: bool) -> Iterator[str]:
     Raises:
         InputError: as `serve`.
     """
-    if needed and catalogue.resolve() == films.CATALOGUE.resolve():
+    if needed and is_sample(catalogue):
         with serve(catalogue) as url:
             yield urlsplit(url).netloc
     else:

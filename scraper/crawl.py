@@ -13,7 +13,7 @@ from typing import Any
 from postergenre.errors import InputError
 from scraper import parent_process, resolver
 from scraper.downloads import join_downloads
-from scraper.hosts import Hosts
+from scraper.hosts import LOOPBACK, Hosts
 from scraper.parent_process import ParentProcess
 from scraper.plan import ScrapeParams
 from scraper.progress import Progress
@@ -22,8 +22,6 @@ from scraper.spiders.posters import PostersSpider
 from scraper.tmdb import Tmdb, check_token
 from scraper.wanted import WantedFilms
 
-# Names of this machine. Where they are allowed at all, they are asked without delay.
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 # Requests under way to a host of our own.
 OWN_CONCURRENCY = 16
 # Seconds between two looks at whether the process that started the crawl has ended.

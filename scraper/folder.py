@@ -1,7 +1,9 @@
 """Posters that lie in a folder, `folder:PATH/{id}.jpg`: through the checks of fetched ones, into the same downloads."""
 
+import filecmp
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from postergenre.data import images
@@ -51,6 +53,14 @@ def check_template(template: str) -> None:
         )
 
 
+def are_equal(files: Sequence[Path]) -> bool:
+    """Whether all these files have the same bytes. One that cannot be read is equal to no other."""
+    try:
+        return all(filecmp.cmp(files[0], file, shallow=False) for file in files[1:])
+    except OSError:
+        return False
+
+
 class Folder:
     """The folder of a template, and the posters in it.
 
@@ -84,7 +94,7 @@ class Folder:
         if not key:
             return
         try:
-            file = self._find(film_id)
+            file = self.find(film_id)
             body = self._read(file)
             # As the template has it: the manifest is shared, and this machine's paths are nobody else's.
             url = f"{PREFIX}{self._written.joinpath(file.relative_to(self.root).as_posix())}"
@@ -98,15 +108,21 @@ class Folder:
             downloads.drop(key)
             downloads.record_miss(key, Miss(status, key, str(error), attempts=1))
 
-    def _find(self, film_id: str) -> Path:
+    def find(self, film_id: str) -> Path:
+        """A film's file. Of files with the same bytes, as in the folders of two genres, the first by its path.
+
+        Raises:
+            NoFileError: there is none that may be read, or several that differ.
+        """
         if film_id in NO_NAMES:
             raise NoFileError("refused", "the id is no file's name")
         *folders, name = (PLACEHOLDER.sub(film_id, part) for part in self._pattern)
         parent = self.root.joinpath(*folders)
         is_listed = self._in_subfolders or name.endswith(ANY_SUFFIX)
         files = self._list(parent).get(name, []) if is_listed else [parent / name]
-        if len(files) > 1:
-            raise NoFileError("failed", f"{len(files)} files fit: {', '.join(sorted(file.name for file in files))}")
+        if not are_equal(files):
+            names = ", ".join(file.relative_to(parent).as_posix() for file in files)
+            raise NoFileError("failed", f"{len(files)} files fit and differ: {names}")
         if not files or not os.path.lexists(files[0]):
             raise NoFileError("gone", "no such file")
         if not files[0].resolve().is_relative_to(self.root.resolve()):
@@ -115,13 +131,18 @@ class Folder:
             raise NoFileError("not-a-poster", "it is no file")
         return files[0]
 
+    def list_pictures(self) -> dict[str, list[Path]]:
+        """Of a template such as PATH/**/{id}.*, the files in the folder by their names without suffix."""
+        return {name.removesuffix(ANY_SUFFIX): paths for name, paths in self._list(self.root).items()}
+
     def _list(self, parent: Path) -> dict[str, list[Path]]:
         """The files in a folder by the names that find them: read once for all films that lie in it."""
         if not self._listed or self._listed[0] != parent:
             names: dict[str, list[Path]] = {}
             any_suffix = self._pattern[-1].endswith(ANY_SUFFIX)
-            for file in parent.rglob("*") if self._in_subfolders else parent.glob("*"):
-                if not any_suffix or file.suffix.lower() in SUFFIXES:
+            for file in sorted(parent.rglob("*") if self._in_subfolders else parent.glob("*")):
+                is_hidden = any(part.startswith(".") for part in file.relative_to(parent).parts)
+                if not is_hidden and (not any_suffix or file.suffix.lower() in SUFFIXES):
                     names.setdefault(f"{file.stem}{ANY_SUFFIX}" if any_suffix else file.name, []).append(file)
             self._listed = parent, names
         return self._listed[1]

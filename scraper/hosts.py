@@ -11,6 +11,8 @@ from typing import NamedTuple
 from scraper.private_hosts import Kind
 from scraper.tasks import Status
 
+# Names of this machine. Where they are allowed at all, they are asked without delay.
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 # Seconds: the first wait, the longest wait, and the longest wait that a host may ask for before we stop asking it.
 FIRST_WAIT, LONGEST_WAIT, PATIENCE = 1.0, 60.0, 600.0
 # So many refusals in a row close a host. Six 429s are enough, since each was followed by a wait. A single 403 may mean

@@ -36,6 +36,7 @@ WHOLE_ROOM = "postergenre/networks"
 ROOMS = (
     ("postergenre/errors.py",),
     ("postergenre/files.py", "postergenre/machine.py", "postergenre/params.py"),
+    ("postergenre/params_edit.py",),
     ("postergenre/account.py",),
     ("postergenre/data", "sample"),
     ("postergenre/networks", "postergenre/dvc_project", "scraper"),

@@ -170,6 +170,12 @@ def _multi_hot(number: Any, genres: Any) -> Record:
     return _identify(Record("", "", genres, "", ""), normalize_imdb_id, number)
 
 
+def _imported(film_id: Any, title: Any, genres: Any) -> Record:
+    return _identify(Record("", text(title), genres, "", ""), film_ids.normalize, film_id)
+
+
+# Of `postergenre import`: each row names the source of its poster too, for `postergenre use`.
+IMPORTED, IMPORTED_COLUMNS = "postergenre import", ("film_id", "title", "genres", "source")
 MOVIELENS = "MovieLens's movies.csv"
 _TMDB_COLUMNS = ("imdb_id", "id", "title", "release_date", "genres", "poster_path")
 FORMATS = (
@@ -191,6 +197,7 @@ FORMATS = (
     Format("TMDB", ("imdb_id", "title", "genres", "poster_path"), _TMDB_COLUMNS, _tmdb),
     Format(MOVIELENS, ("movieId", "title", "genres"), ("movieId", "title", "genres"), Record),
     Format("the 7,254-poster set", ("Id", "Genre"), ("Id", "Genre"), _multi_hot),
+    Format(IMPORTED, IMPORTED_COLUMNS, IMPORTED_COLUMNS[:3], _imported),
 )
 
 

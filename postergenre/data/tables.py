@@ -189,6 +189,31 @@ def _split(stream: io.BufferedReader) -> Iterator[bytes]:
         yield rest
 
 
+def describe_encoding(file: Path) -> str:
+    """In which encoding a table's lines are, as `UTF-8`; of mixed ones, the first line that is not UTF-8.
+
+    Raises:
+        InputError: as `open_table`.
+    """
+    with file.open("rb") as start:
+        if start.read(4) == b"PAR1":
+            return "UTF-8"
+    beyond_ascii, western, first = 0, 0, 0
+    with _reading(file) as stream:
+        for number, line in enumerate(_split(stream), 1):
+            beyond_ascii += not line.isascii()
+            try:
+                line.decode()
+            except UnicodeDecodeError:
+                western, first = western + 1, first or number
+    if not western:
+        return "UTF-8" if beyond_ascii else "ASCII"
+    if western == beyond_ascii:
+        return "Western European (cp1252)"
+    lines = f"{western:,} line{'s' * (western > 1)}"
+    return f"UTF-8, but Western European (cp1252) in {lines}, the first is line {first}"
+
+
 # CSV
 
 

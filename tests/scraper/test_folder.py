@@ -77,8 +77,16 @@ def test_what_is_no_poster_ends_with_its_reason(downloads: Downloads) -> None:
         "lost": "not-a-poster, it is no file",
     }
     assert store(downloads, "folder:mine/{id}.jpg", "link") == "refused, it leads out of the folder"
-    assert store(downloads, "folder:mine/{id}.*", "both") == "failed, 2 files fit: both.jpg, both.png"
+    assert store(downloads, "folder:mine/{id}.*", "both") == "failed, 2 files fit and differ: both.jpg, both.png"
     assert store(downloads, "folder:mine/{id}.jpg", "both", max_bytes=9) == "failed, larger than scrape.max_bytes"
+
+
+def test_a_film_in_the_folders_of_two_genres_has_one_poster(downloads: Downloads) -> None:
+    put("mine/Drama/a.jpg"), put("mine/Comedy/a.jpg"), put("mine/.cache/a.jpg", 2), put("mine/Drama/._a.jpg", 2)
+    assert store(downloads, "folder:mine/**/{id}.*", "a") == "folder:mine/Comedy/a.jpg"
+    put("mine/Horror/a.jpg", 3)
+    differ = "failed, 3 files fit and differ: Comedy/a.jpg, Drama/a.jpg, Horror/a.jpg"
+    assert store(downloads, "folder:mine/**/{id}.*", "a") == differ
 
 
 @pytest.mark.parametrize("film_id", ["..", ".", "../outside", "/etc/passwd"])
