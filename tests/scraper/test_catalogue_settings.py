@@ -25,22 +25,22 @@ def project(in_project: Path) -> Path:
 
 
 def changed_lines() -> dict[str, str]:
-    """The lines that differ from the committed file, old ones by new ones."""
+    """The lines that differ from the committed file: the new one by the old one."""
     before, after = COMMITTED.splitlines(), PARAMS.read_text().splitlines()
     assert len(before) == len(after)
-    return {new.strip(): old.strip() for old, new in zip(before, after, strict=True) if old != new}
+    return {old.strip(): new.strip() for old, new in zip(before, after, strict=True) if old != new}
 
 
 def test_a_catalogue_sets_its_keys_and_nothing_else(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command("use", "Films of 1999.csv") == 0
     assert changed_lines() == {
-        "catalogue: Films of 1999.csv": "catalogue: data/sample/MovieGenre.csv",
-        "poster_width: 300": "poster_width: null",
-        "split: Films-of-1999": "split: sample",
-        "height: 444": "height: 268",
-        "width: 300": "width: 182",
-        "input: {height: 592, width: 400, scale: symmetric}": "input: {height: 268, width: 182, scale: symmetric}",
-        "input: {height: 444, width: 300, scale: symmetric}": "input: {height: 334, width: 226, scale: symmetric}",
+        "catalogue: data/sample/MovieGenre.csv": "catalogue: Films of 1999.csv",
+        "poster_width: null": "poster_width: 300",
+        "split: sample": "split: Films-of-1999",
+        "height: 268": "height: 444",
+        "width: 182": "width: 300",
+        "input: {height: 268, width: 182, scale: symmetric}": "input: {height: 444, width: 300, scale: symmetric}",
+        "input: {height: 334, width: 226, scale: symmetric}": "input: {height: 444, width: 300, scale: symmetric}",
     }
     out = capsys.readouterr().out.splitlines()
     assert out[0] == "params.yaml has now"
@@ -50,8 +50,8 @@ def test_a_catalogue_sets_its_keys_and_nothing_else(project: Path, capsys: pytes
         "dataset.split: Films-of-1999",
         "resize.height: 444",
         "resize.width: 300",
-        "networks.pretrained.architecture.input.height: 592",
-        "networks.pretrained.architecture.input.width: 400",
+        "networks.pretrained.architecture.input.height: 444",
+        "networks.pretrained.architecture.input.width: 300",
         "networks.finetuned.architecture.input.height: 444",
         "networks.finetuned.architecture.input.width: 300",
     }
