@@ -67,7 +67,7 @@ format: setup ## Format the code, fix what ruff can fix
 	$(BIN)/ruff format .
 
 lock: setup ## Resolve pyproject.toml anew into requirements.lock
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --upgrade --extra dev \
+	$(BIN)/uv pip compile --quiet --python $(BIN)/python --universal --generate-hashes --no-header --upgrade --extra dev \
 		--python-version 3.11 --output-file requirements.lock pyproject.toml
 
 mlflow: setup ## Open the runs in MLflow, http://127.0.0.1:5000

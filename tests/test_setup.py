@@ -389,6 +389,7 @@ def test_no_python_at_all_is_refused_in_a_sentence(tmp_path: Path, environment: 
             dict.fromkeys(SETUP["PROXIES"], "http://p"),
         ),
         ({}, {"HTTP_PROXY": "http://h"}, {"HTTP_PROXY": "http://h"}),
+        ({}, {"UV_SYSTEM_PYTHON": "1", "UV_PYTHON": "3.12", "UV_TARGET": "/t", "UV_PREFIX": "/p"}, {}),
     ],
 )
 def test_what_pip_knows_is_passed_to_uv(
@@ -495,6 +496,18 @@ def test_make_wheels_fills_a_folder_from_which_setup_needs_no_network(project: P
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert not site.requests
     assert project.installed()
+
+
+def test_settings_that_lead_uv_and_pip_elsewhere_do_not_count(project: Project, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    done = project.make(
+        "setup",
+        WHEELS=str(project.save(tmp_path / "wheels")),
+        **{"UV_SYSTEM_PYTHON": "1", "UV_PYTHON": str(REAL_PYTHON), "UV_BREAK_SYSTEM_PACKAGES": "1"},
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert project.installed()
+    assert not other.exists()
 
 
 def test_a_folder_of_wheels_that_is_not_there_is_refused(project: Project) -> None:

@@ -36,6 +36,11 @@ SETTINGS = {
 }
 # What a proxy that pip knows takes the place of: uv has no setting of its own, and these are every program's.
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
+# What leads uv to another place than .venv, or from another folder than the project's.
+UV_ELSEWHERE = (
+    *("UV_SYSTEM_PYTHON", "UV_PYTHON", "UV_BREAK_SYSTEM_PACKAGES", "UV_TARGET", "UV_PREFIX"),
+    *("UV_PROJECT", "UV_WORKING_DIR", "UV_WORKING_DIRECTORY"),
+)
 
 
 def main() -> None:
@@ -176,7 +181,8 @@ def pip_settings(python: Path) -> dict[str, str]:
 
 def uv_settings(known: dict[str, str]) -> dict[str, str]:
     """The environment for uv: .venv, and pip's settings as uv's where uv has none of its own."""
-    environment = {**os.environ, "VIRTUAL_ENV": str(VENV)}
+    environment = {name: value for name, value in os.environ.items() if name not in UV_ELSEWHERE}
+    environment["VIRTUAL_ENV"] = str(VENV)
     for name, ours in SETTINGS.items():
         if known.get(name) and not any(os.environ.get(other) for other in ours):
             # uv separates folders and pages of links by commas, all else by spaces.
@@ -198,9 +204,9 @@ def no_index(known: dict[str, str]) -> list[str]:
 
 
 def uv(environment: dict[str, str], verb: str, *words: str) -> bool:
-    """Run `uv pip VERB`; whether it succeeded."""
+    """Run `uv pip VERB` for .venv; whether it succeeded."""
     try:
-        command = [str(VENV / "bin/uv"), "pip", verb, "--quiet", *words]
+        command = [str(VENV / "bin/uv"), "pip", verb, "--quiet", "--python", str(VENV / "bin/python"), *words]
         return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode == 0
     except OSError:  # a system on which uv does not run
         return False
