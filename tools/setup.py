@@ -10,6 +10,7 @@ Environment:
 from __future__ import annotations
 
 import ast
+import functools
 import os
 import re
 import subprocess
@@ -41,6 +42,8 @@ UV_ELSEWHERE = (
     *("UV_SYSTEM_PYTHON", "UV_PYTHON", "UV_BREAK_SYSTEM_PACKAGES", "UV_TARGET", "UV_PREFIX"),
     *("UV_PROJECT", "UV_WORKING_DIR", "UV_WORKING_DIRECTORY"),
 )
+# What leads pip elsewhere, hides what it knows, or lets it install nothing.
+PIP_ELSEWHERE = ("target", "prefix", "root", "user", "python", "dry-run", "isolated", "quiet")
 
 
 def main() -> None:
@@ -120,7 +123,7 @@ def fetch_python(source: list[str]) -> None:
     print(f"{NEEDED} is not here ({here}); uv fetches Python {FITS[-1]}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         create(sys.executable, Path(folder))
-        settings = uv_settings(pip_settings(install_uv(Path(folder), source)))
+        settings = uv_settings(pip_settings(install_uv(Path(folder), source), "install"))
         command = [str(Path(folder, "bin/uv")), "venv", "--quiet", "--clear", "--python", FITS[-1], str(VENV)]
         done = subprocess.run(command, env=settings, stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode:
@@ -150,7 +153,7 @@ def install(source: list[str]) -> None:
     python = install_uv(VENV, source)
     hashes = ("--require-hashes", "--requirement", str(LOCK))
     project = ("--no-deps", "--no-build-isolation", "--editable", str(ROOT))
-    known = pip_settings(python)
+    known = pip_settings(python, "install")
     environment, options = uv_settings(known), source or no_index(known)
     if not uv(environment, "sync", *options, "--require-hashes", "--compile-bytecode", str(LOCK)):
         print("uv failed; pip installs the same packages by the same hashes, which takes minutes", flush=True)
@@ -168,15 +171,21 @@ def download(folder: Path) -> None:
         fail(f"pip could not download the packages; what it says stands above, and {HELP}")
 
 
-def pip_settings(python: Path) -> dict[str, str]:
-    """What pip knows from its files and its environment, by the setting's name, for `pip install`."""
+@functools.cache
+def pip_settings(python: Path, verb: str) -> dict[str, str]:
+    """What pip knows from its files and its environment for a command, by the setting's name, but for places."""
     command = [str(python), "-m", "pip", "config", "list"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
+    hidden = ("PIP_PYTHON", "PIP_ISOLATED", "PIP_QUIET")
+    environment = {name: value for name, value in os.environ.items() if name not in hidden}
+    environment.update(PIP_ISOLATED="0", PIP_QUIET="0")  # or nothing is listed, where a file sets them
+    done = subprocess.run(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False
+    )
     settings = {}
-    for section in ("global", "install", ":env:"):  # the later ones count more
+    for section in ("global", verb, ":env:"):  # the later ones count more
         for name, value in re.findall(rf"^{section}\.([\w-]+)=(.*)$", done.stdout, re.MULTILINE):
             settings[name] = str(ast.literal_eval(value))
-    return settings
+    return {name: value for name, value in settings.items() if name not in PIP_ELSEWHERE}
 
 
 def uv_settings(known: dict[str, str]) -> dict[str, str]:
@@ -213,10 +222,13 @@ def uv(environment: dict[str, str], verb: str, *words: str) -> bool:
 
 
 def pip(python: Path, verb: str, *words: str) -> bool:
-    """Run `pip VERB`; whether it succeeded."""
+    """Run `pip VERB` for this Python, whatever pip knows of other places; whether it succeeded."""
+    settings = {f"PIP_{name.upper().replace('-', '_')}": value for name, value in pip_settings(python, verb).items()}
+    others = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
+    environment = {**others, **settings, "PIP_CONFIG_FILE": os.devnull}  # with which pip reads no file at all
     options = ["--disable-pip-version-check", *([] if verb == "download" else ["--quiet"])]
     command = [str(python), "-m", "pip", verb, *options, *words]
-    return subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode == 0
 
 
 def succeeds(python: Path, *words: str) -> bool:
