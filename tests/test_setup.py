@@ -10,6 +10,7 @@ import io
 import json
 import os
 import platform
+import queue
 import re
 import runpy
 import shutil
@@ -21,6 +22,7 @@ import tarfile
 import tomllib
 import zipfile
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -251,6 +253,45 @@ def test_the_first_python_that_runs_and_fits_is_taken_once(project: Project, tmp
         f"python3.12 -m venv --clear {project.folder}/.venv"
     ]
     assert project.installed()
+    os.utime(project.folder / ".venv/.installed")
+    refused = project.make("setup", "PYTHON=/none/python")
+    assert refused.stderr.startswith("error: PYTHON=/none/python does not run; ")
+    project.folder = project.folder.rename(project.folder.with_name("moved"))
+    done = project.make("setup", WHEELS=wheels)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert project.log().splitlines()[-1] == f"python3.12 -m venv --clear {project.folder}/.venv"
+    assert project.make("setup").stdout == "make: Nothing to be done for 'setup'.\n"
+    (project.folder / ".venv/bin/python").unlink()
+    assert "tools/setup.py" in project.make("--dry-run", "setup").stdout
+
+
+def test_an_environment_without_the_project_or_without_a_package_is_not_complete(project: Project) -> None:
+    script = project.folder / "tools/setup.py"
+    (project.folder / ".venv").symlink_to(project.environment)
+    with pytest.raises(SystemExit, match=r"\.venv is not complete after the .* \(ModuleNotFoundError: .*'tiny'\); "):
+        runpy.run_path(str(script))["check"]()
+    (project.folder / "pyproject.toml").write_text('name = "json"\n')
+    with pytest.raises(SystemExit, match=r"No package metadata was found for alpha\); "):
+        runpy.run_path(str(script))["check"]()
+    (project.folder / "requirements.lock").write_text("pip==0.1 \\\nalpha==1.0 ; sys_platform == 'none'\n")
+    with pytest.raises(SystemExit, match=r"\(pip is .*, not 0\.1\)"):
+        runpy.run_path(str(script))["check"]()
+
+
+def test_one_setup_waits_for_another(project: Project) -> None:
+    alone, sentences = runpy.run_path(str(project.folder / "tools/setup.py"))["alone"], queue.Queue[str]()
+    alone.__wrapped__.__globals__["print"] = lambda sentence, **_: sentences.put(sentence)
+
+    def wait() -> None:
+        with alone():
+            pass
+
+    with ThreadPoolExecutor() as pool:
+        with alone():
+            second = pool.submit(wait)
+            assert sentences.get(timeout=60) == "another setup runs in this folder; waiting for it"
+            assert not second.done()
+        second.result(timeout=60)
 
 
 @pytest.mark.parametrize(
@@ -488,7 +529,9 @@ def test_make_wheels_fills_a_folder_from_which_setup_needs_no_network(project: P
     assert project.installed()
 
 
-def test_pip_installs_the_lock_where_uv_fails_and_in_no_other_place(tmp_path: Path, environment: Path, site: Site) -> None:
+def test_pip_installs_the_lock_where_uv_fails_and_in_no_other_place(
+    tmp_path: Path, environment: Path, site: Site
+) -> None:
     project = Project(tmp_path, environment, FAILING_UV)
     project.python("python3", "3.12.5")
     project.publish(site)

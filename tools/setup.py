@@ -10,18 +10,22 @@ Environment:
 from __future__ import annotations
 
 import ast
+import fcntl
 import functools
 import os
 import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "requirements.lock"
 VENV = ROOT / ".venv"
+INSTALLED = VENV / ".installed"  # written last; holds the path of .venv, which its scripts hold too
 FITS = ("3.11", "3.12", "3.13")  # as in pyproject.toml
 PYTHONS = (*(f"python{version}" for version in reversed(FITS)), "python3")
 NEEDED = f"Python {', '.join(FITS[:-1])} or {FITS[-1]}"
@@ -44,6 +48,15 @@ UV_ELSEWHERE = (
 )
 # What leads pip elsewhere, hides what it knows, or lets it install nothing.
 PIP_ELSEWHERE = ("target", "prefix", "root", "user", "python", "dry-run", "isolated", "quiet")
+# Imports the first word; the others are packages with their versions.
+CHECK = """
+import importlib, importlib.metadata, sys
+importlib.import_module(sys.argv[1])
+for word in sys.argv[2:]:
+    name, _, wanted = word.partition("==")
+    if importlib.metadata.version(name) != wanted:
+        sys.exit(f"{name} is {importlib.metadata.version(name)}, not {wanted}")
+"""
 
 
 def main() -> None:
@@ -53,26 +66,82 @@ def main() -> None:
     os.environ["PATH"] = os.pathsep.join(folder for folder in folders if Path(folder) != VENV / "bin")
     wheels = os.environ.get("WHEELS", "")
     if sys.argv[1:] == ["wheels"]:
-        make_venv([])
-        download(Path(wheels or "wheels").absolute())
+        with alone():
+            make_venv([])
+            download(Path(wheels or "wheels").absolute())
         return
     if wheels and not Path(wheels).is_dir():
         fail(f"WHEELS={wheels} is not a folder; `make wheels WHEELS={wheels}` fills one where there is a network")
     source = ["--no-index", "--find-links", str(Path(wheels).absolute())] if wheels else []
-    make_venv(source)
-    install(source)
+    with alone():
+        if is_current():
+            return
+        make_venv(source)
+        install(source)
+        check()
+        INSTALLED.write_text(f"{VENV}\n", encoding="utf-8")
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Let one setup at a time run in this folder. A file system without locks has none."""
+    folder = os.open(ROOT, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print("another setup runs in this folder; waiting for it", flush=True)
+        fcntl.flock(folder, fcntl.LOCK_EX)
+    except OSError:
+        pass
+    try:
+        yield
+    finally:
+        os.close(folder)
+
+
+def is_current() -> bool:
+    """Whether .venv is complete, newer than what it was made from, and has the Python that is wanted."""
+    try:
+        made = INSTALLED.stat().st_mtime
+    except OSError:
+        return False
+    newer = all(made >= file.stat().st_mtime for file in (LOCK, ROOT / "pyproject.toml"))
+    return newer and is_usable(os.environ.get("PYTHON", ""))
+
+
+def is_usable(wanted: str) -> bool:
+    """Whether .venv has a Python that fits and is the wanted one, and lies where it was made."""
+    present = minor(version(str(VENV / "bin/python")))
+    if present not in FITS or (wanted and present != minor(version(wanted))):
+        return False
+    place = INSTALLED.read_text(encoding="utf-8").strip() if INSTALLED.exists() else ""
+    return place in ("", str(VENV))
+
+
+def check() -> None:
+    """End with a sentence unless .venv's Python imports the project and has what the lock lists for every machine."""
+    entries = re.findall(r"^([\w.-]+)(?:\[.*?\])?==([^\s;]+)(.*)$", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
+    names = [f"{name}=={number}" for name, number, rest in entries if ";" not in rest]
+    project = re.search(r'^name = "(.+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
+    command = [str(VENV / "bin/python"), "-I", "-c", CHECK, project[1] if project else "", *names]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        fail(
+            f"{VENV} is not complete after the installation ({reason}); a setting of pip or uv may lead elsewhere: "
+            "`pip config list` and uv.toml show them"
+        )
 
 
 def make_venv(source: list[str]) -> None:
-    """Create .venv with a Python that fits and with pip. One that fits already stays.
+    """Create .venv with a Python that fits and with pip. One that fits already and was not moved stays.
 
     source: options by which pip and uv find packages; [] for what pip knows.
     """
     wanted = os.environ.get("PYTHON", "")
     if wanted and not fits(wanted):
         fail(f"PYTHON={wanted} {describe(wanted)}; {NEEDED} is needed: make setup PYTHON=python3.12")
-    present = minor(version(str(VENV / "bin/python")))
-    if present not in FITS or (wanted and present != minor(version(wanted))):
+    if not is_usable(wanted):
         python = wanted or next(filter(fits, PYTHONS), None)
         if python:
             create(python, VENV)
