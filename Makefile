@@ -67,7 +67,7 @@ format: setup ## Format the code, fix what ruff can fix
 	$(BIN)/ruff format .
 
 lock: setup ## Resolve pyproject.toml anew into requirements.lock
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --upgrade --extra dev \
+	$(BIN)/uv pip compile --quiet --python $(BIN)/python --universal --generate-hashes --no-header --upgrade --extra dev \
 		--python-version 3.11 --output-file requirements.lock pyproject.toml
 
 mlflow: setup ## Open the runs in MLflow, http://127.0.0.1:5000
@@ -79,6 +79,9 @@ mlflow: setup ## Open the runs in MLflow, http://127.0.0.1:5000
 team: setup ## Share data and results: make team REMOTE=... [CACHE=...]
 	@$(BIN)/postergenre team "$$REMOTE" $${CACHE:+--cache "$$CACHE"}
 
-$(VENV)/.installed: requirements.lock pyproject.toml
+# Besides: where a Python is named, .venv's Python is gone, or .venv was moved from the place in .installed.
+anew := $(or $(PYTHON),$(shell test -x $(BIN)/python || echo yes; if read -r place && \
+	test "$$place" != "$$(pwd -P)/$(VENV)"; then echo yes; fi 2>/dev/null <$(VENV)/.installed))
+.PHONY: anew
+$(VENV)/.installed: requirements.lock pyproject.toml $(if $(anew),anew)
 	@$(call SETUP)
-	@touch $@

@@ -10,6 +10,7 @@ import io
 import json
 import os
 import platform
+import queue
 import re
 import runpy
 import shutil
@@ -21,6 +22,7 @@ import tarfile
 import tomllib
 import zipfile
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -251,6 +253,45 @@ def test_the_first_python_that_runs_and_fits_is_taken_once(project: Project, tmp
         f"python3.12 -m venv --clear {project.folder}/.venv"
     ]
     assert project.installed()
+    os.utime(project.folder / ".venv/.installed")
+    refused = project.make("setup", "PYTHON=/none/python")
+    assert refused.stderr.startswith("error: PYTHON=/none/python does not run; ")
+    project.folder = project.folder.rename(project.folder.with_name("moved"))
+    done = project.make("setup", WHEELS=wheels)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert project.log().splitlines()[-1] == f"python3.12 -m venv --clear {project.folder}/.venv"
+    assert project.make("setup").stdout == "make: Nothing to be done for 'setup'.\n"
+    (project.folder / ".venv/bin/python").unlink()
+    assert "tools/setup.py" in project.make("--dry-run", "setup").stdout
+
+
+def test_an_environment_without_the_project_or_without_a_package_is_not_complete(project: Project) -> None:
+    script = project.folder / "tools/setup.py"
+    (project.folder / ".venv").symlink_to(project.environment)
+    with pytest.raises(SystemExit, match=r"\.venv is not complete after the .* \(ModuleNotFoundError: .*'tiny'\); "):
+        runpy.run_path(str(script))["check"]()
+    (project.folder / "pyproject.toml").write_text('name = "json"\n')
+    with pytest.raises(SystemExit, match=r"No package metadata was found for alpha\); "):
+        runpy.run_path(str(script))["check"]()
+    (project.folder / "requirements.lock").write_text("pip==0.1 \\\nalpha==1.0 ; sys_platform == 'none'\n")
+    with pytest.raises(SystemExit, match=r"\(pip is .*, not 0\.1\)"):
+        runpy.run_path(str(script))["check"]()
+
+
+def test_one_setup_waits_for_another(project: Project) -> None:
+    alone, sentences = runpy.run_path(str(project.folder / "tools/setup.py"))["alone"], queue.Queue[str]()
+    alone.__wrapped__.__globals__["print"] = lambda sentence, **_: sentences.put(sentence)
+
+    def wait() -> None:
+        with alone():
+            pass
+
+    with ThreadPoolExecutor() as pool:
+        with alone():
+            second = pool.submit(wait)
+            assert sentences.get(timeout=60) == "another setup runs in this folder; waiting for it"
+            assert not second.done()
+        second.result(timeout=60)
 
 
 @pytest.mark.parametrize(
@@ -389,6 +430,7 @@ def test_no_python_at_all_is_refused_in_a_sentence(tmp_path: Path, environment: 
             dict.fromkeys(SETUP["PROXIES"], "http://p"),
         ),
         ({}, {"HTTP_PROXY": "http://h"}, {"HTTP_PROXY": "http://h"}),
+        ({}, {"UV_SYSTEM_PYTHON": "1", "UV_PYTHON": "3.12", "UV_TARGET": "/t", "UV_PREFIX": "/p"}, {}),
     ],
 )
 def test_what_pip_knows_is_passed_to_uv(
@@ -464,16 +506,6 @@ def test_folders_that_pip_knows_serve_uv_too(project: Project, tmp_path: Path) -
     assert project.installed()
 
 
-def test_pip_installs_the_lock_where_uv_fails(tmp_path: Path, environment: Path, site: Site) -> None:
-    project = Project(tmp_path, environment, FAILING_UV)
-    project.python("python3", "3.12.5")
-    project.publish(site)
-    done = project.make("setup", PIP_INDEX_URL=f"{site.url}/simple")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == "uv failed; pip installs the same packages by the same hashes, which takes minutes\n"
-    assert project.installed()
-
-
 @pytest.mark.long
 def test_a_package_with_another_hash_is_refused_by_both(project: Project, site: Site) -> None:
     project.packages |= dict([wheel("alpha", "1.0", {"alpha.py": "NUMBER = 2\n"})])
@@ -495,6 +527,21 @@ def test_make_wheels_fills_a_folder_from_which_setup_needs_no_network(project: P
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert not site.requests
     assert project.installed()
+
+
+def test_pip_installs_the_lock_where_uv_fails_and_in_no_other_place(
+    tmp_path: Path, environment: Path, site: Site
+) -> None:
+    project = Project(tmp_path, environment, FAILING_UV)
+    project.python("python3", "3.12.5")
+    project.publish(site)
+    other, conf = tmp_path / "other", project.home / "pip.conf"
+    conf.write_text(f"[global]\nindex-url = {site.url}/simple\nquiet = 3\n[install]\ntarget = {other}\nuser = yes\n")
+    done = project.make("setup", PIP_CONFIG_FILE=str(conf), PIP_PREFIX=str(other), PIP_DRY_RUN="1", PIP_ISOLATED="1")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "uv failed; pip installs the same packages by the same hashes, which takes minutes\n"
+    assert project.installed()
+    assert not other.exists()
 
 
 def test_a_folder_of_wheels_that_is_not_there_is_refused(project: Project) -> None:

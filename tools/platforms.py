@@ -60,7 +60,7 @@ def _check(lock: Path, platform: str, version: str, expected: bool) -> str:
 @functools.cache
 def _settings() -> tuple[list[str], dict[str, str]]:
     """uv's options and its environment, by what pip knows."""
-    known = setup.pip_settings(Path(sys.executable))
+    known = setup.pip_settings(Path(sys.executable), "install")
     # uv assumes macOS 13; onnxruntime's wheels begin at 14.
     settings = {"UV_HTTP_RETRIES": "1", **setup.uv_settings(known), "MACOSX_DEPLOYMENT_TARGET": "14.0"}
     return setup.no_index(known), settings

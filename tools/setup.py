@@ -10,17 +10,22 @@ Environment:
 from __future__ import annotations
 
 import ast
+import fcntl
+import functools
 import os
 import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "requirements.lock"
 VENV = ROOT / ".venv"
+INSTALLED = VENV / ".installed"  # written last; holds the path of .venv, which its scripts hold too
 FITS = ("3.11", "3.12", "3.13")  # as in pyproject.toml
 PYTHONS = (*(f"python{version}" for version in reversed(FITS)), "python3")
 NEEDED = f"Python {', '.join(FITS[:-1])} or {FITS[-1]}"
@@ -36,6 +41,22 @@ SETTINGS = {
 }
 # What a proxy that pip knows takes the place of: uv has no setting of its own, and these are every program's.
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
+# What leads uv to another place than .venv, or from another folder than the project's.
+UV_ELSEWHERE = (
+    *("UV_SYSTEM_PYTHON", "UV_PYTHON", "UV_BREAK_SYSTEM_PACKAGES", "UV_TARGET", "UV_PREFIX"),
+    *("UV_PROJECT", "UV_WORKING_DIR", "UV_WORKING_DIRECTORY"),
+)
+# What leads pip elsewhere, hides what it knows, or lets it install nothing.
+PIP_ELSEWHERE = ("target", "prefix", "root", "user", "python", "dry-run", "isolated", "quiet")
+# Imports the first word; the others are packages with their versions.
+CHECK = """
+import importlib, importlib.metadata, sys
+importlib.import_module(sys.argv[1])
+for word in sys.argv[2:]:
+    name, _, wanted = word.partition("==")
+    if importlib.metadata.version(name) != wanted:
+        sys.exit(f"{name} is {importlib.metadata.version(name)}, not {wanted}")
+"""
 
 
 def main() -> None:
@@ -45,26 +66,82 @@ def main() -> None:
     os.environ["PATH"] = os.pathsep.join(folder for folder in folders if Path(folder) != VENV / "bin")
     wheels = os.environ.get("WHEELS", "")
     if sys.argv[1:] == ["wheels"]:
-        make_venv([])
-        download(Path(wheels or "wheels").absolute())
+        with alone():
+            make_venv([])
+            download(Path(wheels or "wheels").absolute())
         return
     if wheels and not Path(wheels).is_dir():
         fail(f"WHEELS={wheels} is not a folder; `make wheels WHEELS={wheels}` fills one where there is a network")
     source = ["--no-index", "--find-links", str(Path(wheels).absolute())] if wheels else []
-    make_venv(source)
-    install(source)
+    with alone():
+        if is_current():
+            return
+        make_venv(source)
+        install(source)
+        check()
+        INSTALLED.write_text(f"{VENV}\n", encoding="utf-8")
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Let one setup at a time run in this folder. A file system without locks has none."""
+    folder = os.open(ROOT, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print("another setup runs in this folder; waiting for it", flush=True)
+        fcntl.flock(folder, fcntl.LOCK_EX)
+    except OSError:
+        pass
+    try:
+        yield
+    finally:
+        os.close(folder)
+
+
+def is_current() -> bool:
+    """Whether .venv is complete, newer than what it was made from, and has the Python that is wanted."""
+    try:
+        made = INSTALLED.stat().st_mtime
+    except OSError:
+        return False
+    newer = all(made >= file.stat().st_mtime for file in (LOCK, ROOT / "pyproject.toml"))
+    return newer and is_usable(os.environ.get("PYTHON", ""))
+
+
+def is_usable(wanted: str) -> bool:
+    """Whether .venv has a Python that fits and is the wanted one, and lies where it was made."""
+    present = minor(version(str(VENV / "bin/python")))
+    if present not in FITS or (wanted and present != minor(version(wanted))):
+        return False
+    place = INSTALLED.read_text(encoding="utf-8").strip() if INSTALLED.exists() else ""
+    return place in ("", str(VENV))
+
+
+def check() -> None:
+    """End with a sentence unless .venv's Python imports the project and has what the lock lists for every machine."""
+    entries = re.findall(r"^([\w.-]+)(?:\[.*?\])?==([^\s;]+)(.*)$", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
+    names = [f"{name}=={number}" for name, number, rest in entries if ";" not in rest]
+    project = re.search(r'^name = "(.+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
+    command = [str(VENV / "bin/python"), "-I", "-c", CHECK, project[1] if project else "", *names]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        fail(
+            f"{VENV} is not complete after the installation ({reason}); a setting of pip or uv may lead elsewhere: "
+            "`pip config list` and uv.toml show them"
+        )
 
 
 def make_venv(source: list[str]) -> None:
-    """Create .venv with a Python that fits and with pip. One that fits already stays.
+    """Create .venv with a Python that fits and with pip. One that fits already and was not moved stays.
 
     source: options by which pip and uv find packages; [] for what pip knows.
     """
     wanted = os.environ.get("PYTHON", "")
     if wanted and not fits(wanted):
         fail(f"PYTHON={wanted} {describe(wanted)}; {NEEDED} is needed: make setup PYTHON=python3.12")
-    present = minor(version(str(VENV / "bin/python")))
-    if present not in FITS or (wanted and present != minor(version(wanted))):
+    if not is_usable(wanted):
         python = wanted or next(filter(fits, PYTHONS), None)
         if python:
             create(python, VENV)
@@ -115,7 +192,7 @@ def fetch_python(source: list[str]) -> None:
     print(f"{NEEDED} is not here ({here}); uv fetches Python {FITS[-1]}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         create(sys.executable, Path(folder))
-        settings = uv_settings(pip_settings(install_uv(Path(folder), source)))
+        settings = uv_settings(pip_settings(install_uv(Path(folder), source), "install"))
         command = [str(Path(folder, "bin/uv")), "venv", "--quiet", "--clear", "--python", FITS[-1], str(VENV)]
         done = subprocess.run(command, env=settings, stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode:
@@ -145,7 +222,7 @@ def install(source: list[str]) -> None:
     python = install_uv(VENV, source)
     hashes = ("--require-hashes", "--requirement", str(LOCK))
     project = ("--no-deps", "--no-build-isolation", "--editable", str(ROOT))
-    known = pip_settings(python)
+    known = pip_settings(python, "install")
     environment, options = uv_settings(known), source or no_index(known)
     if not uv(environment, "sync", *options, "--require-hashes", "--compile-bytecode", str(LOCK)):
         print("uv failed; pip installs the same packages by the same hashes, which takes minutes", flush=True)
@@ -163,20 +240,27 @@ def download(folder: Path) -> None:
         fail(f"pip could not download the packages; what it says stands above, and {HELP}")
 
 
-def pip_settings(python: Path) -> dict[str, str]:
-    """What pip knows from its files and its environment, by the setting's name, for `pip install`."""
+@functools.cache
+def pip_settings(python: Path, verb: str) -> dict[str, str]:
+    """What pip knows from its files and its environment for a command, by the setting's name, but for places."""
     command = [str(python), "-m", "pip", "config", "list"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
+    hidden = ("PIP_PYTHON", "PIP_ISOLATED", "PIP_QUIET")
+    environment = {name: value for name, value in os.environ.items() if name not in hidden}
+    environment.update(PIP_ISOLATED="0", PIP_QUIET="0")  # or nothing is listed, where a file sets them
+    done = subprocess.run(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False
+    )
     settings = {}
-    for section in ("global", "install", ":env:"):  # the later ones count more
+    for section in ("global", verb, ":env:"):  # the later ones count more
         for name, value in re.findall(rf"^{section}\.([\w-]+)=(.*)$", done.stdout, re.MULTILINE):
             settings[name] = str(ast.literal_eval(value))
-    return settings
+    return {name: value for name, value in settings.items() if name not in PIP_ELSEWHERE}
 
 
 def uv_settings(known: dict[str, str]) -> dict[str, str]:
     """The environment for uv: .venv, and pip's settings as uv's where uv has none of its own."""
-    environment = {**os.environ, "VIRTUAL_ENV": str(VENV)}
+    environment = {name: value for name, value in os.environ.items() if name not in UV_ELSEWHERE}
+    environment["VIRTUAL_ENV"] = str(VENV)
     for name, ours in SETTINGS.items():
         if known.get(name) and not any(os.environ.get(other) for other in ours):
             # uv separates folders and pages of links by commas, all else by spaces.
@@ -198,19 +282,22 @@ def no_index(known: dict[str, str]) -> list[str]:
 
 
 def uv(environment: dict[str, str], verb: str, *words: str) -> bool:
-    """Run `uv pip VERB`; whether it succeeded."""
+    """Run `uv pip VERB` for .venv; whether it succeeded."""
     try:
-        command = [str(VENV / "bin/uv"), "pip", verb, "--quiet", *words]
+        command = [str(VENV / "bin/uv"), "pip", verb, "--quiet", "--python", str(VENV / "bin/python"), *words]
         return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode == 0
     except OSError:  # a system on which uv does not run
         return False
 
 
 def pip(python: Path, verb: str, *words: str) -> bool:
-    """Run `pip VERB`; whether it succeeded."""
+    """Run `pip VERB` for this Python, whatever pip knows of other places; whether it succeeded."""
+    settings = {f"PIP_{name.upper().replace('-', '_')}": value for name, value in pip_settings(python, verb).items()}
+    others = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
+    environment = {**others, **settings, "PIP_CONFIG_FILE": os.devnull}  # with which pip reads no file at all
     options = ["--disable-pip-version-check", *([] if verb == "download" else ["--quiet"])]
     command = [str(python), "-m", "pip", verb, *options, *words]
-    return subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode == 0
 
 
 def succeeds(python: Path, *words: str) -> bool:
