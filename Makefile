@@ -21,10 +21,12 @@ export UV_PYTHON_INSTALL_DIR := $(or $(UV_PYTHON_INSTALL_DIR),$(XDG_CACHE_HOME)/
 endif
 
 # Any Python from 3.9 on runs the script, which chooses the one for .venv. It has PYTHON and WHEELS from its environment.
-SETUP = for python in "$$PYTHON" python3.13 python3.12 python3.11 python3 python; do \
-	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 9))' 2>/dev/null && exec "$$python" tools/setup.py $(1); \
+# 39 and 38 are what no other program answers.
+SETUP = old=; for python in "$$PYTHON" python3.13 python3.12 python3.11 python3 python; do \
+	"$$python" -c 'import sys; sys.exit(39 if sys.version_info >= (3, 9) else 38)' >/dev/null 2>&1; \
+	case $$? in 39) exec "$$python" tools/setup.py $(1) ;; 38) old=" ($$python is older)" ;; esac; \
 	done; \
-	echo "error: no Python from 3.9 on is here; install Python 3.11, 3.12 or 3.13, or name one: make setup PYTHON=/path/to/python3.12" >&2; \
+	echo "error: no Python from 3.9 on is here$$old; install Python 3.11, 3.12 or 3.13, or name one: make setup PYTHON=/path/to/python3.12" >&2; \
 	exit 1
 
 # Recipes name .venv's programs by their path: the make of macOS looks up a simple recipe's program in its own PATH.

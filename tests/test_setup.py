@@ -401,8 +401,23 @@ def test_no_python_at_all_is_refused_in_a_sentence(tmp_path: Path, environment: 
     done = project.make("setup")
     assert done.returncode
     assert done.stderr.startswith(
-        "error: no Python from 3.9 on is here; install Python 3.11, 3.12 or 3.13, or name one: make "
+        "error: no Python from 3.9 on is here (python3 is older); install Python 3.11, 3.12 or 3.13, or name one: make "
     )
+
+
+def test_what_answers_to_a_pythons_name_and_is_none_is_passed_over(project: Project) -> None:
+    """As `python3.13` a program that ends well and did nothing, and as `python3.12` a Python that greets."""
+    project.python("python3.12", "3.12.5")
+    greeting = (
+        (project.bin / "python3.12").read_text().replace("#!/bin/sh\n", "#!/bin/sh\necho Welcome to our Python\n")
+    )
+    for name, text in {"python3.13": "#!/bin/sh\nexit 0\n", "python3.12": greeting}.items():
+        (project.bin / name).write_text(text)
+        (project.bin / name).chmod(0o755)
+    versions = [SETUP["version"](str(project.bin / name)) for name in ("python3.13", "python3.12")]
+    assert versions == [None, "3.12.5"]
+    done = project.make("setup", WHEELS="/none/wheels")  # the script has started, with the second of them
+    assert "error: WHEELS=/none/wheels is not a folder" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -415,7 +430,8 @@ def test_no_python_at_all_is_refused_in_a_sentence(tmp_path: Path, environment: 
             {},
             {"UV_INDEX": "http://a http://b", "UV_INDEX_STRATEGY": "unsafe-best-match"},
         ),
-        ({"find-links": "/a /b"}, {}, {"UV_FIND_LINKS": "/a,/b"}),
+        # A folder that is missing does not disturb pip, and would stop uv.
+        ({"find-links": "https://a/b tests /none/b docs"}, {}, {"UV_FIND_LINKS": "https://a/b,tests,docs"}),
         ({"trusted-host": "m.example"}, {}, {"UV_INSECURE_HOST": "m.example"}),
         ({"cert": "/company.pem"}, {"REQUESTS_CA_BUNDLE": "/other.pem"}, {"SSL_CERT_FILE": "/company.pem"}),
         ({"cert": "/"}, {}, {"SSL_CERT_DIR": "/"}),

@@ -29,6 +29,7 @@ INSTALLED = VENV / ".installed"  # written last; holds the path of .venv, which 
 FITS = ("3.11", "3.12", "3.13")  # as in pyproject.toml
 PYTHONS = (*(f"python{version}" for version in reversed(FITS)), "python3")
 NEEDED = f"Python {', '.join(FITS[:-1])} or {FITS[-1]}"
+PATIENCE = 30  # seconds for a command to say its version
 HELP = "docs/install.md describes mirrors, proxies and folders of wheels"
 
 # pip's settings, and the names of uv's: the first is set if none of them is. uv reads none of pip's.
@@ -154,11 +155,14 @@ def make_venv(source: list[str]) -> None:
 def version(python: str) -> str | None:
     """The version of a command, such as 3.12.1; None if it is missing or does not run, as a shim of pyenv may."""
     try:
-        probe = [python, "-c", "import sys; print('%d.%d.%d' % sys.version_info[:3])"]
-        done = subprocess.run(probe, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
+        probe = [python, "-c", "import sys; print('Python %d.%d.%d' % sys.version_info[:3])"]
+        done = subprocess.run(
+            probe, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, timeout=PATIENCE, check=True
+        )
+    except (OSError, UnicodeDecodeError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
+    last = re.search(r"^Python (\d+\.\d+\.\d+)$", done.stdout, re.MULTILINE)  # a company's Python may greet before
+    return last[1] if last else None
 
 
 def minor(full: str | None) -> str | None:
@@ -183,7 +187,9 @@ def create(python: str, folder: Path) -> None:
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode:
         print(done.stdout.strip(), file=sys.stderr)
-        fail(f"{python} -m venv failed; on Debian and Ubuntu `apt install python3-venv` may help")
+        if "ensurepip" in done.stdout:
+            fail(f"{python} -m venv failed; on Debian and Ubuntu `apt install python3-venv` may help")
+        fail(f"{python} -m venv could not make {folder}; what it says stands above")
 
 
 def fetch_python(source: list[str]) -> None:
@@ -221,7 +227,7 @@ def install(source: list[str]) -> None:
     """
     python = install_uv(VENV, source)
     hashes = ("--require-hashes", "--requirement", str(LOCK))
-    project = ("--no-deps", "--no-build-isolation", "--editable", str(ROOT))
+    project = ("--no-deps", "--no-build-isolation", "--editable", ".")  # relative: uv takes a # in a path for its end
     known = pip_settings(python, "install")
     environment, options = uv_settings(known), source or no_index(known)
     if not uv(environment, "sync", *options, "--require-hashes", "--compile-bytecode", str(LOCK)):
@@ -234,7 +240,9 @@ def install(source: list[str]) -> None:
 
 def download(folder: Path) -> None:
     """Fill a folder with the packages of the lock, for machines of this kind with this version of Python."""
-    print(f"the packages for Python {version(str(VENV / 'bin/python'))} on a machine like this go to {folder}")
+    print(
+        f"the packages for Python {version(str(VENV / 'bin/python'))} on a machine like this go to {folder}", flush=True
+    )
     command = ("download", "--no-deps", "--dest", str(folder), "--require-hashes", "--requirement", str(LOCK))
     if not pip(VENV / "bin/python", *command):
         fail(f"pip could not download the packages; what it says stands above, and {HELP}")
@@ -263,8 +271,7 @@ def uv_settings(known: dict[str, str]) -> dict[str, str]:
     environment["VIRTUAL_ENV"] = str(VENV)
     for name, ours in SETTINGS.items():
         if known.get(name) and not any(os.environ.get(other) for other in ours):
-            # uv separates folders and pages of links by commas, all else by spaces.
-            environment[ours[0]] = ("," if name == "find-links" else " ").join(known[name].split())
+            environment[ours[0]] = places(known[name]) if name == "find-links" else " ".join(known[name].split())
     bundle = known.get("cert") or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
     if bundle and not (os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")):
         environment["SSL_CERT_DIR" if Path(bundle).is_dir() else "SSL_CERT_FILE"] = bundle
@@ -273,6 +280,12 @@ def uv_settings(known: dict[str, str]) -> dict[str, str]:
     if "UV_INDEX" in environment:  # pip takes a version from any index, uv from the first that has the package
         environment.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")
     return environment
+
+
+def places(words: str) -> str:
+    """pip's folders and pages of links as uv takes them: separated by commas, and without folders that are missing."""
+    written = [word if "://" in word else str(Path(word).expanduser()) for word in words.split()]
+    return ",".join(word for word in written if "://" in word or Path(ROOT, word).exists())
 
 
 def no_index(known: dict[str, str]) -> list[str]:
