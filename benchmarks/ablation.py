@@ -35,7 +35,7 @@ CHANGES: dict[str, dict[str, list[str]]] = {
         "moving average of the weights": ["@training.ema=0.99"],
         "features of the last block only": ["@architecture.head.blocks=[9]"],
         "input of 592 x 400": ["@architecture.input.height=592", "@architecture.input.width=400"],
-        "input of 268 x 182": ["@architecture.input.height=268", "@architecture.input.width=182"],
+        "input of 444 x 300": ["@architecture.input.height=444", "@architecture.input.width=300"],
         "input of 236 x 160": ["@architecture.input.height=236", "@architecture.input.width=160"],
         "input of 150 x 100": ["@architecture.input.height=150", "@architecture.input.width=100"],
     },

@@ -315,7 +315,9 @@ def archive_python(folder: Path) -> Path:
 
     def needed(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
         parts = entry.name.split("/")
-        return None if LEFT_OUT & {*parts} or any(part.startswith("config-") for part in parts) else entry
+        leads_out = entry.issym() and entry.linkname.startswith("/")  # as Debian's sitecustomize.py does
+        drop = leads_out or LEFT_OUT & {*parts} or any(part.startswith("config-") for part in parts)
+        return None if drop else entry
 
     file = folder / "python.tar.gz"
     with tarfile.open(file, "w:gz", compresslevel=1) as archive:
