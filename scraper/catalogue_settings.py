@@ -2,13 +2,14 @@
 
 import re
 import unicodedata
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from postergenre.data import tables
+from postergenre.data.catalogue import Catalogue
 from postergenre.data.catalogue_formats import MOVIES
 from scraper import picture_folder, preview
 from scraper.plan import ScrapeParams
@@ -41,14 +42,22 @@ def for_catalogue(path: Path, scrape: ScrapeParams, networks: Container[str]) ->
     """
     values: dict[str, Any] = {"scrape.catalogue": path.as_posix(), "scrape.poster_width": POSTER_WIDTH}
     table = tables.open_table(path / MOVIES if (path / MOVIES).is_file() else path)
-    if scrape.columns and not preview.fits(path, scrape.columns) and preview.is_published(table):
+    is_other = path.resolve() != Path(scrape.catalogue).resolve()
+    if scrape.columns and preview.is_published(table) and (is_other or not preview.fits(path, scrape.columns)):
         values["scrape.columns"] = None
     source, earlier = picture_folder.read_source(path), picture_folder.read_source(Path(scrape.catalogue))
     if source:
         values |= {"scrape.source": source, "scrape.columns": None}
-    elif earlier and scrape.source == earlier:
+    elif (earlier and scrape.source == earlier) or (is_other and scrape.folders and _has_links(path, scrape, values)):
+        # The files of that folder belong to the films of another catalogue, whose ids may be the same.
         values["scrape.source"] = "poster"
     return values | {"dataset.split": split_name(path), **_sizes(REAL_SIZES, networks)}
+
+
+def _has_links(path: Path, scrape: ScrapeParams, values: Mapping[str, Any]) -> bool:
+    """Whether a row of the catalogue has a link to a poster."""
+    columns = values.get("scrape.columns", scrape.columns)
+    return any(film.poster for film in Catalogue(path, columns, scrape.genre_names))
 
 
 def split_name(path: Path) -> str:

@@ -8,6 +8,7 @@ import csv
 import io
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from postergenre import files
@@ -18,6 +19,9 @@ from postergenre.data.genre_cells import GenreCells
 from postergenre.errors import InputError
 from scraper import proposed_columns
 from scraper.folder import PREFIX, SUFFIXES, Folder, are_equal, check_template
+
+# So many cells of a column tell whether it names pictures.
+CELLS = 200
 
 
 @dataclass
@@ -222,7 +226,7 @@ def _own_labels(
     table: tables.Table, pictures: Container[str], genre_names: Mapping[str, str], made: PictureFolder
 ) -> Iterator[tuple[str, str, str, tuple[str, ...]]]:
     columns = proposed_columns.choose(table.columns)
-    film, genre, title = columns["id"], columns["genres"], columns["title"]
+    film, genre, title = _column_of_pictures(table, pictures) or columns["id"], columns["genres"], columns["title"]
     if film is None or genre is None:
         raise InputError(
             f"{table.file} has the columns {', '.join(table.columns[:30])}; it should have one named id or file and "
@@ -238,6 +242,26 @@ def _own_labels(
             yield f"line {line}", film_id, "".join(map(catalogue_formats.text, values[2:])), genres
         except ValueError as error:
             made.leave_out(f"rows of {table.file} left out", f"line {line}: {error}")
+
+
+def _column_of_pictures(table: tables.Table, pictures: Container[str]) -> str | None:
+    """The column whose cells name pictures: as files, else as ids. A number of the row may look like an id.
+
+    Raises:
+        InputError: several columns name pictures, and none has files.
+    """
+    by_files, by_ids = [], []
+    for column in table.columns:
+        texts = [catalogue_formats.text(row.values[0]) for row in islice(table.rows([column]), CELLS) if not row.fault]
+        if sum(PurePosixPath(text.replace("\\", "/")).suffix.lower() in SUFFIXES for text in texts) > len(texts) / 2:
+            by_files.append(column)
+        elif sum(text in pictures for text in texts) > len(texts) / 2:
+            by_ids.append(column)
+    if not by_files and len(by_ids) > 1:
+        raise InputError(
+            f"{table.file}: the columns {' and '.join(by_ids)} both name pictures of the folder; leave only one of them"
+        )
+    return next(iter(by_files or by_ids), None)
 
 
 def _id_of(text: str, column: str, pictures: Container[str]) -> str:

@@ -69,6 +69,25 @@ def test_the_sample_takes_all_back(project: Path) -> None:
     assert PARAMS.read_text() == COMMITTED
 
 
+def test_a_folder_of_another_catalogues_pictures_is_no_source(project: Path) -> None:
+    PARAMS.write_text(COMMITTED.replace("source: poster", "source: folder:mine/{id}.jpg"))
+    for n in range(1, 121):
+        Path("mine").mkdir(exist_ok=True)
+        Path(f"mine/tt{n:07d}.jpg").touch()
+    assert command("use", "Films of 1999.csv") == 0
+    assert yaml.safe_load(PARAMS.read_text())["scrape"]["source"] == "poster"
+    PARAMS.write_text(PARAMS.read_text().replace("source: poster", "source: folder:mine/{id}.jpg"))
+    assert command("use", "Films of 1999.csv") == 0  # chosen for this catalogue
+    assert yaml.safe_load(PARAMS.read_text())["scrape"]["source"] == "folder:mine/{id}.jpg"
+
+
+def test_columns_of_another_table_are_none_of_a_published_one(project: Path) -> None:
+    columns = "{id: imdbId, title: Title, genres: Genre, poster: Poster, page: null}"
+    PARAMS.write_text(COMMITTED.replace("columns: null", f"columns: {columns}"))
+    assert command("use", "Films of 1999.csv") == 0
+    assert yaml.safe_load(PARAMS.read_text())["scrape"]["columns"] is None
+
+
 def test_other_edits_stay(project: Path) -> None:
     mine = COMMITTED.replace("delay: 0.1", "delay: 0.5  # slowly").replace("  finetuned:", "  tuned:")
     PARAMS.write_text(mine)

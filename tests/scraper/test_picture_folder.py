@@ -122,6 +122,20 @@ def test_a_table_has_the_labels(in_project: Path, table: str) -> None:
     assert [film.title for film in catalogue.read(FILE)] == ["A", "", ""]
 
 
+def test_a_number_of_the_row_is_no_film(in_project: Path) -> None:
+    """A row's number looks like an id, and the pictures are called by numbers too."""
+    put("1.jpg", 1), put("2.jpg", 2), put("3.jpg", 3)
+    for column, suffix in (("file", ".jpg"), ("movieId", "")):
+        rows = [f"{n},{n % 3 + 1}{suffix},{genre}" for n, genre in enumerate(("Drama", "War", "Horror"), 1)]
+        Path("labels.csv").write_text("\n".join([f"id,{column},genres", *rows]) + "\n")
+        if suffix:
+            assert command("import", "pics", "--labels", "labels.csv") == 0
+            assert read_films() == {"2": "Drama", "3": "War", "1": "Horror"}
+        else:
+            message = str(command("import", "pics", "--labels", "labels.csv"))
+            assert "the columns id and movieId both name pictures of the folder" in message
+
+
 def test_labels_have_published_ids(in_project: Path) -> None:
     put("tt0000007.jpg", 1), put("tt0000008.jpg", 2)
     Path("labels.csv").write_text("Id,Genre,Drama\ntt0000007,\"['Drama', 'Comedy']\",1\ntt0000008,['Drama'],1\n")
