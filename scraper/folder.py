@@ -13,8 +13,6 @@ from scraper.tasks import Status
 
 PREFIX = "folder:"
 ANY_SUFFIX = ".*"
-# What `.*` stands for. Beside pictures, people keep notes and tables of the same name.
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"}
 PLACEHOLDER = re.compile(r"\{(?:imdb_)?id\}")
 # Where a template may have stars.
 STARS = re.compile(r"[^*]*(?:/\*\*/[^/*]*)?(?:\.\*)?")
@@ -142,7 +140,8 @@ class Folder:
             any_suffix = self._pattern[-1].endswith(ANY_SUFFIX)
             for file in sorted(parent.rglob("*") if self._in_subfolders else parent.glob("*")):
                 is_hidden = any(part.startswith(".") for part in file.relative_to(parent).parts)
-                if not is_hidden and (not any_suffix or file.suffix.lower() in SUFFIXES):
+                # Beside pictures, people keep notes and tables of the same name.
+                if not is_hidden and (not any_suffix or file.suffix.lower() in images.SUFFIXES):
                     names.setdefault(f"{file.stem}{ANY_SUFFIX}" if any_suffix else file.name, []).append(file)
             self._listed = parent, names
         return self._listed[1]

@@ -16,9 +16,10 @@ from postergenre.data import catalogue_formats, film_ids, tables
 from postergenre.data.catalogue import Catalogue
 from postergenre.data.catalogue_formats import IMPORTED, IMPORTED_COLUMNS
 from postergenre.data.genre_cells import GenreCells
+from postergenre.data.images import SUFFIXES
 from postergenre.errors import InputError
 from scraper import proposed_columns
-from scraper.folder import PREFIX, SUFFIXES, Folder, are_equal, check_template
+from scraper.folder import PREFIX, Folder, are_equal, check_template
 
 # So many cells of a column tell whether it names pictures.
 CELLS = 200
@@ -248,20 +249,21 @@ def _column_of_pictures(table: tables.Table, pictures: Container[str]) -> str | 
     """The column whose cells name pictures: as files, else as ids. A number of the row may look like an id.
 
     Raises:
-        InputError: several columns name pictures, and none has files.
+        InputError: several columns name other pictures, and none has files.
     """
-    by_files, by_ids = [], []
-    for column in table.columns:
-        texts = [catalogue_formats.text(row.values[0]) for row in islice(table.rows([column]), CELLS) if not row.fault]
-        if sum(PurePosixPath(text.replace("\\", "/")).suffix.lower() in SUFFIXES for text in texts) > len(texts) / 2:
-            by_files.append(column)
-        elif sum(text in pictures for text in texts) > len(texts) / 2:
-            by_ids.append(column)
-    if not by_files and len(by_ids) > 1:
+    rows = [row.values for row in islice(table.rows(table.columns), CELLS) if not row.fault]
+    cells = {name: [catalogue_formats.text(row[place]) for row in rows] for place, name in enumerate(table.columns)}
+    by_file = [name for name, texts in cells.items() if sum(map(_is_file, texts)) > len(texts) / 2]
+    by_id = [name for name, texts in cells.items() if sum(text in pictures for text in texts) > len(texts) / 2]
+    if not by_file and any(cells[name] != cells[by_id[0]] for name in by_id):
         raise InputError(
-            f"{table.file}: the columns {' and '.join(by_ids)} both name pictures of the folder; leave only one of them"
+            f"{table.file}: the columns {' and '.join(by_id)} both name pictures of the folder; leave only one of them"
         )
-    return next(iter(by_files or by_ids), None)
+    return next(iter(by_file or by_id), None)
+
+
+def _is_file(text: str) -> bool:
+    return PurePosixPath(text.replace("\\", "/")).suffix.lower() in SUFFIXES
 
 
 def _id_of(text: str, column: str, pictures: Container[str]) -> str:

@@ -6,11 +6,12 @@ github.com/andig/videodb/pull/85). TMDB's name one of a few sizes in the path: `
 (developer.themoviedb.org/docs/image-basics).
 """
 
-import ipaddress
 import re
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import SplitResult, urlsplit
+
+from scraper.private_hosts import is_loopback
 
 Width = int | Literal["original"] | None
 
@@ -63,7 +64,7 @@ class Sizes:
     def _imdb(self, url: SplitResult, host: str) -> str:
         """The path of an IMDb picture in the width, "" for what is none."""
         match = IMDB_NAME.fullmatch(url.path) if _is_in(host, IMDB) else None
-        match = match or (SIZED_NAME.fullmatch(url.path) if _is_in(host, IMDB) or _is_own(host) else None)
+        match = match or (SIZED_NAME.fullmatch(url.path) if _is_in(host, IMDB) or is_loopback(host) else None)
         if not match:
             return ""
         # SX makes it smaller, never larger.
@@ -71,18 +72,10 @@ class Sizes:
 
     def _tmdb(self, url: SplitResult, host: str) -> str:
         """The path of a TMDB picture in the width, "" for what is none."""
-        is_known = _is_in(host, TMDB) or _is_own(host) or host == urlsplit(self.tmdb_images).hostname
+        is_known = _is_in(host, TMDB) or is_loopback(host) or host == urlsplit(self.tmdb_images).hostname
         match = TMDB_NAME.fullmatch(url.path) if is_known else None
         return f"{match[1]}/{self.tmdb_size()}/{match[2]}" if match else ""
 
 
 def _is_in(host: str, domains: tuple[str, ...]) -> bool:
     return any(host == domain or host.endswith(f".{domain}") for domain in domains)
-
-
-def _is_own(host: str) -> bool:
-    """Whether a host is this machine by its name or address."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -1,6 +1,8 @@
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,20 +52,30 @@ def test_what_fails_leaves_everything_as_it_was(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["file.txt", "old.txt", "out"]
 
 
-def test_what_a_killed_process_left_goes_with_the_next_run_and_what_others_write_stays(tmp_path: Path) -> None:
-    write = (
-        "import time\nfrom pathlib import Path\nfrom postergenre import files\nwith files.atomic_folder(Path('out')) as"
-    )
-    write += " folder:\n    (folder / 'half').touch(); print(flush=True); time.sleep(600)"
+@contextmanager
+def killed_and_running(begin: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Two processes that are writing in a folder, of which one was killed. Yields the other.
+
+    begin: how the block of each begins.
+    """
+    write = f"import time\nfrom pathlib import Path\nfrom postergenre import files\nwith {begin}\n"
+    write += "    print(flush=True); time.sleep(600)"
+    command = [sys.executable, "-c", write]
     with (
-        subprocess.Popen([sys.executable, "-c", write], cwd=tmp_path, stdout=subprocess.PIPE) as killed,
-        subprocess.Popen([sys.executable, "-c", write], cwd=tmp_path, stdout=subprocess.PIPE) as running,
+        subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE) as killed,
+        subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE) as running,
     ):
         for process in (killed, running):
             assert process.stdout
             process.stdout.readline()
         killed.kill()
         killed.wait()
+        yield running
+
+
+def test_what_a_killed_process_left_goes_with_the_next_run_and_what_others_write_stays(tmp_path: Path) -> None:
+    begin = "files.atomic_folder(Path('out')) as folder:\n    (folder / 'half').touch()"
+    with killed_and_running(begin, tmp_path) as running:
         (tmp_path / ".out-12345678").mkdir()
         (tmp_path / ".out-12345678/mine.txt").touch()
         assert len(list(tmp_path.glob(".out-*"))) == 3
@@ -83,19 +95,8 @@ def test_what_a_killed_process_left_goes_with_the_next_run_and_what_others_write
 def test_what_a_killed_process_left_of_a_file_goes_with_the_next_write_and_what_others_write_stays(
     tmp_path: Path,
 ) -> None:
-    write = (
-        "import time\nfrom pathlib import Path\nfrom postergenre import files\nwith files.atomic_write(Path('a.csv'))"
-        " as new:\n    new.write_text('half'); print(flush=True); time.sleep(600)"
-    )
-    with (
-        subprocess.Popen([sys.executable, "-c", write], cwd=tmp_path, stdout=subprocess.PIPE) as killed,
-        subprocess.Popen([sys.executable, "-c", write], cwd=tmp_path, stdout=subprocess.PIPE) as running,
-    ):
-        for process in (killed, running):
-            assert process.stdout
-            process.stdout.readline()
-        killed.kill()
-        killed.wait()
+    begin = "files.atomic_write(Path('a.csv')) as new:\n    new.write_text('half')"
+    with killed_and_running(begin, tmp_path) as running:
         try:
             with files.atomic_write(tmp_path / "a.csv") as new:
                 new.write_text("whole")

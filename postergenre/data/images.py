@@ -18,6 +18,8 @@ Fit = Literal["crop", "pad", "stretch"]
 # larger than the picture says, and EPS is a program.
 FORMATS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif", "BMP": "bmp"}
 NAMES = "JPEG, PNG, WebP, GIF or BMP"
+# Suffixes of their files, in lower case.
+SUFFIXES = frozenset({".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".webp"})
 # How files of these formats start; a WebP has its length in the gap.
 STARTS = re.compile(rb"\xff\xd8\xff|\x89PNG|RIFF....WEBP|GIF8[79]a|BM....\0\0\0\0", re.DOTALL)
 # How some others start, for the sentence that refuses them.

@@ -145,7 +145,7 @@ class _Lines:
                 if self.number == 1:
                     raw = raw.removeprefix(b"\xef\xbb\xbf")
                 if b"\0" in raw:
-                    raise self._error("holds NUL bytes; a catalogue is a CSV file in UTF-8 or ISO-8859-1")
+                    raise self._error("holds NUL bytes; a catalogue is a CSV file in UTF-8 or cp1252")
                 if len(raw) == LONGEST_LINE:
                     raise self._error(f"has more than {LONGEST_LINE:,} bytes; a row per line is expected")
                 try:

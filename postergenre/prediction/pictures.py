@@ -13,8 +13,6 @@ from postergenre.prediction.predictor import Picture
 STDIN = "-"
 # Larger files are refused before they fill the memory; no poster has as many bytes.
 MAX_BYTES = 1 << 30
-# Suffixes of pictures. A file with one of them is never passed over, whatever it holds.
-SUFFIXES = {".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".webp"}
 # What macOS adds on other file systems: `._poster.jpg` holds attributes of `poster.jpg`, and no picture.
 APPLE_DOUBLE = "._"
 # Bytes that `images.is_picture` needs.
@@ -72,9 +70,12 @@ def _walk(folder: Path, unreadable: list[Path]) -> Iterator[Path]:
 
 
 def _is_picture(file: Path) -> bool:
-    """Whether a file in a folder is a picture by its suffix or its first bytes; a download may have no suffix."""
+    """Whether a file in a folder is a picture by its suffix or its first bytes; a download may have no suffix.
+
+    A file with a picture's suffix is never passed over, whatever it holds.
+    """
     plain = Path(file.name.partition("?")[0])  # `poster.jpg?w=300`
-    if plain.suffix.lower() in SUFFIXES and not file.name.startswith(APPLE_DOUBLE):
+    if plain.suffix.lower() in images.SUFFIXES and not file.name.startswith(APPLE_DOUBLE):
         return True
     try:
         if not file.is_file():  # reading a pipe would wait for ever

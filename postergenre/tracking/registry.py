@@ -184,10 +184,10 @@ def _set_champion(client: MlflowClient, version: Any, reason: str | None, champi
     """
     by, at = f"{account.name()}@{socket.gethostname()}", datetime.now(UTC).isoformat(timespec="seconds")
     tags: dict[str, str | None] = {BY: by, AT: at}
-    if reason is not None or FORCED in version.tags:  # a version that was forced once may now be champion on merit
-        tags[FORCED] = (
-            reason  # to remove a tag takes a permission that few have, so that is done only where it is there
-        )
+    # A version that was forced once may now be champion on merit. To remove a tag takes a permission that few have, so
+    # that is done only where it is there.
+    if reason is not None or FORCED in version.tags:
+        tags[FORCED] = reason
     _tag(client, version, tags)
     now = _champion_number(client)
     if now != (str(champion.version) if champion else None):

@@ -134,6 +134,8 @@ def test_a_number_of_the_row_is_no_film(in_project: Path) -> None:
         else:
             message = str(command("import", "pics", "--labels", "labels.csv"))
             assert "the columns id and movieId both name pictures of the folder" in message
+    Path("labels.csv").write_text("id,title,genres\n1,1,Drama\n2,2,War\n3,3,Horror\n")  # which say the same
+    assert command("import", "pics", "--labels", "labels.csv") == 0
 
 
 def test_labels_have_published_ids(in_project: Path) -> None:
