@@ -4,7 +4,7 @@ The model takes posters as the store holds them, uint8 in [0, 255]; resizing, sc
 """
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -104,26 +104,33 @@ class Dense(Section):
     dropout: Rate
 
 
-class Head(Section):
-    """From the blocks' maps `(height, width, channels)` to a vector, through the dense layers, to the genres.
+class VectorHead(Section):
+    """From a vector, through the dense layers, to the genres.
+
+    norm: of the vector.
+    dropout: of the vector.
+    """
+
+    norm: Literal["none", "batch"]
+    dropout: Rate
+    dense: list[Dense]
+
+    def widened(self, times: int) -> Self:
+        """The same with so many times the units in its dense layers."""
+        dense = [layer.model_copy(update={"units": layer.units * times}) for layer in self.dense]
+        return self.model_copy(update={"dense": dense})
+
+
+class Head(VectorHead):
+    """From the blocks' maps `(height, width, channels)` to a vector, and from it to the genres.
 
     pooling: `flatten` keeps every place of the map; `average` is the mean of its places.
-    norm: of the pooled vector.
-    dropout: of the pooled vector.
     blocks: numbers of the blocks, counted from 1, whose maps are pooled side by side; without, the last one's alone.
         Early blocks see colour, texture and lettering; the last one keeps only what tells objects apart.
     """
 
     pooling: Literal["flatten", "average"]
-    norm: Literal["none", "batch"]
-    dropout: Rate
-    dense: list[Dense]
     blocks: list[Count] | None = None
-
-    def widened(self, times: int) -> "Head":
-        """The same with so many times the units in its dense layers."""
-        dense = [layer.model_copy(update={"units": layer.units * times}) for layer in self.dense]
-        return self.model_copy(update={"dense": dense})
 
 
 class Architecture(Section):
@@ -213,6 +220,13 @@ def build_head(head: Head, backbone: keras.Model, prevalence: npt.ArrayLike, see
     return keras.Model(features, _genres(features, head, prevalence, seeds), name=name)
 
 
+def build_vector_head(head: VectorHead, size: int, prevalence: npt.ArrayLike, seed: int, name: str) -> keras.Model:
+    """A head without a backbone: vectors float32 `(n, size)` to float32 `(n, genres)` in [0, 1]."""
+    seeds = _seed(seed)
+    vectors = keras.Input((size,), name="features")
+    return keras.Model(vectors, _genres(vectors, head, prevalence, seeds), name=name)
+
+
 def from_json(text: str) -> keras.Model:
     """The network that `architecture.json` describes, with fresh weights.
 
@@ -288,7 +302,7 @@ def _pool(maps: list[keras.KerasTensor], head: Head) -> keras.KerasTensor:
     return layers.Concatenate(name=POOLED)(pooled)
 
 
-def _genres(x: keras.KerasTensor, head: Head, prevalence: npt.ArrayLike, seeds: Seeds) -> keras.KerasTensor:
+def _genres(x: keras.KerasTensor, head: VectorHead, prevalence: npt.ArrayLike, seeds: Seeds) -> keras.KerasTensor:
     """The head, from the pooled vector to the genres' probabilities."""
     x = _normalise(x, head.norm, NORM)
     if head.dropout:

@@ -1,7 +1,7 @@
 """The parameters of a training: `train`, and `networks.NAME`, in params.yaml."""
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 from pydantic import Field, field_validator, model_validator
 
@@ -88,6 +88,16 @@ class Backbone(Section):
         """How many of the backbone's `blocks`, the last ones, are trained."""
         named = {"all": blocks, "head": 0}
         return named[self.trainable] if self.trainable in named else int(self.trainable.split("-")[1])
+
+
+class Trainable(Protocol):
+    """What can be trained: it has a recipe, and perhaps a backbone with a learning rate of its own."""
+
+    @property
+    def training(self) -> Recipe: ...
+
+    @property
+    def backbone(self) -> Backbone | None: ...
 
 
 class Network(Section):

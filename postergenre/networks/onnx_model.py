@@ -23,7 +23,7 @@ TOLERANCE = 1e-4
 class OnnxModel:
     """The network in `file`.
 
-    shape: of a poster, `(height, width, 3)`.
+    shape: of an input, `(height, width, 3)` for posters.
     genres: their number.
 
     Raises:
@@ -40,13 +40,13 @@ class OnnxModel:
             raise InputError(
                 f"{file} holds no network that onnxruntime {onnxruntime.__version__} runs: {error}"
             ) from None
-        poster, genres = self._session.get_inputs()[0], self._session.get_outputs()[0]
-        self._input = poster.name
-        self.shape, self.genres = tuple(poster.shape[1:]), genres.shape[-1]
+        inputs, genres = self._session.get_inputs()[0], self._session.get_outputs()[0]
+        self._input = inputs.name
+        self.shape, self.genres = tuple(inputs.shape[1:]), genres.shape[-1]
 
-    def __call__(self, posters: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """The probabilities `(n, genres)` of posters uint8 `(n, height, width, 3)`."""
-        probabilities: npt.NDArray[np.float32] = self._session.run(None, {self._input: posters})[0]
+    def __call__(self, inputs: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """The probabilities `(n, genres)` of posters uint8 `(n, height, width, 3)`, or of vectors float32 `(n, k)`."""
+        probabilities: npt.NDArray[np.float32] = self._session.run(None, {self._input: inputs})[0]
         return probabilities
 
 
@@ -63,17 +63,17 @@ def export(model: "keras.Model", file: Path) -> None:
     from postergenre.networks import backend
     from postergenre.networks.architecture import for_prediction
 
-    posters = _pictures(*model.input_shape[1:3])
+    examples = _pictures(*model.input_shape[1:3]) if len(model.input_shape) == 4 else _vectors(*model.input_shape[1:])
     with backend.float32():
         plain = for_prediction(model)
-    expected = model.predict_on_batch(posters)
-    plain.predict_on_batch(posters[:1])  # Keras exports no model that was never called
+    expected = model.predict_on_batch(examples)
+    plain.predict_on_batch(examples[:1])  # Keras exports no model that was never called
     _convert(plain, file)
     written = onnx.load(file)
     _round_scales_up(written.graph, model.input_shape[1:3])
     _canonicalise(written.graph)
     file.write_bytes(written.SerializeToString(deterministic=True))
-    if (most := float(np.abs(OnnxModel(file)(posters) - expected).max())) > TOLERANCE:
+    if (most := float(np.abs(OnnxModel(file)(examples) - expected).max())) > TOLERANCE:
         raise InputError(f"the network predicts differently as ONNX, by up to {most:.2g}; {TOLERANCE} would be right")
 
 
@@ -197,3 +197,8 @@ def _pictures(height: int, width: int) -> npt.NDArray[np.uint8]:
         patches = random.integers(0, 256, (-(-height // side), -(-width // side), 3), dtype=np.uint8)
         pictures.append(patches.repeat(side, axis=0).repeat(side, axis=1)[:height, :width])
     return np.stack(pictures)
+
+
+def _vectors(size: int) -> npt.NDArray[np.float32]:
+    """Noise: float32 `(8, size)`."""
+    return np.random.default_rng(0).normal(size=(8, size)).astype(np.float32)

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from postergenre.networks.backend import keras
-from postergenre.networks.config import Network, Recipe
+from postergenre.networks.config import Recipe, Trainable
 from postergenre.networks.layer_names import GENRES, HEAD
 
 # Muon scales each update to this root mean square, which is that of AdamW's, so that AdamW's rates and decays serve
@@ -74,7 +74,7 @@ class Muon(BackboneRate, keras.optimizers.Muon):
         return keras.ops.reshape(update * (RMS * max(rows, columns) ** 0.5), x.shape)
 
 
-def build(network: Network, steps: int) -> keras.optimizers.Optimizer:
+def build(network: Trainable, steps: int) -> keras.optimizers.Optimizer:
     """The network's optimizer; `steps` is the number of batches in an epoch."""
     recipe = network.training
     rate = _schedule(recipe, steps)
