@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 
-STAGES = ("scrape", "resize", "dataset", "train", "evaluate")
+STAGES = ("scrape", "resize", "read", "dataset", "train", "evaluate")
 # Seconds between two looks at a stage's memory.
 PAUSE = 0.25
 

@@ -1,7 +1,6 @@
 """Posters as they were served, in an SQLite file outside DVC's outputs, so that no crawl asks twice for what it has."""
 
 import hashlib
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -193,15 +192,6 @@ class Downloads:
     def forget_misses(self) -> None:
         """Delete all misses, so that their sources are asked again."""
         self._connection.execute("DELETE FROM misses")
-
-
-def locate_downloads(folder: Path) -> Path:
-    """The folder of the downloads: the one that $POSTERGENRE_DOWNLOADS names, else `folder` in the project.
-
-    `dvc exp run --temp` and `--queue` run in a temporary copy of the project, which is deleted afterwards. $DVC_ROOT,
-    which DVC sets, then leads to the project itself.
-    """
-    return Path(os.environ.get("POSTERGENRE_DOWNLOADS") or Path(os.environ.get("DVC_ROOT", ""), folder))
 
 
 @contextmanager

@@ -10,9 +10,10 @@ Params  scrape
 from pathlib import Path
 
 from postergenre import errors, files, params
+from postergenre.data import downloads_folder
 from sample import site
 from scraper import crawl, plan, shards, summary, wanted
-from scraper.downloads import locate_downloads, open_downloads
+from scraper.downloads import open_downloads
 
 OUTPUT = Path("data/posters")
 REPORT = Path("reports/scrape.json")
@@ -21,7 +22,7 @@ DOWNLOADS = Path("downloads")
 
 def main() -> None:
     scrape = params.load("scrape", plan.ScrapeParams)
-    catalogue, folder = Path(scrape.catalogue), locate_downloads(DOWNLOADS)
+    catalogue, folder = Path(scrape.catalogue), downloads_folder.locate(DOWNLOADS)
     films = plan.Plan.read(catalogue, scrape)
     with open_downloads(folder) as downloads:
         if damaged := downloads.drop_damaged():

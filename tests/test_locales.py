@@ -23,9 +23,9 @@ PRELUDE = """
 import warnings
 warnings.filterwarnings("error", "", EncodingWarning, r"(postergenre|sample|scraper|stages)\\b")
 """
-STAGES = ("scrape", "resize", "dataset", "train", "evaluate")
+STAGES = ("scrape", "resize", "read", "dataset", "train", "evaluate")
 GENRES = ("Comédie", "Żart", "Horror", "Comédie|Żart", "Żart|Horror")
-MADE = ("data/posters", "data/resized", "data/dataset", "models", "reports")
+MADE = ("data/posters", "data/resized", "data/text", "data/dataset", "models", "reports")
 STATE = ("downloads", "checkpoints", "mlflow.db", "mlruns", "mlflow-spool", "data/splits/films.csv")  # which runs share
 
 

@@ -28,7 +28,7 @@ from tests.factories import make_films, make_project, read_lock, read_runs, repr
 from tests.support import Response, Site, command, encode, make_picture
 
 GENRES = ("Comedy", "Drama", "Horror")
-OUTPUTS = ("data/posters", "data/resized", "data/dataset", "models", "reports")
+OUTPUTS = ("data/posters", "data/resized", "data/text", "data/dataset", "models", "reports")
 
 
 @pytest.fixture(scope="module")

@@ -66,7 +66,7 @@ def test_posters_are_resized(method: str, scraped: Path) -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_the_whole_chain(method: str, site: Site, tmp_path: Path) -> None:
     project = set_method(make_project(tmp_path / "project", site, scrape=SCRAPE), method)
-    for stage in ("scrape", "resize", "dataset", "train", "evaluate"):
+    for stage in ("scrape", "resize", "read", "dataset", "train", "evaluate"):
         run(project, "-m", f"stages.{stage}")
     (project / "poster.jpg").write_bytes(support.encode(support.make_picture(1)))
     done = run(project, "-m", "postergenre.cli", "predict", "poster.jpg")

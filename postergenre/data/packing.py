@@ -5,12 +5,10 @@ A tar shard holds posters as files. It becomes one array shard, a .npy file with
 
 import multiprocessing
 import sys
-import tarfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,7 +21,8 @@ from pydantic import Field
 from tqdm import tqdm
 
 from postergenre import files, machine
-from postergenre.data import images
+from postergenre.data import images, tar_shards
+from postergenre.data.tar_shards import Member
 from postergenre.errors import InputError
 from postergenre.params import Section
 
@@ -34,21 +33,6 @@ class ResizeParams(Section):
     height: Annotated[int, Field(ge=8, le=4096)]
     width: Annotated[int, Field(ge=8, le=4096)]
     fit: images.Fit
-
-
-@dataclass(frozen=True)
-class Member:
-    """Where one poster's bytes lie in a tar shard.
-
-    film_id: the film.
-    tar: the tar shard.
-    offset, size: of the bytes in it.
-    """
-
-    film_id: str
-    tar: Path
-    offset: int
-    size: int
 
 
 def write(posters: Path, folder: Path, params: ResizeParams) -> tuple[int, int]:
@@ -66,7 +50,7 @@ def write(posters: Path, folder: Path, params: ResizeParams) -> tuple[int, int]:
     fit = partial(_decode_and_fit, height=params.height, width=params.width, mode=params.fit)
     with _workers() as workers, tqdm(unit=" posters", desc="resize", disable=None) as progress:
         for tar in sorted(posters.glob("shard-*.tar")):
-            members = _members(tar)
+            members = tar_shards.members(tar)
             array, position = folder / f"{tar.stem}.npy", 0
             decoded = workers.map(fit, members, chunksize=16) if workers else map(fit, members)
             with _ArrayWriter(array, (params.height, params.width, 3)) as writer:
@@ -115,18 +99,10 @@ def _write_description(folder: Path, params: ResizeParams, posters: int, digests
     files.write_json(folder / "store.json", params.model_dump() | {"posters": posters, "sha256": digest})
 
 
-def _members(tar: Path) -> list[Member]:
-    with tarfile.open(tar) as shard:
-        return [Member(Path(member.name).stem, tar, member.offset_data, member.size) for member in shard]
-
-
 def _decode_and_fit(member: Member, height: int, width: int, mode: images.Fit) -> npt.NDArray[np.uint8] | str:
     """The poster as an array of its size, or the reason why not. Runs in a worker, which reads the bytes itself."""
-    with member.tar.open("rb") as tar:
-        tar.seek(member.offset)
-        data = tar.read(member.size)
     try:
-        return images.fit(images.decode(data), height, width, mode)
+        return images.fit(images.decode(member.read()), height, width, mode)
     except images.ImageError as error:
         return str(error)
 

@@ -1,0 +1,129 @@
+"""The engine that reads a poster: rapidocr, which finds lines of text and reads each, by ONNX Runtime on the processor.
+
+Its networks, PP-OCRv6, come with its package. It reads Latin letters with accents, Chinese and Japanese. Of other
+alphabets it makes Latin letters that look alike, or nothing.
+"""
+
+import importlib.metadata
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from postergenre.data import images
+from postergenre.data.texts import NONE, Engine, Line
+from postergenre.errors import InputError
+from postergenre.params import Section
+
+Name = Literal["none", "rapidocr"]
+# What reads a picture: the bytes of a file, or RGB uint8 `(height, width, 3)`.
+Read = Callable[[bytes | npt.NDArray[np.uint8]], list[Line]]
+
+HOW_TO_INSTALL = "`uv pip install --editable '.[text]'` installs it"
+
+# Raise it where the code below makes other lines of what the engine answers.
+WAY = 1
+# rapidocr's own settings, where ours differ. benchmarks/README.md says what each is worth.
+SETTINGS: dict[str, Any] = {
+    "Global.use_cls": False,  # turns no line by 180 degrees, as no poster needs
+}
+# They change no line.
+QUIET: dict[str, Any] = {
+    "Global.log_level": "critical",
+    "EngineConfig.onnxruntime.intra_op_num_threads": 1,
+    "EngineConfig.onnxruntime.inter_op_num_threads": 1,
+}
+# A line this many times as high as wide stands on end: the engine turns it before it reads it.
+ON_END = 1.5
+# Digits of shares.
+DIGITS = 4
+
+
+class ReadParams(Section):
+    """`read` in params.yaml, which explains each key."""
+
+    engine: Name
+
+
+class Reader:
+    """Reads posters in this process, with one thread. Loading takes two seconds.
+
+    settings: of rapidocr.
+    """
+
+    def __init__(self, settings: Mapping[str, Any] = SETTINGS):
+        import cv2
+        from rapidocr import RapidOCR
+
+        cv2.setNumThreads(1)
+        self._ocr = RapidOCR(params={**settings, **QUIET})
+
+    def __call__(self, picture: bytes | npt.NDArray[np.uint8]) -> list[Line]:
+        """The lines of a picture, from top to bottom; [] for none.
+
+        picture: the bytes of a file, or RGB uint8 `(height, width, 3)`.
+
+        Raises:
+            ImageError: the bytes are no usable picture.
+        """
+        rgb = np.asarray(images.decode(picture)) if isinstance(picture, bytes) else picture
+        read: Any = self._ocr(np.ascontiguousarray(rgb[:, :, ::-1]))
+        if read.boxes is None:
+            return []
+        height, width = rgb.shape[:2]
+        return [
+            _line(text, confidence, np.asarray(box, np.float64), height, width)
+            for text, confidence, box in zip(read.txts, read.scores, read.boxes, strict=True)
+        ]
+
+
+def load(name: Name) -> Read:
+    """What reads a picture; for `none` it finds nothing.
+
+    Raises:
+        InputError: the engine's package is not installed.
+    """
+    check_installed(name)
+    return Reader() if name != NONE else lambda picture: []
+
+
+def describe(name: Name) -> Engine:
+    """What `data/text/` says of the engine. Nothing is loaded.
+
+    Raises:
+        InputError: its package is not installed.
+    """
+    check_installed(name)
+    return Engine(name, "", {}) if name == NONE else Engine(name, f"{importlib.metadata.version(name)}-{WAY}", SETTINGS)
+
+
+def is_installed() -> bool:
+    """Whether rapidocr is here."""
+    try:
+        importlib.metadata.version("rapidocr")
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def check_installed(name: Name) -> None:
+    """Check that the package of an engine is here.
+
+    Raises:
+        InputError: it is not.
+    """
+    if name != NONE and not is_installed():
+        raise InputError(f"read.engine is {name}, which is not installed; {HOW_TO_INSTALL}, or set it to {NONE}")
+
+
+def _line(text: str, confidence: float, box: npt.NDArray[np.float64], height: int, width: int) -> Line:
+    """A line as shares of a picture.
+
+    box: `(4, 2)` in pixels.
+    """
+    sides = np.linalg.norm(box - np.roll(box, -1, axis=0), axis=1)  # upper, right, lower, left
+    across, along = max(sides[0], sides[2]), max(sides[1], sides[3])
+    letters = across if along >= ON_END * across else along
+    shares = (box / [width, height]).round(DIGITS).ravel().tolist()
+    return Line(text, round(float(confidence), DIGITS), tuple(shares), round(float(letters / height), DIGITS))
