@@ -1,26 +1,27 @@
 """evaluate: evaluate the model on the untouched test posters, beside trivial baselines.
 
-Reads   data/posters/manifest.csv, data/resized/, data/dataset/, models/
+Reads   data/posters/manifest.csv, data/resized/, data/text/, data/dataset/, models/
 Writes  reports/: metrics.json, comparison.csv, per_genre.csv, subgroups.csv, plots/, test_predictions.csv.gz,
         report.html, model_card.md
+Keeps   checkpoints/ of the project, outside DVC: the vectors of texts
 Params  evaluate
 """
 
 from functools import partial
 from pathlib import Path
 
-from postergenre import errors, params
+from postergenre import errors, files, params
 from postergenre.evaluation import html_report, model_card, report
-from postergenre.evaluation.evaluator import Predictions
 from postergenre.networks import backend, model_folder
-from postergenre.prediction import predictor
 from postergenre.tracking import runs
 
 MANIFEST = Path("data/posters/manifest.csv")
 RESIZED = Path("data/resized")
+TEXT = Path("data/text")
 DATASET = Path("data/dataset")
 MODELS = Path("models")
 OUTPUT = Path("reports")
+CHECKPOINTS = Path("checkpoints")
 
 
 def main() -> None:
@@ -28,10 +29,8 @@ def main() -> None:
     from postergenre.prediction import gradcam
 
     section = params.load("evaluate", report.EvaluateParams)
-    data = report.read_data(MANIFEST, RESIZED, DATASET, MODELS)
-    model = predictor.load(MODELS)
-    probabilities = model.predict_store(data.store, data.splits["test"].rows)
-    predictions = Predictions(probabilities, model.thresholds, model.global_threshold)
+    data = report.read_data(MANIFEST, RESIZED, TEXT, DATASET, MODELS)
+    predictions = report.predict(data, MODELS, files.project_root(Path.cwd()) / CHECKPOINTS)
     evaluation = report.evaluate(data, predictions, section)
     report.write(OUTPUT, evaluation)
     model_card.write(OUTPUT / "model_card.md", evaluation)

@@ -1,11 +1,11 @@
-"""train: train the chosen network and keep its best epoch.
+"""train: train the chosen network and keep its best epoch; and what predicts by the text, where posters were read.
 
-Reads   data/resized/, data/dataset/
+Reads   data/resized/, data/text/, data/dataset/, text_encoders.lock
 Writes  models/: weights.weights.h5, architecture.json, model.onnx, genres.json, calibration.json, thresholds.json,
-        summary.txt, history.csv, run.json
+        summary.txt, history.csv, run.json; text/ where posters were read
 Keeps   checkpoints/ of the project, outside DVC, also of an experiment in a folder of its own: an interrupted training
         resumes from its last finished epoch
-Params  train, networks.NAME
+Params  train, text, networks.NAME
 """
 
 from pathlib import Path
@@ -15,7 +15,9 @@ from postergenre.networks import backend
 from postergenre.tracking import runs
 
 RESIZED = Path("data/resized")
+TEXT = Path("data/text")
 DATASET = Path("data/dataset")
+ENCODERS = Path("text_encoders.lock")
 OUTPUT = Path("models")
 CHECKPOINTS = Path("checkpoints")
 
@@ -23,23 +25,26 @@ CHECKPOINTS = Path("checkpoints")
 def main() -> None:
     backend.start()  # before the next lines import Keras
     from postergenre.networks import checkpoints, config, model_folder, training, training_data
+    from postergenre.networks.text import training as text_training
+    from postergenre.networks.text.config import TextParams
 
     train = params.load("train", config.TrainParams)
     network = params.load(f"networks.{train.network}", config.Network)
+    text = params.load("text", TextParams)
     data = training_data.read(RESIZED, DATASET)
     device = backend.configure(train.device, train.deterministic, train.mixed_precision)
-    description = training.describe(network, train, data)
     print(f"{train.network}: {len(data.train.rows):,} posters, {len(data.train.genres)} genres, on the {device}")
-    checkpoint_folder = files.project_root(Path.cwd()) / CHECKPOINTS
-    with (
-        checkpoints.checkpointed(checkpoint_folder, description) as checkpoint,
-        runs.training_run(description, checkpoint.folder) as run,
-    ):
+    kept = files.project_root(Path.cwd()) / CHECKPOINTS
+    texts = text_training.prepare(TEXT, text, data, ENCODERS, kept)
+    description = training.describe(network, train, data)
+    about = text_training.describe(description, texts)
+    with checkpoints.checkpointed(kept, description) as checkpoint, runs.training_run(about, checkpoint.folder) as run:
         model = training.fit(network, train, data, checkpoint, run.log_epoch)
         calibrated = training.calibrate(model, data, train.threshold_shrinkage)
-        history, best_epoch = checkpoint.history, checkpoint.best_epoch
+        learned = texts and texts.fit(model, train, checkpoint)
+        history, best_epoch, genres = checkpoint.history, checkpoint.best_epoch, data.train.genres
         with files.atomic_folder(OUTPUT) as folder:
-            trained = model_folder.Trained(model, history, best_epoch, *calibrated, data.train.genres, description)
+            trained = model_folder.Trained(model, history, best_epoch, *calibrated, genres, about, learned)
             model_folder.write(folder, trained)
         run.log_training(OUTPUT)
 

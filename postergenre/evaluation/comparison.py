@@ -15,8 +15,10 @@ from postergenre.evaluation.bootstrap import clipped_interval, original_counts
 from postergenre.evaluation.evaluator import Evaluator, Predictions
 from postergenre.evaluation.metrics import METRICS
 
-# The model's name among the predictors; all others are baselines.
+# The model's name among the predictors, and those of its parts, where it has parts; all others are baselines.
 MODEL = "model"
+PICTURE_ALONE, TEXT_ALONE = "picture alone", "text alone"
+PARTS = (PICTURE_ALONE, TEXT_ALONE)
 COLUMNS = ["predictor", "metric", "value", "low", "high"]
 EVALUATE = "`dvc repro evaluate`"
 
@@ -63,7 +65,7 @@ class FormattedScore:
 
 
 class Comparison:
-    """The scores of the model and of the baselines, on the same test posters and the same resamples.
+    """The scores of the model, of its parts and of the baselines, on the same test posters and the same resamples.
 
     Args:
         scores: by predictor, then by metric; the model's are under `MODEL`. Every predictor has the same metrics.
@@ -74,13 +76,19 @@ class Comparison:
 
     def __init__(self, scores: Mapping[str, Mapping[str, Score]]):
         self._scores = scores
-        if MODEL not in scores or len(scores) < 2 or not all(METRICS.keys() <= row.keys() for row in scores.values()):
+        complete = all(METRICS.keys() <= row.keys() for row in scores.values())
+        if MODEL not in scores or not self.baselines or not complete:
             raise ValueError(f"a comparison has the predictor {MODEL}, baselines, and every metric of each")
+
+    @property
+    def parts(self) -> list[str]:
+        """The names of the model's parts: none, where it has only one."""
+        return [name for name in self._scores if name in PARTS]
 
     @property
     def baselines(self) -> list[str]:
         """The names of the baselines."""
-        return [name for name in self._scores if name != MODEL]
+        return [name for name in self._scores if name not in (MODEL, *PARTS)]
 
     def score(self, metric: str, predictor: str = MODEL) -> Score:
         """A metric of one predictor, by default of the model."""
@@ -136,7 +144,7 @@ def evaluate(
 def compare(
     labels: npt.NDArray[np.uint8], predictions: Mapping[str, Predictions], resample_counts: npt.NDArray[np.integer]
 ) -> Comparison:
-    """Evaluate the model and the baselines, by their names, see `evaluate`."""
+    """Evaluate the model, its parts and the baselines, by their names, see `evaluate`."""
     return Comparison({name: evaluate(labels, each, resample_counts) for name, each in predictions.items()})
 
 

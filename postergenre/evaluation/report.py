@@ -1,6 +1,6 @@
 """The evaluation of a model: what the files in `reports/` are made from, and its tables."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,19 +11,22 @@ import pandas as pd
 from pydantic import Field
 
 from postergenre import files
-from postergenre.data import manifest, split_tables
+from postergenre.data import manifest, split_tables, texts
 from postergenre.data.split_tables import Split
 from postergenre.data.store import Store
+from postergenre.data.texts import Line
 from postergenre.errors import InputError
 from postergenre.evaluation import baselines, bootstrap, comparison, plot_tables, test_predictions
-from postergenre.evaluation.comparison import MODEL, Comparison, Score
+from postergenre.evaluation.comparison import MODEL, PICTURE_ALONE, TEXT_ALONE, Comparison, Score
 from postergenre.evaluation.evaluator import Predictions
 from postergenre.evaluation.metrics import CALIBRATION, METRICS
 from postergenre.evaluation.per_genre import per_genre_table
 from postergenre.evaluation.subgroups import subgroup_table
 from postergenre.networks import model_folder
 from postergenre.networks.calibration import Calibration
+from postergenre.networks.text.fusion import Fusion
 from postergenre.params import Section
+from postergenre.prediction import predictor
 
 
 class EvaluateParams(Section):
@@ -46,6 +49,7 @@ class EvaluationData:
     run: the contents of run.json.
     history: a row for each epoch.
     summary: the network's layers, as text.
+    lines: what was read on each test poster; None where the model does not use it.
     """
 
     store: Store
@@ -56,6 +60,7 @@ class EvaluationData:
     run: dict[str, Any]
     history: pd.DataFrame
     summary: str
+    lines: list[Sequence[Line]] | None
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ class Report:
     """The evaluation of a model on the test posters.
 
     data: what it was evaluated on.
-    predictions: for the test posters, by predictor, the model's first.
+    predictions: for the test posters, by predictor: the model's first, then those of its parts, then the baselines'.
     uncalibrated: the model's predictions before calibration.
     comparison: the scores of every predictor.
     uncalibrated_scores: the model's scores before calibration, by metric.
@@ -103,11 +108,11 @@ class Report:
         }
 
 
-def read_data(manifest_file: Path, resized: Path, dataset: Path, models: Path) -> EvaluationData:
-    """Read the posters, their splits and titles, and what training wrote about the model.
+def read_data(manifest_file: Path, resized: Path, text: Path, dataset: Path, models: Path) -> EvaluationData:
+    """Read the posters, their texts, splits and titles, and what training wrote about the model.
 
     Raises:
-        InputError: a file is missing, or the model was trained on another dataset.
+        InputError: a file is missing, the model was trained on another dataset, or the texts are of other posters.
     """
     store, run = Store(resized), model_folder.read_run(models)
     splits = {name: split_tables.read_split(dataset / f"{name}.csv") for name in split_tables.NAMES}
@@ -115,6 +120,7 @@ def read_data(manifest_file: Path, resized: Path, dataset: Path, models: Path) -
         raise InputError(f"{models} was trained on another dataset than {dataset} and {resized} hold; run `dvc repro`")
     films = manifest.read(manifest_file)
     fetched = films[films["status"] == "ok"]
+    lines = _read_lines(text, run, films, splits["test"])
     summary = files.read_json(dataset / "summary.json", "`dvc repro dataset`")
     return EvaluationData(
         store=store,
@@ -125,16 +131,40 @@ def read_data(manifest_file: Path, resized: Path, dataset: Path, models: Path) -
         run=run,
         history=model_folder.read_history(models),
         summary=model_folder.read_summary(models),
+        lines=lines,
     )
 
 
-def evaluate(data: EvaluationData, model: Predictions, params: EvaluateParams) -> Report:
-    """Evaluate the model's predictions for the test posters, and the baselines on the same resamples."""
+def predict(data: EvaluationData, models: Path, kept: Path) -> dict[str, Predictions]:
+    """The predictions for the test posters of the model, and of its parts, where it has parts.
+
+    kept: the folder that keeps the vectors of texts.
+    """
+    by_picture = predictor.load(models, with_text=False)
+    probabilities = by_picture.predict_store(data.store, data.splits["test"].rows)
+    alone = Predictions(probabilities, by_picture.thresholds, by_picture.global_threshold)
+    text = model_folder.load_text(models, by_picture.genres)
+    if text is None or data.lines is None:
+        return {MODEL: alone}
+    text = text.with_kept_vectors(kept)
+    return {
+        MODEL: _predictions(text.predict(probabilities, data.lines), text.both),
+        PICTURE_ALONE: alone,
+        TEXT_ALONE: _predictions(text.predict_alone(data.lines), text.alone),
+    }
+
+
+def evaluate(data: EvaluationData, of_model: Mapping[str, Predictions], params: EvaluateParams) -> Report:
+    """Evaluate predictions for the test posters, and the baselines on the same resamples.
+
+    of_model: of the model and its parts, see `predict`.
+    """
     train, val, test = (data.splits[name] for name in split_tables.NAMES)
     shrinkage = data.run["params"]["train"]["threshold_shrinkage"]
-    predictions = {MODEL: model} | baselines.fit(train, val, shrinkage)
+    model, predictions = of_model[MODEL], {**of_model, **baselines.fit(train, val, shrinkage)}
     resample_counts = bootstrap.resample_counts(len(test.rows), params.bootstrap, params.seed)
     uncalibrated = Predictions(data.calibration.undo(model.probabilities), model.thresholds, model.global_threshold)
+    words = None if data.lines is None else [len(texts.whole(lines).split()) for lines in data.lines]
     return Report(
         data=data,
         predictions=predictions,
@@ -142,7 +172,7 @@ def evaluate(data: EvaluationData, model: Predictions, params: EvaluateParams) -
         comparison=comparison.compare(test.labels, predictions, resample_counts),
         uncalibrated_scores=comparison.evaluate(test.labels, uncalibrated, resample_counts),
         genres=_genres(data.splits, model, resample_counts),
-        subgroups=subgroup_table(test, data.titles, predictions, resample_counts),
+        subgroups=subgroup_table(test, data.titles, words, predictions, resample_counts),
     )
 
 
@@ -157,6 +187,21 @@ def write(folder: Path, report: Report) -> None:
     with files.atomic_folder(folder / "plots") as plots_folder:
         for name, table in plot_tables.tables(report.data.splits, report.model, report.uncalibrated).items():
             _write_table(plots_folder / name, table)
+
+
+def _read_lines(folder: Path, run: Mapping[str, Any], films: pd.DataFrame, test: Split) -> list[Sequence[Line]] | None:
+    """What was read on the test posters, if the model was trained on it."""
+    if "text" not in run["data"]:
+        return None
+    read = texts.Texts.read(folder)
+    if read.digest != run["data"]["text"]:
+        raise InputError(f"the model was trained on other texts than {folder} holds; run `dvc repro`")
+    read.check(texts.list_posters(films))
+    return [read.of(film_id).lines for film_id in test.film_ids]
+
+
+def _predictions(probabilities: npt.NDArray[np.floating], fusion: Fusion) -> Predictions:
+    return Predictions(probabilities, fusion.thresholds, fusion.global_threshold)
 
 
 def _genres(splits: Mapping[str, Split], model: Predictions, resample_counts: npt.NDArray[np.integer]) -> pd.DataFrame:

@@ -1,7 +1,8 @@
-"""`subgroups.csv`: how the model does on films by their number of genres and by their decade."""
+"""`subgroups.csv`: how the model does on films by their number of genres, their decade, and the words on the poster."""
 
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -21,19 +22,22 @@ YEAR = re.compile(
 )
 NO_YEAR = "no year in the title"
 MOST_GENRES = 3
+# The fewest words of each group but the first, which has none to two.
+WORDS = (3, 8, 20, 50)
 COLUMNS = ["kind", "group", "posters", "lrap", "low", "high", "prior"]
 
 
 def subgroup_table(
     test: Split,
     titles: Mapping[str, str],
+    words: Sequence[int] | None,
     predictions: Mapping[str, Predictions],
     resample_counts: npt.NDArray[np.integer],
 ) -> pd.DataFrame:
     """A row for each group of test posters.
 
-    kind: `genres` or `decade`.
-    group: such as `2 genres`, `1980s` or `NO_YEAR`.
+    kind: `genres`, `decade` or `words`.
+    group: such as `2 genres`, `1980s` or `NO_YEAR`, `8 to 19 words`.
     posters: how many test posters are in the group.
     lrap: label ranking average precision of the model.
     low, high: its 95 % percentile interval.
@@ -42,13 +46,17 @@ def subgroup_table(
     Args:
         test: the test posters.
         titles: by film id.
+        words: how many were read on each test poster; None where they were not read.
         predictions: for the test posters, those of the model and of the genre prior among them.
         resample_counts: from `bootstrap.resample_counts`.
     """
     model, prior = (lrap_per_poster(test.labels, predictions[name]) for name in (MODEL, GENRE_PRIOR))
     rows = []
-    for kind, groups in (("genres", _by_genres(test)), ("decade", _by_decade(test, titles))):
-        for group in sorted(set(groups)):
+    kinds = {"genres": _by_genres(test), "decade": _by_decade(test, titles)}
+    if words is not None:
+        kinds["words"] = [_words(count) for count in words]
+    for kind, groups in kinds.items():
+        for group in sorted(set(groups), key=_order):
             members = np.array([each == group for each in groups])
             low, high = _interval(model[members], resample_counts[:, members])
             means = model[members].mean(), low, high, prior[members].mean()
@@ -64,6 +72,20 @@ def _by_genres(test: Split) -> list[str]:
 def _by_decade(test: Split, titles: Mapping[str, str]) -> list[str]:
     years = [YEAR.search(titles.get(film_id, "")) for film_id in test.film_ids]
     return [f"{year[1][:3]}0s" if year else NO_YEAR for year in years]
+
+
+def _words(count: int) -> str:
+    place = sum(count >= fewest for fewest in WORDS)
+    bounds = (0, *WORDS)
+    return (
+        f"{bounds[place]} words or more" if place == len(WORDS) else f"{bounds[place]} to {bounds[place + 1] - 1} words"
+    )
+
+
+def _order(group: str) -> tuple[int, str]:
+    """Groups by the number that they begin with."""
+    number = re.match(r"\d+", group)
+    return (int(number[0]) if number else sys.maxsize, group)
 
 
 def _interval(values: npt.NDArray[np.float64], resample_counts: npt.NDArray[np.integer]) -> tuple[float, float]:

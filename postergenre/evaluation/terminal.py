@@ -10,13 +10,14 @@ MARKS = {Verdict.BETTER: " ", Verdict.UNSURE: "~", Verdict.NOT_BETTER: "*"}
 
 
 def results_table(comparison: Comparison) -> str:
-    """The main metrics as a table for a terminal: the model with its 95 % interval, then each baseline."""
-    rows = [["", "model ", "95 % interval", *comparison.baselines]]
+    """The main metrics as a table for a terminal: the model with its 95 % interval, its parts, then each baseline."""
+    others = [*comparison.parts, *comparison.baselines]
+    rows = [["", "model ", "95 % interval", *others]]
     verdicts = [comparison.verdict(key) for key in MAIN]
     for key, verdict in zip(MAIN, verdicts, strict=True):
         model = comparison.score(key).format()
-        baselines = [comparison.score(key, name).format().value for name in comparison.baselines]
-        rows.append([METRICS[key].heading, model.value + MARKS[verdict], model.interval, *baselines])
+        values = [comparison.score(key, name).format().value for name in others]
+        rows.append([METRICS[key].heading, model.value + MARKS[verdict], model.interval, *values])
     notes = [f"{MARKS[each]} {each.explanation}" for each in (Verdict.UNSURE, Verdict.NOT_BETTER) if each in verdicts]
     return "\n".join([*_aligned(rows), *notes])
 

@@ -18,11 +18,14 @@ if TYPE_CHECKING:  # `predict` reads the folder and waits for none of these
     import pandas as pd
 
     from postergenre.networks.calibration import Calibration
+    from postergenre.networks.text.model import TextModel
+    from postergenre.networks.text.training import TrainedText
 
 TRAIN = "`dvc repro train`"
 WEIGHTS, ARCHITECTURE, ONNX = "weights.weights.h5", "architecture.json", "model.onnx"
 GENRES, CALIBRATION, THRESHOLDS = "genres.json", "calibration.json", "thresholds.json"
 SUMMARY, HISTORY, RUN = "summary.txt", "history.csv", "run.json"
+TEXT, TEXT_DESCRIPTION = "text", "text.json"
 # All but the weights, in Keras's form and in ONNX's.
 SMALL = (GENRES, CALIBRATION, THRESHOLDS, RUN, ARCHITECTURE, SUMMARY, HISTORY)
 
@@ -39,6 +42,7 @@ class Trained:
     global_threshold: the one threshold for all genres.
     genres: in the order of the model's outputs.
     description: what decided the result, see `training.describe`.
+    text: what was learned from the text on the posters; None where they were not read.
     """
 
     model: "keras.Model"
@@ -49,6 +53,7 @@ class Trained:
     global_threshold: float
     genres: list[str]
     description: dict[str, Any]
+    text: "TrainedText | None"
 
 
 def write(folder: Path, trained: Trained) -> None:
@@ -67,8 +72,13 @@ def write(folder: Path, trained: Trained) -> None:
     (folder / SUMMARY).write_text(_summary(model), encoding="utf-8")
     pd.DataFrame(trained.history).to_csv(folder / HISTORY, index=False, float_format="%.6g")
     onnx_model.export(model, folder / ONNX)
+    if trained.text:
+        from postergenre.networks.text import model as text_model
+
+        (folder / TEXT).mkdir()
+        text_model.write(folder / TEXT, trained.text, genres)
     facts = {
-        "model": files.sha256(folder / WEIGHTS, folder / ARCHITECTURE),
+        "model": files.sha256(*_model_files(folder)),
         "onnx": files.sha256(folder / ONNX),
         "weights": int(model.count_params()),
         "best_epoch": trained.best_epoch,
@@ -115,13 +125,18 @@ def read_metadata(folder: Path) -> dict[str, Any]:
 
 
 def read_calibration(folder: Path, genres: list[str]) -> "Calibration":
-    """The model's calibration, in the order of `genres`.
+    """The calibration of the model's predictions, in the order of `genres`.
 
     Raises:
         InputError: the file is missing, or of other genres.
     """
     from postergenre.networks import calibration
 
+    if has_text(folder):
+        from postergenre.networks.text import model as text_model
+
+        both = text_model.read_description(folder / TEXT, genres).both
+        return calibration.Calibration(both.method, both.slope, both.intercept, {})
     try:
         return calibration.from_json(files.read_json(folder / CALIBRATION, TRAIN), genres)
     except ValueError as error:
@@ -158,11 +173,34 @@ def load_keras(folder: Path) -> "keras.Model":
     """
     from postergenre.networks import architecture
 
-    weights, description = folder / WEIGHTS, folder / ARCHITECTURE
-    _check(folder, "model", weights, description)
-    model = architecture.from_json(description.read_text(encoding="utf-8"))
-    model.load_weights(weights)
+    _check(folder, "model", *_model_files(folder))
+    model = architecture.from_json((folder / ARCHITECTURE).read_text(encoding="utf-8"))
+    model.load_weights(folder / WEIGHTS)
     return model
+
+
+def load_text(folder: Path, genres: list[str]) -> "TextModel | None":
+    """What predicts by the text on the poster too; None where the model was trained on pictures alone.
+
+    Raises:
+        InputError: a file is missing, or they are not of one training.
+    """
+    if not has_text(folder):
+        return None
+    from postergenre.networks.text import model as text_model
+
+    return text_model.read(folder / TEXT, genres)
+
+
+def has_text(folder: Path) -> bool:
+    """Whether the model predicts by the text on posters too."""
+    return TEXT in read_run(folder)["params"]
+
+
+def _model_files(folder: Path) -> list[Path]:
+    """The files whose hash names the model. Of the text, its description has the hashes of all others."""
+    text = folder / TEXT / TEXT_DESCRIPTION
+    return [folder / WEIGHTS, folder / ARCHITECTURE, *([text] if text.exists() else [])]
 
 
 def _summary(model: "keras.Model") -> str:

@@ -1,7 +1,8 @@
 """A trained network with what it needs to predict: genres, thresholds, and the size and fit of posters."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from postergenre.data import images
+from postergenre.data.texts import Line
 from postergenre.errors import InputError
 from postergenre.networks import model_folder
+from postergenre.reading import engine
 
 if TYPE_CHECKING:
     from postergenre.data.store import Store
     from postergenre.networks.backend import keras
+    from postergenre.networks.text.model import TextModel
 
 # Posters per batch; larger batches do not fit into the processor's caches.
 BATCH = 8
@@ -35,6 +39,20 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Prediction:
+    """What is predicted for one picture.
+
+    probabilities: float32 `(genres,)`, in [0, 1].
+    lines: what was read on it; empty where it was not read.
+    by_picture: the probabilities by the picture alone.
+    """
+
+    probabilities: npt.NDArray[np.float32]
+    lines: Sequence[Line]
+    by_picture: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
 class Predictor:
     """A network with its genres and thresholds.
 
@@ -45,6 +63,7 @@ class Predictor:
     height: of the network's input, in pixels.
     width: of the network's input, in pixels.
     fit: how posters are brought to that size, as the resize stage did for training.
+    text: what predicts by the text on the poster too; None for the picture alone.
     """
 
     network: Network
@@ -54,13 +73,14 @@ class Predictor:
     height: int
     width: int
     fit: images.Fit
+    text: "TextModel | None" = None
 
     def predict(self, posters: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """The probabilities `(n, genres)` of posters uint8 `(n, height, width, 3)`."""
+        """The probabilities `(n, genres)` of posters uint8 `(n, height, width, 3)`, by their pictures alone."""
         return np.concatenate([self.network(posters[start : start + BATCH]) for start in range(0, len(posters), BATCH)])
 
     def predict_store(self, store: "Store", rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """The probabilities `(n, genres)` of the posters in these rows of a store.
+        """The probabilities `(n, genres)` of the posters in these rows of a store, by their pictures alone.
 
         Raises:
             InputError: the store's posters do not have the size of the network's input.
@@ -74,46 +94,82 @@ class Predictor:
             [self.network(store[rows[start : start + BATCH]]) for start in range(0, len(rows), BATCH)]
         )
 
-    def predict_pictures(self, pictures: Iterable[Picture]) -> Iterator[tuple[str, npt.NDArray[np.float32] | str]]:
-        """The name of each picture in order, with its probabilities `(genres,)`, or the reason why there are none.
+    def read_and_predict(self, posters: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """The probabilities `(n, genres)` of posters uint8 `(n, height, width, 3)`, by what stands on them too."""
+        by_picture = self.predict(posters)
+        if self.text is None or self._read is None:
+            return by_picture
+        return self.text.predict(by_picture, [self._read(poster) for poster in posters])
+
+    def predict_pictures(self, pictures: Iterable[Picture]) -> Iterator[tuple[str, Prediction | str]]:
+        """The name of each picture in order, with what is predicted for it, or the reason why nothing is.
 
         No more than `BATCH` pictures are in memory at a time.
+
+        Raises:
+            InputError: pictures are to be read, and what reads them is not installed.
         """
-        batch: list[tuple[str, npt.NDArray[np.uint8] | str]] = []
+        batch: list[tuple[str, _Poster | str]] = []
         for picture in pictures:
-            batch.append((picture.name, self._fit(picture)))
+            batch.append((picture.name, self._open(picture)))
             if len(batch) == BATCH:
                 yield from self._predict_batch(batch)
                 batch = []
         yield from self._predict_batch(batch)
 
-    def _fit(self, picture: Picture) -> npt.NDArray[np.uint8] | str:
-        """A picture in the size of the network's input, or the reason why it cannot be read."""
+    @cached_property
+    def _read(self) -> engine.Read | None:
+        """What reads a poster; None where it is not read."""
+        return engine.load(self.text.engine.name) if self.text else None
+
+    def _open(self, picture: Picture) -> "_Poster | str":
+        """A picture in the size of the network's input and what stands on it, or the reason why it cannot be read."""
         try:
-            return images.fit(images.decode(picture.read()), self.height, self.width, self.fit)
+            data = picture.read()
+            pixels = images.fit(images.decode(data), self.height, self.width, self.fit)
+            return _Poster(pixels, self._read(data) if self._read else [])
         except images.ImageError as error:
             return str(error)
         except OSError as error:
             return f"it cannot be read ({error.strerror})"
 
-    def _predict_batch(
-        self, batch: Sequence[tuple[str, npt.NDArray[np.uint8] | str]]
-    ) -> Iterator[tuple[str, npt.NDArray[np.float32] | str]]:
+    def _predict_batch(self, batch: Sequence[tuple[str, "_Poster | str"]]) -> Iterator[tuple[str, Prediction | str]]:
         posters = [poster for _, poster in batch if not isinstance(poster, str)]
-        probabilities = iter(self.predict(np.stack(posters)) if posters else ())
+        predictions = iter(self._predict_posters(posters) if posters else ())
         for name, poster in batch:
-            yield name, poster if isinstance(poster, str) else next(probabilities)
+            yield name, poster if isinstance(poster, str) else next(predictions)
+
+    def _predict_posters(self, posters: "Sequence[_Poster]") -> Iterator[Prediction]:
+        by_picture = self.predict(np.stack([poster.pixels for poster in posters]))
+        lines = [poster.lines for poster in posters]
+        probabilities = self.text.predict(by_picture, lines) if self.text else by_picture
+        return map(Prediction, probabilities, lines, by_picture)
 
 
-def load(models: Path) -> Predictor:
+@dataclass(frozen=True)
+class _Poster:
+    """A picture in the size of the network's input, uint8 `(height, width, 3)`, and what stands on it."""
+
+    pixels: npt.NDArray[np.uint8]
+    lines: Sequence[Line]
+
+
+def load(models: Path, with_text: bool = True) -> Predictor:
     """The network of a folder that the train stage wrote, as ONNX.
+
+    with_text: whether to predict by the text on the poster too, where the folder has what that needs.
 
     Raises:
         InputError: a file is missing, or the files are not of one training.
     """
     metadata = model_folder.read_metadata(models)
     network = model_folder.load_onnx(models)
-    return _assemble(network, network.shape, network.genres, metadata)
+    predictor = _assemble(network, network.shape, network.genres, metadata)
+    text = model_folder.load_text(models, predictor.genres) if with_text else None
+    if text is None:
+        return predictor
+    both = text.both
+    return replace(predictor, text=text, thresholds=both.thresholds, global_threshold=both.global_threshold)
 
 
 def from_keras(model: "keras.Model", metadata: dict[str, Any]) -> Predictor:

@@ -8,17 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
-import numpy as np
 from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.data.meta_dataset import MetaDataset
 from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, Metric, Param, RunTag
-from mlflow.models import Model, ModelSignature
-from mlflow.types import Schema, TensorSpec
 
 from postergenre import params
 from postergenre.dvc_project import lockfile
 from postergenre.networks import model_folder
-from postergenre.tracking import mlflow_errors, mlflow_store, run_queries, spool
+from postergenre.tracking import mlflow_errors, mlflow_store, run_queries, saved_models, spool
 from postergenre.tracking.entries import PARAM_PREFIX
 from postergenre.tracking.spool import Entry
 
@@ -237,7 +234,7 @@ class Delivery:
         with tempfile.TemporaryDirectory() as scratch:
             with self.saving:
                 yield  # giving up may happen before or after saving, not during
-                _save_model(self._entry.folder / "models", Path(scratch, "model"), model, self._run)
+                saved_models.save(self._entry.folder / "models", Path(scratch, "model"), model, self._run)
                 yield
             client.log_model_artifacts(model.model_id, str(Path(scratch, "model")))
         yield
@@ -351,25 +348,3 @@ def _posters(data: dict[str, Any]) -> DatasetInput:
     tags = {"mlflow.data.context": "training"} | {name: str(count) for name, count in data["posters"].items()}
     dataset = MetaDataset(source, "posters", data["dataset"][:32])
     return DatasetInput(Dataset(**dataset.to_dict()), [InputTag(name, value) for name, value in tags.items()])
-
-
-def _save_model(models: Path, folder: Path, logged: Any, run: Any) -> None:
-    """Save the model in `models` in MLflow's format. logged: MLflow's entity of this model."""
-    model = model_folder.load_keras(models)
-    posters = TensorSpec(np.dtype("uint8"), (-1, *model.input_shape[1:]))
-    genres = TensorSpec(np.dtype("float32"), (-1, model.output_shape[-1]))
-    names = ("keras", run.data.tags["system.backend"], "numpy")
-    mlflow.keras.save_model(
-        model,
-        str(folder),
-        mlflow_model=Model(
-            artifact_path=logged.artifact_location,
-            run_id=run.info.run_id,
-            model_uuid=logged.model_id,
-            model_id=logged.model_id,
-            metadata=model_folder.read_metadata(models),
-        ),
-        signature=ModelSignature(inputs=Schema([posters]), outputs=Schema([genres])),
-        # Given, since MLflow would start a process that loads the model to find them out.
-        pip_requirements=[f"{name}=={run.data.tags[f'system.{name}']}" for name in names],
-    )

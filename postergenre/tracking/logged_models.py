@@ -11,7 +11,7 @@ from postergenre.errors import InputError
 from postergenre.evaluation import comparison
 from postergenre.evaluation.comparison import Comparison
 from postergenre.prediction import predictor
-from postergenre.tracking import delivery, mlflow_errors, mlflow_store, old_names
+from postergenre.tracking import delivery, mlflow_errors, mlflow_store, old_names, saved_models
 
 if TYPE_CHECKING:
     from postergenre.networks.backend import keras
@@ -50,13 +50,14 @@ def newest(dataset: str) -> dict[str, EvaluatedRun]:
 
 
 def load_keras(run_id: str) -> "keras.Model":
-    """The Keras model of a run."""
-    return _load(f"runs:/{run_id}/model")
+    """The Keras model of a run: of a model with text, what it has for pictures."""
+    return saved_models.load_keras(f"runs:/{run_id}/model")
 
 
-def load_predictor(uri: str, project: Path) -> predictor.Predictor:
+def load_predictor(uri: str, project: Path, with_text: bool = True) -> predictor.Predictor:
     """A predictor from `models:/NAME/VERSION`, `models:/NAME@ALIAS` or `runs:/ID/model`.
 
+    with_text: see `predictor.load`.
     project: the folder whose own store is meant where MLFLOW_TRACKING_URI names no server.
 
     Raises:
@@ -64,8 +65,11 @@ def load_predictor(uri: str, project: Path) -> predictor.Predictor:
     """
     mlflow_store.require_store(project, f"{uri} cannot be loaded")
     try:
-        metadata = mlflow.models.get_model_info(uri).metadata
-        model = _load(uri)
+        info = mlflow.models.get_model_info(uri)
+        if saved_models.has_text(info):
+            with saved_models.downloaded(uri) as models:
+                return predictor.load(models, with_text)
+        metadata, model = info.metadata, saved_models.load_keras(uri)
     except Exception as error:
         store, reason = mlflow_errors.store_name(), mlflow_errors.reason(error)
         raise InputError(f"{uri} cannot be loaded from {store}: {reason}") from None
@@ -82,9 +86,3 @@ def _read(run: Any) -> EvaluatedRun:
         scores = comparison.read(Path(client.download_artifacts(run_id, "reports/comparison.csv", folder)))
     weights = int(run.data.tags[delivery.WEIGHTS_TAG])
     return EvaluatedRun(run_id, weights, (last_epoch - run.info.start_time) / 1000, scores)
-
-
-def _load(uri: str) -> "keras.Model":
-    from postergenre.networks.backend import keras  # noqa: F401 - before MLflow imports it, with TensorFlow's greeting
-
-    return mlflow.keras.load_model(uri)

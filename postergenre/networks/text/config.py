@@ -9,7 +9,7 @@ from postergenre.networks.config import Recipe
 from postergenre.params import Section
 
 # The name of no encoder: n-grams alone.
-NGRAMS = "tfidf"
+NGRAMS_ALONE = "tfidf"
 
 
 class TextParams(Section):

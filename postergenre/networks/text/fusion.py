@@ -7,10 +7,13 @@ doi:10.1214/ss/1177013825). One weight for each source, the same for all genres,
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:  # it imports scikit-learn, for which predictions do not wait
+    from postergenre.networks.calibration import Method
 
 Floats = npt.NDArray[np.floating]
 Doubles = npt.NDArray[np.float64]
@@ -24,6 +27,7 @@ class Fusion:
 
     weights: by source, from 0.
     prior: float64 `(genres,)`, log-odds of the genres among the training posters.
+    method: of the calibration, see `calibration.fit`.
     slope, intercept: float64 `(genres,)`, of the calibration.
     thresholds: float64 `(genres,)`; a genre is predicted if its probability is at least its threshold.
     global_threshold: the one threshold for all genres that is best for micro F1.
@@ -31,6 +35,7 @@ class Fusion:
 
     weights: dict[str, float]
     prior: Doubles
+    method: "Method"
     slope: Doubles
     intercept: Doubles
     thresholds: Doubles
@@ -47,7 +52,12 @@ class Fusion:
             genre: {name: round(float(values[place]), 6) for name, values in columns.items()}
             for place, genre in enumerate(genres)
         }
-        return {"weights": self.weights, "global_threshold": round(self.global_threshold, 6), "genres": rows}
+        return {
+            "weights": self.weights,
+            "calibration": self.method,
+            "global_threshold": round(self.global_threshold, 6),
+            "genres": rows,
+        }
 
 
 def from_json(contents: dict[str, Any], genres: list[str]) -> Fusion:
@@ -57,11 +67,12 @@ def from_json(contents: dict[str, Any], genres: list[str]) -> Fusion:
         KeyError, TypeError, ValueError: it is none, or of other genres.
     """
     rows = [contents["genres"][genre] for genre in genres]
-    columns = (
+    prior, slope, intercept, cuts = (
         np.array([row[name] for row in rows], np.float64) for name in ("prior", "slope", "intercept", "thresholds")
     )
     weights = {str(name): float(weight) for name, weight in contents["weights"].items()}
-    return Fusion(weights, *columns, float(contents["global_threshold"]))
+    shared = float(contents["global_threshold"])
+    return Fusion(weights, prior, contents["calibration"], slope, intercept, cuts, shared)
 
 
 def fit(
@@ -96,7 +107,7 @@ def fit(
     calibrated = fitted.apply(pooled)
     cuts = thresholds.fit(labels, calibrated, shrinkage)
     shared = thresholds.global_threshold(labels, calibrated)
-    return Fusion(weights, prior, fitted.slope, fitted.intercept, cuts, shared)
+    return Fusion(weights, prior, fitted.method, fitted.slope, fitted.intercept, cuts, shared)
 
 
 def log_odds(probabilities: Floats) -> Doubles:

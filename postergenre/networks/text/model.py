@@ -1,7 +1,8 @@
 """`models/text/`: what predictions need of the text. Only this module knows its files: it writes and reads them."""
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from postergenre.networks.onnx_model import OnnxModel
 from postergenre.networks.text import fusion, ngrams
 from postergenre.networks.text.fusion import Fusion, log_odds
 from postergenre.networks.text.ngrams import Ngrams
-from postergenre.networks.text_encoders import OnnxEncoder
+from postergenre.networks.text_encoders import OnnxEncoder, embed
 
 if TYPE_CHECKING:  # `predict` reads the folder and does not wait for Keras
     from postergenre.networks.text.training import TrainedText
@@ -46,7 +47,7 @@ class TextModel:
 
     engine: Engine
     ngrams: Ngrams
-    encoder: OnnxEncoder | None
+    encoder: Encode | None
     head: OnnxModel | None
     both: Fusion
     alone: Fusion
@@ -60,6 +61,13 @@ class TextModel:
         without = [not read for read in lines]
         probabilities[without] = picture[without]
         return probabilities
+
+    def with_kept_vectors(self, folder: Path) -> "TextModel":
+        """The same, which keeps the vectors of texts in a folder and takes them from there."""
+        encoder = self.encoder
+        if not isinstance(encoder, OnnxEncoder):
+            return self
+        return replace(self, encoder=lambda texts: embed(encoder, texts, folder))
 
     def predict_alone(self, lines: Read) -> npt.NDArray[np.float32]:
         """The probabilities `(n, genres)` by the texts alone."""
@@ -88,27 +96,48 @@ def vectors(encode: Encode, lines: Read) -> npt.NDArray[np.float32]:
     return np.concatenate([encoded[: len(lines)], encoded[len(lines) :]], axis=1)
 
 
-def write(
-    folder: Path, trained: "TrainedText", engine: Engine, genres: list[str], encoder: Path | None
-) -> None:
-    """Write what was trained into an empty folder.
-
-    encoder: the folder of the text encoder, as `text_encoders.export` wrote it; None without one.
-    """
+def write(folder: Path, trained: "TrainedText", genres: list[str]) -> None:
+    """Write what was trained into an empty folder."""
     trained.ngrams.write(folder / NGRAM_TABLE)
-    if trained.head is not None and encoder is not None:
+    if trained.head is not None and trained.encoder is not None:
         onnx_model.export(trained.head, folder / HEAD)
-        files.copy_folder(encoder, folder / ENCODER)
+        shutil.copytree(trained.encoder, folder / ENCODER)
     parts = sorted(file for file in folder.rglob("*") if file.is_file())
-    files.write_json(
-        folder / DESCRIPTION,
-        {
-            "engine": asdict(engine),
-            "both": trained.both.to_json(genres),
-            "alone": trained.alone.to_json(genres),
-            "sha256": {file.relative_to(folder).as_posix(): files.sha256(file) for file in parts},
-        },
-    )
+    contents = {
+        "engine": asdict(trained.engine),
+        "both": trained.both.to_json(genres),
+        "alone": trained.alone.to_json(genres),
+        "sha256": {file.relative_to(folder).as_posix(): files.sha256(file) for file in parts},
+    }
+    files.write_json(folder / DESCRIPTION, contents)
+
+
+@dataclass(frozen=True)
+class Description:
+    """The contents of text.json.
+
+    engine, both, alone: see `TextModel`.
+    digests: SHA-256 of each other file, by its path in the folder.
+    """
+
+    engine: Engine
+    both: Fusion
+    alone: Fusion
+    digests: dict[str, str]
+
+
+def read_description(folder: Path, genres: list[str]) -> Description:
+    """Read text.json of a folder that `write` wrote.
+
+    Raises:
+        InputError: it is missing, or of other genres.
+    """
+    contents = files.read_json(folder / DESCRIPTION, TRAIN)
+    try:
+        both, alone = (fusion.from_json(contents[name], genres) for name in ("both", "alone"))
+        return Description(Engine(**contents["engine"]), both, alone, dict(contents["sha256"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{folder / DESCRIPTION} is not as {TRAIN} writes it ({error!r}); run {TRAIN}") from None
 
 
 def read(folder: Path, genres: list[str]) -> TextModel:
@@ -117,23 +146,12 @@ def read(folder: Path, genres: list[str]) -> TextModel:
     Raises:
         InputError: a file is missing, or the files are not of one training.
     """
-    contents = files.read_json(folder / DESCRIPTION, TRAIN)
-    try:
-        engine = Engine(**contents["engine"])
-        both, alone = (fusion.from_json(contents[name], genres) for name in ("both", "alone"))
-        digests = dict(contents["sha256"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{folder / DESCRIPTION} is not as {TRAIN} writes it ({error!r}); run {TRAIN}") from None
-    _check(folder, digests)
-    with_encoder = HEAD in digests
-    return TextModel(
-        engine,
-        ngrams.read(folder / NGRAM_TABLE),
-        OnnxEncoder(folder / ENCODER) if with_encoder else None,
-        OnnxModel(folder / HEAD) if with_encoder else None,
-        both,
-        alone,
-    )
+    about = read_description(folder, genres)
+    _check(folder, about.digests)
+    table, encoder, head = ngrams.read(folder / NGRAM_TABLE), None, None
+    if HEAD in about.digests:
+        encoder, head = OnnxEncoder(folder / ENCODER), OnnxModel(folder / HEAD)
+    return TextModel(about.engine, table, encoder, head, about.both, about.alone)
 
 
 def _check(folder: Path, digests: Mapping[str, str]) -> None:

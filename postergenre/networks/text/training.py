@@ -1,98 +1,133 @@
 """Training on what was read: n-grams, heads on the text encoder's vectors, and the fusion with the picture."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from postergenre.data import texts as texts_
+from postergenre.data import texts
 from postergenre.data.split_tables import Split
-from postergenre.data.texts import Texts
-from postergenre.networks import architecture, pretrained
+from postergenre.data.texts import Engine, Texts
+from postergenre.networks import architecture, pretrained, text_encoders
 from postergenre.networks.backend import keras
 from postergenre.networks.checkpoints import Checkpoint
 from postergenre.networks.config import TrainParams
 from postergenre.networks.epochs import Epochs
 from postergenre.networks.text import fusion, ngrams
-from postergenre.networks.text.config import TextParams
+from postergenre.networks.text.config import NGRAMS_ALONE, TextParams
 from postergenre.networks.text.fusion import Fusion, log_odds
-from postergenre.networks.text.model import NGRAMS, PICTURE, VECTORS
+from postergenre.networks.text.model import NGRAMS, PICTURE, VECTORS, vectors
 from postergenre.networks.text.ngrams import Ngrams
 from postergenre.networks.training_data import TrainingData
 from postergenre.networks.validation import predictions
-
-Floats = npt.NDArray[np.floating]
-
 
 
 @dataclass(frozen=True)
 class TrainedText:
     """What was learned from the texts.
 
+    engine: what read the posters.
     ngrams: the table of n-grams.
-    head: from the text encoder's vectors to the genres; None without an encoder.
+    encoder: the folder of the text encoder, as `text_encoders.export` wrote it; None without one.
+    head: from the encoder's vectors to the genres; None without an encoder.
     both: the fusion of the picture with what was read.
     alone: the fusion of what was read, without the picture.
     """
 
+    engine: Engine
     ngrams: Ngrams
+    encoder: Path | None
     head: keras.Model | None
     both: Fusion
     alone: Fusion
 
 
 @dataclass(frozen=True)
-class Training:
-    """What the parts are trained with.
+class TextTraining:
+    """The training of all that predicts by the text.
 
     params: the section `text` of params.yaml.
-    train: its section `train`.
     data: the splits.
     texts: of the posters.
-    vectors: the text encoder's, float32 `(rows of the store, k)`; None without an encoder.
-    checkpoint: keeps the epochs of the heads.
+    encoder: the folder of the text encoder, as `text_encoders.export` wrote it; None where n-grams alone are used.
+    vectors: of the posters, see `model.vectors`: float32 `(rows of the store, 2 k)`.
     """
 
     params: TextParams
-    train: TrainParams
     data: TrainingData
     texts: Texts
-    vectors: npt.NDArray[np.float32] | None
-    checkpoint: Checkpoint
+    encoder: Path | None
+    vectors: npt.NDArray[np.float32]
 
-    def fit(self, picture: Floats) -> TrainedText:
-        """Train all parts.
+    def fit(self, model: keras.Model, train: TrainParams, checkpoint: Checkpoint) -> TrainedText:
+        """Train n-grams, heads and fusions.
 
-        picture: the calibrated probabilities of the validation posters by their pictures, `(n, genres)`.
+        model: from posters to calibrated probabilities.
+        train: the section `train` of params.yaml.
+        checkpoint: of the training; the heads have one in its folder.
         """
-        train, val = self.data.train, self.data.val
-        table = ngrams.fit(self._whole(train), train.labels)
-        head = None if self.vectors is None else self._head(self.vectors)
-        sources: dict[str, Floats] = {NGRAMS: table.log_odds(self._whole(val))}
-        if head is not None and self.vectors is not None:
+        data, val, head = self.data, self.data.val, None
+        table = ngrams.fit(self._whole(data.train), data.train.labels)
+        sources: dict[str, npt.NDArray[np.floating]] = {NGRAMS: table.log_odds(self._whole(val))}
+        if self.encoder:
+            head = self._head(train, Checkpoint(checkpoint.folder / "text"))
             sources[VECTORS] = log_odds(predictions(head, self.vectors, val))
-        alone = self._fuse(sources)
-        return TrainedText(table, head, self._fuse(sources | {PICTURE: log_odds(picture)}), alone)
+        shares, shrinkage = data.train.labels.mean(axis=0), train.threshold_shrinkage
+        alone = fusion.fit(val.labels, sources, shares, shrinkage)
+        sources[PICTURE] = log_odds(predictions(model, data.store, val))
+        both = fusion.fit(val.labels, sources, shares, shrinkage)
+        return TrainedText(self.texts.engine, table, self.encoder, head, both, alone)
 
-    def _head(self, vectors: npt.NDArray[np.float32]) -> keras.Model:
+    def _head(self, train: TrainParams, checkpoint: Checkpoint) -> keras.Model:
         """Heads that are trained independently, merged into one."""
-        epochs = Epochs(self.params, self.train, self.data, self.checkpoint, lambda epoch, figures: None)
-        prevalence, head, size = epochs.prevalence(), self.params.head, vectors.shape[1]
-        heads = epochs.train_heads(
-            self.params.heads,
-            lambda seed, name: architecture.build_vector_head(head, size, prevalence, seed, name),
-            vectors,
-        )
+        epochs = Epochs(self.params, train, self.data, checkpoint, lambda epoch, figures: None)
+        head, size, shares = self.params.head, self.vectors.shape[1], epochs.prevalence()
+
+        def build(seed: int, name: str) -> keras.Model:
+            return architecture.build_vector_head(head, size, shares, seed, name)
+
+        heads = epochs.train_heads(self.params.heads, build, self.vectors)
         wide = head.widened(self.params.heads)
-        merged = architecture.build_vector_head(wide, size, prevalence, self.train.seed, "text")
+        merged = architecture.build_vector_head(wide, size, shares, train.seed, "text")
         pretrained.merge(heads, merged)
         return merged
 
-    def _fuse(self, sources: Mapping[str, Floats]) -> Fusion:
-        shares = self.data.train.labels.mean(axis=0)
-        return fusion.fit(self.data.val.labels, sources, shares, self.train.threshold_shrinkage)
-
     def _whole(self, split: Split) -> list[str]:
-        return [texts_.whole(self.texts.of(film_id).lines) for film_id in split.film_ids]
+        return [texts.whole(self.texts.of(film_id).lines) for film_id in split.film_ids]
+
+
+def prepare(folder: Path, params: TextParams, data: TrainingData, lock: Path, kept: Path) -> TextTraining | None:
+    """What is needed to train on the texts in a folder; None where no poster was read.
+
+    lock: text_encoders.lock.
+    kept: the folder that keeps the encoder as ONNX, and the vectors of texts.
+
+    Raises:
+        InputError: the folder lacks a poster's text, or the encoder cannot be had or is not the one in `lock`.
+    """
+    read = texts.Texts.read(folder)
+    if read.engine.name == texts.NONE:
+        return None
+    if params.encoder == NGRAMS_ALONE:
+        return TextTraining(params, data, read, None, np.zeros((len(data.store), 0), np.float32))
+    exported = text_encoders.exported(text_encoders.find(params.encoder, lock), kept)
+    encoder = text_encoders.OnnxEncoder(exported)
+    lines = [read.of(film_id).lines for film_id in data.store.film_ids]
+    encoded = vectors(lambda chosen: text_encoders.embed(encoder, chosen, kept), lines)
+    return TextTraining(params, data, read, exported, encoded)
+
+
+def describe(description: dict[str, Any], training: TextTraining | None) -> dict[str, Any]:
+    """What decides the result, for run.json; a training on pictures alone has the description of those.
+
+    description: see `networks.training.describe`.
+    """
+    if training is None:
+        return description
+    encoder = {"encoder": text_encoders.OnnxEncoder(training.encoder).digest} if training.encoder else {}
+    return description | {
+        "params": description["params"] | {"text": training.params.model_dump()},
+        "data": description["data"] | {"text": training.texts.digest} | encoder,
+    }

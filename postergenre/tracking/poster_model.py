@@ -1,0 +1,26 @@
+"""The `pyfunc` of a model that predicts by the text on posters too. MLflow runs this file when it loads the model."""
+
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import numpy.typing as npt
+from mlflow.pyfunc import PythonModel
+
+from postergenre.prediction import predictor
+
+
+class PosterModel(PythonModel):  # type: ignore[misc]
+    """From posters uint8 `(n, height, width, 3)` to probabilities float32 `(n, genres)`."""
+
+    def load_context(self, context: Any) -> None:
+        self._predictor = predictor.load(Path(context.artifacts["models"]))
+
+    def predict(
+        self, context: Any, model_input: npt.NDArray[np.uint8], params: dict[str, Any] | None = None
+    ) -> npt.NDArray[np.float32]:
+        return self._predictor.read_and_predict(model_input)
+
+
+mlflow.models.set_model(PosterModel())
