@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -86,33 +87,44 @@ def fit(texts: Sequence[str], labels: npt.NDArray[np.uint8]) -> Ngrams:
 
     Term frequencies are logarithmic, and each kind of n-gram makes a vector of length 1 (Salton and Buckley 1988).
     """
-    from scipy.sparse import hstack
+    from scipy.sparse import csr_array, hstack
     from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import LogisticRegression
 
-    options = {"min_df": MIN_POSTERS, "sublinear_tf": True, "strip_accents": "unicode", "dtype": np.float64}
-    vectorizers = (
-        TfidfVectorizer(ngram_range=WORDS, **options),
-        TfidfVectorizer(ngram_range=PARTS, analyzer="char_wb", **options),
-    )
-    features = hstack([vectorizer.fit_transform(texts) for vectorizer in vectorizers]).tocsr()
-    coefficients, intercept = [], []
-    for column in labels.T:
-        regression = LogisticRegression(C=INVERSE_PENALTY, solver="liblinear", random_state=0).fit(features, column)
-        coefficients.append(regression.coef_[0])
-        intercept.append(regression.intercept_[0])
-    terms, first = {}, 0
-    for kind, vectorizer in zip(KINDS, vectorizers, strict=True):
+    options = {"min_df": MIN_POSTERS, "sublinear_tf": True, "strip_accents": "unicode"}
+    vectorizers = {
+        "words": TfidfVectorizer(ngram_range=WORDS, **options),
+        "parts": TfidfVectorizer(ngram_range=PARTS, analyzer="char_wb", **options),
+    }
+    features, idf, terms, first = [csr_array((len(texts), 0))], [np.zeros(0)], {}, 0
+    for kind, vectorizer in vectorizers.items():
+        try:
+            features.append(vectorizer.fit_transform(texts))
+        except ValueError:  # no n-gram is on so many posters
+            terms[kind] = {}
+            continue
         names = vectorizer.get_feature_names_out().tolist()
         terms[kind] = {name: first + place for place, name in enumerate(names)}
+        idf.append(vectorizer.idf_)
         first += len(names)
-    idf = np.concatenate([vectorizer.idf_ for vectorizer in vectorizers])
+    coefficients, intercept = zip(*(_regress(hstack(features).tocsr(), column) for column in labels.T), strict=True)
     return Ngrams(
         terms,
-        idf.astype(np.float32),
+        np.concatenate(idf).astype(np.float32),
         np.stack(coefficients, axis=1).astype(np.float32),
         np.array(intercept, np.float32),
     )
+
+
+def _regress(features: Any, labels: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float64], float]:
+    """Coefficients and intercept for one genre. features: sparse `(n, n-grams)`."""
+    from sklearn.linear_model import LogisticRegression
+
+    n_grams, positives, n = features.shape[1], int(labels.sum()), len(labels)
+    if not n_grams or positives in (0, n):
+        share = (positives + 0.5) / (n + 1)
+        return np.zeros(n_grams), float(np.log(share / (1 - share)))
+    regression = LogisticRegression(C=INVERSE_PENALTY, solver="liblinear", random_state=0).fit(features, labels)
+    return regression.coef_[0], float(regression.intercept_[0])
 
 
 def _known(terms: dict[str, int], counts: Counter[str]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
