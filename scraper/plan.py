@@ -5,6 +5,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -127,9 +128,9 @@ class ScrapeParams(Section):
         """How wide posters should be."""
         return Sizes(self.poster_width, self.tmdb.images)
 
-    @property
+    @cached_property
     def folders(self) -> list[Folder]:
-        """The folders among the sources."""
+        """The folders among the sources. Each lists its files once."""
         return [Folder(name, self.max_bytes) for name in self.sources if name.startswith(folder.PREFIX)]
 
 

@@ -177,6 +177,22 @@ def test_files_in_a_folder_are_counted(in_project: Path, capsys: pytest.CaptureF
     assert posters[1:] == ["7 images.example.org 1 s", "1 folder:mine/{id}.* files that are there"]
 
 
+def test_a_folder_is_listed_once_for_all_films(in_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (in_project / "mine").mkdir()
+    write_films(*((f"film{number}", "Drama", "") for number in range(5)))
+    set_scrape(source="folder:mine/{id}.*")
+    listed: list[Path] = []
+    glob = Path.glob
+
+    def spied(self: Path, pattern: str) -> Any:
+        listed.append(self)
+        return glob(self, pattern)
+
+    monkeypatch.setattr(Path, "glob", spied)
+    preview.read(Path("films.csv"), params.load("scrape", ScrapeParams), 1)
+    assert len(listed) == 1
+
+
 def test_two_genres_need_enough_films(in_project: Path) -> None:
     set_scrape()
     sections = params.read()
