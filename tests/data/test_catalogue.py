@@ -63,7 +63,7 @@ def test_genres_are_canonical_whatever_their_order(tmp_path: Path) -> None:
         (b"", "is empty"),
         (HEADER.encode() + b"\n", "has no row below its header"),
         (b"id,name\n1,x\n", "has the columns id, name; a catalogue has imdbId"),
-        (f"{HEADER}\n1,p,T,,Drama,l\n".encode("utf-16"), "holds NUL bytes; a catalogue is a CSV file in UTF-8"),
+        (f"{HEADER}\n1,p,T,,Drama,l\n".encode("utf-16-le"), "line 1 holds NUL bytes, as UTF-16 without its mark"),
     ],
 )
 def test_a_file_that_is_no_catalogue_is_refused_in_one_sentence(tmp_path: Path, content: bytes, expected: str) -> None:
