@@ -4,8 +4,22 @@ import re
 
 # What catalogues write for an unknown value: words, in lower case and without spaces and signs, and signs alone.
 NO_VALUE = frozenset(
-    {"na", "nan", "nat", "none", "null", "tbd", "tba", "tbc", "unknown", "undefined", "unspecified"}
-    | {"notavailable", "notapplicable", "notspecified", "notknown", "novalue", "nodata"}
+    {
+        "na",
+        "nan",
+        "nat",
+        "none",
+        "null",
+        "tbd",
+        "tba",
+        "tbc",
+        "unknown",
+        "undefined",
+        "unspecified",
+        "novalue",
+        "nodata",
+    }
+    | {"notavailable", "notapplicable", "notspecified", "notknown", "tobedetermined", "tobeannounced", "tobeconfirmed"}
 )
 # Three and more question marks are letters that another program lost.
 _NO_SIGN = re.compile(r"[-.*/~_\u2010-\u2015\u2026]*|\?{1,2}|\[\]|\{\}|\(\)|\\n")

@@ -13,8 +13,12 @@ from typing import Any
 from postergenre.data.film_ids import is_no_value, key_of_words
 from postergenre.data.text_lines import ADVICE, find_foreign_word
 
-# What says that a film has no genre, and a column's name that is none either, as `film_ids.key_of_words` has them.
-NO_GENRE, NO_NAMES = {"nogenreslisted", "nogenres", "nogenre", "missing", "empty", "nil"}, {"genre", "genres"}
+# What says that a film has no genre, and what is no genre's name, as `film_ids.key_of_words` has them.
+NO_GENRE = (
+    {"nogenreslisted", "nogenrelisted", "nogenres", "nogenre", "nonelisted", "notlisted", "missing", "empty", "nil"}
+    | {"uncategorized", "uncategorised", "unclassified"}
+)  # fmt: skip
+NO_NAMES = {"genre", "genres", "true", "false", "yes", "no"}
 # Notations with a separator, and those with brackets.
 SEPARATORS = {"A|B": "|", "A, B": ",", "A; B": ";", "A/B": "/"}
 LIST, OBJECTS, NUMPY = "['A', 'B']", "[{'name': 'A'}]", "['A' 'B']"
@@ -66,7 +70,7 @@ class GenreCells:
         names = {name: name for name in GENRES} | OTHER_NAMES | dict(other_names)
         self._spellings = {_key(name): genre for name, genre in names.items()}
         known = "|".join(map(re.escape, sorted(self._spellings)))
-        self._joined = re.compile(rf"(?:{known})(?:(?:and|[+.!()])*(?:{known})[.!)]*)+")
+        self._joined = re.compile(rf"(?:{known})(?:(?:and|or|with|et|und|y|e|og|och|[+.!()])*(?:{known})[.!)]*)+")
         self._remembered: dict[str, tuple[str, ...]] = {}
 
     def read(self, cell: Any) -> tuple[str, ...]:
@@ -118,12 +122,11 @@ class GenreCells:
         odd = next((char for char in text if not _fits_a_name(char)), "")
         if _LINE_BREAK.search(str(name).strip()):
             odd = "a line break"
-        if odd or len(text) > LONGEST_NAME or not any(char.isalpha() for char in text):
+        if odd or len(text) > LONGEST_NAME or not _is_a_name(text):
             problem = f"; this file writes them as {self.notation}" if self.notation else ""
             problem = f"{problem}; {odd!r} does not occur in a genre" if odd else f"{problem}; that is no name"
+            problem += " but a number, as in TMDB's genre_ids" * text.isdigit()
             raise ValueError(f"a genre is {name!r}{problem}")
-        if key in NO_NAMES:
-            raise ValueError(f"a genre is {name!r}, which is a column's name; a genre's is expected")
         if self._joined.fullmatch(key):
             raise ValueError(
                 f"a genre is {name!r}, which reads like several; is it one, scrape.genre_names must have it"
@@ -210,13 +213,17 @@ def _unescape(cell: str) -> str:
 def _clean(name: str) -> str:
     """The name composed (NFC), without zero-width characters and signs at its end, with single spaces."""
     visible = "".join(char for char in unicodedata.normalize("NFC", name) if unicodedata.category(char) != "Cf")
-    return " ".join(visible.split()).rstrip(".,; ")
+    return " ".join(visible.split()).rstrip(".,;! ")
 
 
 def _key(name: str) -> str:
     """What two spellings of a genre share: case, hyphens, spaces and apostrophes do not count."""
     folded = unicodedata.normalize("NFKC", _clean(name)).casefold().replace("&", "and")
     return "".join(char for char in folded if char not in " _'\u2019" and unicodedata.category(char) != "Pd")
+
+
+def _is_a_name(text: str) -> bool:
+    return text[:1].isalnum() and any(char.isalpha() for char in text) and key_of_words(text) not in NO_NAMES
 
 
 def _fits_a_name(char: str) -> bool:

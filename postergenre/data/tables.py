@@ -183,13 +183,17 @@ def _csv_rows(file: Path, dialect: dict[str, Any], names: Sequence[str]) -> Iter
 
 def _picker(file: Path, columns: list[str], names: Sequence[str]) -> Callable[[list[str]], Sequence[str]]:
     """A function from a row's values to those of the columns `names`."""
-    for name in names:
-        if columns.count(name) > 1:
-            raise InputError(f"{file} has the column {name} {columns.count(name)} times; it should have it once")
+    _check_unique(file, columns, names)
     places = [columns.index(name) if name in columns else len(columns) for name in names]
     get = itemgetter(*places, 0)  # with a second place, for one alone gives no tuple
     absent = [""] if len(columns) in places else []
     return lambda values: get(values + absent)[:-1]
+
+
+def _check_unique(file: Path, columns: Sequence[str], names: Sequence[str]) -> None:
+    for name in names:
+        if columns.count(name) > 1:
+            raise InputError(f"{file} has the column {name} {columns.count(name)} times; it should have it once")
 
 
 def _csv_records(file: Path, dialect: dict[str, Any]) -> Iterator[tuple[int, list[str], str]]:
@@ -261,7 +265,8 @@ def _open_json(file: Path, kind: str, read: Callable[[Path], Iterator[JsonObject
         columns |= dict.fromkeys(value or {})
     parts = [part for _, value, _ in first for part in (value or {}).values()]
     if not columns or (len(first) == 1 and all(isinstance(part, dict | list) for part in parts)):
-        raise InputError(f"{file} has no list of films; a catalogue in JSON is a list of objects, or one object a line")
+        problem = next((f", line {line}: {fault}" for line, _, fault in first if fault), " has no list of films")
+        raise InputError(f"{file}{problem}; a catalogue in JSON is a list of objects, or one object a line")
     return Table(file, list(columns), kind, partial(_json_rows, read, file))
 
 
@@ -343,6 +348,7 @@ def _open_parquet(file: Path) -> Table:
 
 def _parquet_rows(file: Path, names: Sequence[str]) -> Iterator[TableRow]:
     with _parquet_file(file) as table:
+        _check_unique(file, table.schema_arrow.names, names)
         present = [name for name in names if name in table.schema_arrow.names]
         numbers = count(1)
         for batch in table.iter_batches(CHUNK, columns=present):

@@ -48,8 +48,8 @@ ALPHABETS = [
     set("âçöü"),  # Turkish
 ]
 WORD = re.compile(r"[^\W\d_]+")
-# What Central European letters become in cp1252.
-SIGN_IN_A_WORD = re.compile(r"[^\W\d_][¹³¿£¥¯º¼¾±][^\W\d_]")
+# What letters of Central Europe's encodings, DOS's and the Mac's become in cp1252.
+MISREAD = re.compile(r"[^\W\d_][¹³¿£¥¯º¼¾±¡¢¤†‡\u201a„][^\W\d_]|[a-zß-öø-ÿ][À-ÖØ-ÞŠŽŸ][a-zß-öø-ÿ]")
 # The file is in another encoding where one of so many lines that are not UTF-8 shows it. Publishers garble single
 # titles, which say nothing of the other lines.
 FOREIGN_SHARE = 20
@@ -224,8 +224,8 @@ def find_foreign_word(text: str) -> str:
 
     Words with letters beyond cp1252 do not count: they were not misread.
     """
-    if sign := SIGN_IN_A_WORD.search(text):
-        return sign[0]
+    if misread := MISREAD.search(text):
+        return misread[0]
     return next((word for word in WORD.findall(text) if not word.isascii() and _mixes_alphabets(word)), "")
 
 

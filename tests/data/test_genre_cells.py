@@ -58,6 +58,8 @@ def test_a_placeholder_is_no_genre_in_any_notation(cell: str, others: str) -> No
             "\u2014",
             "...",
             "No genres",
+            "(no genre listed)",
+            "To be announced",
             "Missing",
             "['N/A']",
             ["tbd"],
@@ -78,7 +80,7 @@ def test_what_says_no_genre_is_no_genre(cell: Any) -> None:
         ["Comédie", "Come\u0301die", "comédie", "COMÉDIE"],
         ["Kung-Fu", "kung fu", "KungFu"],
         ["Action & Adventure", "action and adventure", "Action &amp; Adventure", "Action &#38; Adventure"],
-        ["Drama", "Drama.", "drama ,", "Drama;", "Drama."],
+        ["Drama", "Drama.", "drama ,", "Drama;", "Drama!", "Drama ..."],
         ["Kung-Fu", "Kung-Fu.", "Kung-Fu;"],
     ],
 )
@@ -131,6 +133,11 @@ def test_lists_of_two_kinds_are_not_mixed() -> None:
         "x" * 5000,
         "Comedy\nDrama",
         "Comedy (Drama)",
+        "Comedy or Drama",
+        "Comedy und Drama",
+        "(Krimi)",
+        "+Krimi",
+        "true",
         "Comedy.Drama",
         "Comedy \u00b7 Drama",
         "Genre: Drama",
@@ -168,7 +175,13 @@ def test_what_is_not_understood_is_refused(cell: Any) -> None:
     ("name", "encoding"),
     [
         *(("Драма", "cp1251"), ("Бой", "cp1251"), ("Akční", "cp1250"), ("Kryminał", "cp1250"), ("Bűvös", "cp1250")),
-        *(("Güneş güneşe", "cp1254"), ("Δράμα", "cp1253"), ("Dětský", "iso8859-2")),
+        *(
+            ("Güneş güneşe", "cp1254"),
+            ("Δράμα", "cp1253"),
+            ("Dětský", "iso8859-2"),
+            ("Comédie", "mac-roman"),
+            ("Comédie", "cp850"),
+        ),
     ],
 )
 def test_letters_of_another_encoding_are_no_genre(name: str, encoding: str) -> None:
@@ -196,6 +209,12 @@ def test_letters_of_another_encoding_are_no_genre(name: str, encoding: str) -> N
 )
 def test_genres_of_any_language_are_read(names: str) -> None:
     assert make(names).read(names) == tuple(sorted(names.split("|")))
+
+
+@pytest.mark.parametrize("cell", ["28", "28|12"])
+def test_a_genres_number_is_named(cell: str) -> None:
+    with pytest.raises(ValueError, match="a genre is '28'.*; that is no name but a number, as in TMDB's genre_ids"):
+        make(cell).read(cell)
 
 
 def test_no_value_in_a_cell_with_slashes_is_none() -> None:

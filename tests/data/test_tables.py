@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from postergenre.data import tables, text_lines
 from postergenre.errors import InputError
@@ -49,6 +51,10 @@ def test_a_column_that_is_not_there_is_empty_and_one_that_stands_twice_is_refuse
     file = write(tmp_path, "id,title,title\n1,A,B\n")
     assert read(file, "id", "poster") == [(2, ["1", ""], "")]
     assert "has the column title 2 times" in refusal(file, "id", "title")
+    table = pa.table([["1"], ["A"], ["B"]], names=["id", "title", "title"])
+    parquet.write_table(table, tmp_path / "t.parquet")
+    assert read(tmp_path / "t.parquet", "id") == [(1, ["1"], "")]
+    assert "has the column title 2 times" in refusal(tmp_path / "t.parquet", "id", "title")
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, lzma.compress])
@@ -184,6 +190,7 @@ def test_a_field_over_lines_that_could_be_a_row_costs_its_row(tmp_path: Path) ->
         ("sep=;\n", "has a first line 'sep=;' and no header"),
         ("sep=#\nid#title\n", "has a first line 'sep=#' and no header"),
         ("[]", "has no list of films"),
+        ('{"id": 1},\n{"id": 2},\n', "line 1: it is not JSON (Extra data"),
         ('{"films": [{"id": 1}]}', "has no list of films"),
         ('{"id": {"0": 1}, "genres": {"0": "Drama"}}', "has no list of films"),
         ('[{"id": 1},\n{"id": 2}', "is a JSON list that is never closed"),
@@ -224,6 +231,8 @@ def test_each_line_has_the_encoding_that_it_is_valid_in(tmp_path: Path) -> None:
         ("1,Мы".encode("cp1251"), "line 3 is neither UTF-8 nor Western European"),
         ("1,Dětský".encode("cp1250"), "line 3 is neither UTF-8 nor Western European"),
         ("1,złoty".encode("cp1250"), "line 3 is neither UTF-8 nor Western European"),
+        ("1,Amélie".encode("mac-roman"), "line 3 is neither UTF-8 nor Western European"),
+        ("1,Français".encode("cp850"), "line 3 is neither UTF-8 nor Western European"),
     ],
 )
 def test_a_line_whose_encoding_is_unclear_costs_its_row(tmp_path: Path, line: bytes, expected: str) -> None:
