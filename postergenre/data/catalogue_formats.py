@@ -221,7 +221,7 @@ FORMATS = (
         ("Id", "Genre"),
         ("Id", "Genre"),
         _multi_hot,
-        ids=("Id", "tt[0-9]+"),
+        ids=("Id", "(?i:tt)[0-9]+"),
         others="|".join(map(re.escape, ("Id", "Genre", "N/A", *GENRES))),
     ),
     Format(IMPORTED, IMPORTED_COLUMNS, IMPORTED_COLUMNS[:3], _imported),

@@ -36,7 +36,8 @@ def key_of_words(text: str) -> str:
 
 def is_no_value(text: str) -> bool:
     """Whether a text is one of the many that stand for no value: `N/A`, `n.a.`, `TBD`, `-`, `?`."""
-    return bool(_NO_SIGN.fullmatch(text.strip().lower())) or key_of_words(text) in NO_VALUE
+    text = text.strip()
+    return bool(_NO_SIGN.fullmatch(text.lower())) or (len(text) < 32 and key_of_words(text) in NO_VALUE)
 
 
 def normalize_imdb_id(text: str) -> str:

@@ -161,11 +161,11 @@ def _csv_rows(file: Path, dialect: dict[str, Any], names: Sequence[str]) -> Iter
     _, columns, _ = next(records)
     width, empty = len(columns), [""] * len(names)
     pick = _picker(file, columns, names)
-    lower = [name.lower() for name in columns]
+    header = [name.lower() for name in columns]
     last: TableRow | None = None
     for line, values, fault in records:
-        if not fault and len(values) == width and [value.strip().lower() for value in values] == lower:
-            fault = "it repeats the header"
+        if values[0].strip().lower() == header[0] and [value.strip().lower() for value in values] == header:
+            fault = fault or "it repeats the header"
         if len(values) == width and not fault:
             row = TableRow(line, pick(values)) if any(values) else None
         else:

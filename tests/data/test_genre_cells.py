@@ -213,7 +213,7 @@ def test_genres_of_any_language_are_read(names: str) -> None:
 
 @pytest.mark.parametrize("cell", ["28", "28|12"])
 def test_a_genres_number_is_named(cell: str) -> None:
-    with pytest.raises(ValueError, match="a genre is '28'.*; that is no name but a number, as in TMDB's genre_ids"):
+    with pytest.raises(ValueError, match=r"a genre is '28'.*; that is no name but a number, as in TMDB's genre_ids"):
         make(cell).read(cell)
 
 

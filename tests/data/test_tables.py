@@ -69,6 +69,12 @@ def test_line_ends_byte_order_marks_and_gzip_change_nothing(
     assert read(file, "id", "title") == [(2, ["1", "A"], ""), (4, ["2", "B"], ""), (6, ["3", "Ōkami"], "")]
 
 
+def test_a_long_utf_16_file_is_read_in_blocks(tmp_path: Path) -> None:
+    titles = [["\U0001f3ac" * 99], ["千と千尋の神隠し" * 99]] * 400
+    content = "\n".join(["id,title", *(f"1,{title}" for (title,) in titles)])
+    assert [values for _, values, _ in read(write(tmp_path, content.encode("utf-16")), "title")] == titles
+
+
 @pytest.mark.parametrize(("row", "fields"), [("2,Good, the Bad,C", 4), ("2,B", 2), ("2,B,C,", 4), ('2,"B,C"', 2)])
 def test_a_comma_too_many_or_too_few_costs_its_row_alone(tmp_path: Path, row: str, fields: int) -> None:
     file = write(tmp_path, f"id,title,genres\n1,A,Drama\n{row}\n3,C,Comedy\n")
@@ -198,6 +204,7 @@ def test_a_field_over_lines_that_could_be_a_row_costs_its_row(tmp_path: Path) ->
         ('[{"id": 1},\n{"id": 2, "id": 3}]', "the object in line 2 is not JSON (a key stands twice in one object)"),
         ('[{"id": "é"}]'.encode("latin-1"), "is JSON, and not in UTF-8"),
         (bz2.compress(b"id,title\n" + bytes(range(48, 58)) * 999)[:-20], "its bzip2 data is cut off or wrong"),
+        (b"\xfd7zXZ\0" + b"x" * 99, "its xz data is cut off or wrong"),
         (b"BZh9" + b"x" * 99, "its bzip2 data is cut off or wrong"),
         (lzma.compress(b"id,title\n" + bytes(range(48, 58)) * 999)[:-20], "its xz data is cut off or wrong"),
         (gzip.compress(b"id,title\n" + bytes(range(48, 58)) * 999, mtime=0)[:-20], "its gzip data is cut off or wrong"),
