@@ -18,8 +18,8 @@ from postergenre.params import Section
 Problem = Literal["", "bad-id", "bad-row", "no-film"]
 # The kinds of titles that are films, as IMDb (titleType) and OMDb (Type) name them, in lower case.
 FILM_TYPES = frozenset({"movie", "short", "tvmovie", "tvshort", "tvspecial", "video"})
-# Rows whose ids tell whether a table has the format that its header tells.
-FIRST_IDS = 100
+# Rows that tell whether a table has the format that its header tells.
+FIRST_ROWS = 100
 # MovieLens's tables, which belong together.
 MOVIES, LINKS = "movies.csv", "links.csv"
 
@@ -64,7 +64,7 @@ class Format:
     marks: the columns that tell it from others.
     columns: those that are read, present or not.
     read: makes a record of their values.
-    ids: the column and the pattern of the first ids, where the marks alone could be anybody's.
+    shape: a column and the pattern of its first values, where the marks alone could be anybody's.
     others: a pattern of the names of all other columns, for the same reason.
     """
 
@@ -72,21 +72,21 @@ class Format:
     marks: Sequence[str]
     columns: Sequence[str]
     read: Callable[..., Record]
-    ids: tuple[str, str] = ("", "")
+    shape: tuple[str, str] = ("", "")
     others: str = ".*"
 
     def fits(self, table: tables.Table) -> bool:
-        """Whether a table has the format, by its columns and the shape of its first ids."""
-        columns, (column, pattern) = set(table.columns), self.ids
+        """Whether a table has the format, by its columns and its first rows."""
+        columns, (column, pattern) = set(table.columns), self.shape
         if not columns.issuperset(self.marks) or not all(re.fullmatch(self.others, name) for name in columns):
             return False
-        rows = islice(table.rows([column]), FIRST_IDS) if column else ()
-        ids = [text(row.values[0]) for row in rows if not row.fault]
-        return sum(bool(re.fullmatch(pattern, film_id.strip())) for film_id in ids) >= len(ids) / 2
+        rows = islice(table.rows([column]), FIRST_ROWS) if column else ()
+        values = [text(row.values[0]) for row in rows if not row.fault]
+        return sum(bool(re.fullmatch(pattern, value)) for value in values) >= len(values) / 2
 
 
 def recognise(table: tables.Table, columns: Columns | None) -> Format:
-    """The format of a table, by `scrape.columns`, or by its header and its first ids.
+    """The format of a table, by `scrape.columns`, or by its header and its first rows.
 
     Raises:
         InputError: the table has no format's columns.
@@ -212,8 +212,8 @@ FORMATS = (
         _title_basics,
     ),
     Format("OMDb", ("imdbID", "Title", "Genre"), ("imdbID", "Title", "Year", "Type", "Genre", "Poster"), _omdb),
-    Format("TMDB", ("id", "title", "genres", "original_title"), _TMDB_COLUMNS, _tmdb, ids=_TMDB_IDS),
-    Format("TMDB", ("id", "title", "genres", "poster_path"), _TMDB_COLUMNS, _tmdb, ids=_TMDB_IDS),
+    Format("TMDB", ("id", "title", "genres", "original_title"), _TMDB_COLUMNS, _tmdb, shape=_TMDB_IDS),
+    Format("TMDB", ("id", "title", "genres", "poster_path"), _TMDB_COLUMNS, _tmdb, shape=_TMDB_IDS),
     Format("TMDB", ("imdb_id", "title", "genres", "poster_path"), _TMDB_COLUMNS, _tmdb),
     Format(MOVIELENS, ("movieId", "title", "genres"), ("movieId", "title", "genres"), Record),
     Format(
@@ -221,10 +221,10 @@ FORMATS = (
         ("Id", "Genre"),
         ("Id", "Genre"),
         _multi_hot,
-        ids=("Id", "(?i:tt)[0-9]+"),
+        shape=("Id", "(?i:tt)[0-9]+"),
         others="|".join(map(re.escape, ("Id", "Genre", "N/A", *GENRES))),
     ),
-    Format(IMPORTED, IMPORTED_COLUMNS, IMPORTED_COLUMNS[:3], _imported),
+    Format(IMPORTED, IMPORTED_COLUMNS, IMPORTED_COLUMNS[:3], _imported, shape=("source", "folder:.*")),
 )
 
 
@@ -287,5 +287,8 @@ def links_file(movies: Path) -> Path:
     """
     links = movies.with_name(LINKS)
     if not links.is_file():
-        raise InputError(f"{movies} is MovieLens's and has no ids of its own; put {LINKS} beside it")
+        raise InputError(
+            f"{movies} has MovieLens's columns, whose ids are in {LINKS}; put {LINKS} beside it, or name the columns of a "
+            "table of your own in scrape.columns"
+        )
     return links

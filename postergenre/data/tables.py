@@ -39,7 +39,7 @@ OTHER_FILES = {
     b"ARROW1": "is a Feather file; save it as Parquet",
     b"%PDF": "is a PDF; a table in it must be saved as CSV in UTF-8",
     b"version https://git-lfs": "is a pointer of Git LFS, not the table; fetch that with `git lfs pull`",
-    b"<": "is an HTML or XML page; fetch the table itself",
+    b"<": "is an HTML or XML page; fetch the table itself, as CSV, JSON or Parquet",
 }
 CSV_FAULTS = {
     "expected after": 'a quoted field goes on after its closing quote; a quote inside a field is written twice, as ""',

@@ -106,3 +106,12 @@ def test_a_letter_that_crosses_two_blocks_is_utf_8_still(tmp_path: Path, before:
     link = "x" * before + "é" * (1 << 16)  # two bytes each, and a block has 1 << 16
     file = support.write_catalogue(tmp_path / "films.csv", [("1", "Drama", link)])
     assert [film.poster for film in catalogue.read(file)] == [link]
+
+
+def test_letters_of_another_encoding_are_told_once_by_their_line(tmp_path: Path) -> None:
+    file = tmp_path / "c.csv"
+    file.write_bytes(f"{HEADER}\n1,p,Сталкер,,Drama,l\n2,p,Я,,Drama,l\n3,p,T,,Drama,l\n".encode("cp1251"))
+    first, second, third = catalogue.read(file)
+    assert first.reason == "line 2 is neither UTF-8 nor Western European (cp1252); save the file as UTF-8"
+    assert second.reason.startswith("line 3 is not UTF-8, and line 2 shows")
+    assert [film.problem for film in (first, second, third)] == ["bad-row", "bad-row", ""]

@@ -196,6 +196,7 @@ def test_a_common_header_has_a_published_formats_ids(tmp_path: Path, content: st
         ("Id,Genre\n1,Drama\n2,Comedy\n", "the 7,254-poster set"),
         ("Id,Genre,Drama\na.jpg,Drama,1\n", "the 7,254-poster set"),
         ("id,title,genres,poster_path\nmatrix,T,Drama,http://h/1.jpg\n", "TMDB"),
+        ("film_id,title,genres,source,poster\n1,T,Drama,Netflix,http://h/1.jpg\n", "postergenre import"),
     ],
 )
 def test_a_common_header_with_other_ids_or_columns_needs_columns(tmp_path: Path, content: str, name: str) -> None:
