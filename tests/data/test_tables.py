@@ -235,6 +235,7 @@ def test_each_line_has_the_encoding_that_it_is_valid_in(tmp_path: Path) -> None:
         ("1,Сталкер".encode("cp1251"), "line 3 is neither UTF-8 nor Western European"),
         ("1,東京物語".encode("shift-jis"), "line 3 is neither UTF-8 nor Western European"),
         ("1,霸王别姬".encode("gbk"), "line 3 is neither UTF-8 nor Western European"),
+        ("1,Я".encode("cp1251"), "line 3 is neither UTF-8 nor Western European"),
         ("1,Мы".encode("cp1251"), "line 3 is neither UTF-8 nor Western European"),
         ("1,Dětský".encode("cp1250"), "line 3 is neither UTF-8 nor Western European"),
         ("1,złoty".encode("cp1250"), "line 3 is neither UTF-8 nor Western European"),
