@@ -288,7 +288,7 @@ def links_file(movies: Path) -> Path:
     links = movies.with_name(LINKS)
     if not links.is_file():
         raise InputError(
-            f"{movies} has MovieLens's columns, whose ids are in {LINKS}; put {LINKS} beside it, or name the columns of "
-            "a table of your own in scrape.columns"
+            f"{movies} has MovieLens's columns, whose ids are in {LINKS}; put {LINKS} beside it, or name the columns "
+            "of a table of your own in scrape.columns"
         )
     return links

@@ -48,7 +48,7 @@ ALPHABETS = [
     set("âçöü"),  # Turkish
 ]
 WORD = re.compile(r"[^\W\d_]+")
-# What letters of Central Europe's encodings, DOS's and the Mac's become in cp1252.
+# What letters of Central Europe's encodings, DOS's, the Mac's and Cyrillic `Я` become in cp1252.
 MISREAD = re.compile(r"[^\W\d_][¹³¿£¥¯º¼¾±¡¢¤†‡\u201a„][^\W\d_]|[a-zß-öø-ÿ][À-ÖØ-ÞŠŽŸ][a-zß-öø-ÿ]|\bß")
 # The file is in another encoding where one of so many lines that are not UTF-8 shows it. Publishers garble single
 # titles, which say nothing of the other lines.
