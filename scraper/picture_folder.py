@@ -274,4 +274,4 @@ def _id_of(text: str, column: str, pictures: Container[str]) -> str:
     """
     path = PurePosixPath(text.replace("\\", "/"))
     name = path.stem if path.suffix.lower() in SUFFIXES else path.name
-    return name if name in pictures else film_ids.normalize(name, column)
+    return name if name in pictures else film_ids.normalize_cell(name, column)

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from postergenre import params_edit
-from postergenre.data import catalogue_formats, tables
+from postergenre.data import catalogue_formats, tables, text_lines
 from postergenre.data.catalogue import Catalogue, Film
 from postergenre.data.catalogue_formats import MOVIES, Columns
 from postergenre.errors import InputError
@@ -138,7 +138,7 @@ def read(path: Path, params: ScrapeParams, min_posters: int, own_host: str = "")
     check_columns(path, params)
     check_folders(params)
     plan = Plan.read(path, params)
-    encodings = [tables.describe_encoding(file) for file in plan.catalogue.files]
+    encodings = [text_lines.describe_encoding(file) for file in plan.catalogue.files]
     allowed = PrivateHosts.parse([*params.private_hosts, *([own_host] if own_host else [])])
     preview = Preview(plan, "; ".join(dict.fromkeys(encodings)), min_posters, own_host, allowed)
     for film in plan.catalogue:
