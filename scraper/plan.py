@@ -125,7 +125,7 @@ class ScrapeParams(Section):
     @property
     def sizes(self) -> Sizes:
         """How wide posters should be."""
-        return Sizes(self.poster_width, self.tmdb.images)
+        return Sizes(self.poster_width, self.tmdb.images, PrivateHosts.parse(self.private_hosts))
 
     @property
     def folders(self) -> list[Folder]:

@@ -147,7 +147,7 @@ def test_columns_of_another_table_go_when_a_published_one_is_used(project: Path)
             "has no networks.pretrained.architecture.input",
         ),
         ("min_posters: 50", "min_posters: 999", "two genres need 999 posters each"),
-        ("retries: 3", "retries: 3  # d\udce9j\udce0", "params.yaml is not in UTF-8; it should be"),
+        ("retries: 3", "retries: 3  # d\udce9j\udce0", " is not in UTF-8; save the file in UTF-8"),
     ],
 )
 def test_what_cannot_be_used_changes_nothing(project: Path, before: str, after: str, message: str) -> None:
