@@ -13,9 +13,7 @@ def make_sizes(width: Width = 300, images: str = "https://image.tmdb.org", hosts
     return Sizes(width, images, PrivateHosts.parse(hosts))
 
 
-def first(
-    link: str, width: Width = 300, images: str = "https://image.tmdb.org", hosts: tuple[str, ...] = ()
-) -> str:
+def first(link: str, width: Width = 300, images: str = "https://image.tmdb.org", hosts: tuple[str, ...] = ()) -> str:
     """The link that is asked first; the second is the link as it stands."""
     links = make_sizes(width, images, hosts).links(link)
     assert links[-1] == link
