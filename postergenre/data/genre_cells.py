@@ -11,7 +11,9 @@ from typing import Any
 
 from postergenre.data.film_ids import NO_VALUE
 
-NO_GENRE = NO_VALUE | {"(no genres listed)", "no genres listed", "[]", "{}"}
+NO_GENRE = NO_VALUE | {
+    *("(no genres listed)", "no genres listed", "no genre", "no genres", "unlabeled", "unlabelled", "[]", "{}"),
+}
 # Notations with a separator, and those with brackets.
 SEPARATORS = {"A|B": "|", "A, B": ",", "A; B": ";", "A/B": "/"}
 LIST, OBJECTS, NUMPY = "['A', 'B']", "[{'name': 'A'}]", "['A' 'B']"
@@ -187,7 +189,10 @@ def _names_of(value: Any, cell: Any) -> Sequence[str | None]:
 
 
 def _is_unknown(name: str | None) -> bool:
-    return name is None or _clean(name).lower() in NO_GENRE
+    if name is None:
+        return True
+    text = _clean(name).lower()
+    return text in NO_GENRE or re.sub("[_-]", " ", text) in NO_GENRE  # `no_genre`, as folders are called
 
 
 def _clean(name: str) -> str:
