@@ -194,7 +194,7 @@ def test_rows_with_another_title_are_counted(in_project: Path, capsys: pytest.Ca
         file.write(f"1,p,Heat,,Drama,{PUBLIC}/1.jpg\n1,p,film 1,,Drama,{PUBLIC}/1.jpg\n")
     assert command("catalogue", "films.csv") == 0
     assert lines_of(capsys.readouterr().out)["films"][1:] == [
-        "rows with another title than their film, which may be other films: 1, the first is 9",
+        "rows with another title than their film, perhaps other films: 1, the first is 9",
     ]
 
 
