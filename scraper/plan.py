@@ -6,6 +6,7 @@ from array import array
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -128,9 +129,9 @@ class ScrapeParams(Section):
         """How wide posters should be."""
         return Sizes(self.poster_width, self.tmdb.images, PrivateHosts.parse(self.private_hosts))
 
-    @property
+    @cached_property
     def folders(self) -> list[Folder]:
-        """The folders among the sources."""
+        """The folders among the sources. Each lists its files once."""
         return [Folder(name, self.max_bytes) for name in self.sources if name.startswith(folder.PREFIX)]
 
 

@@ -44,7 +44,11 @@ def test_a_placeholder_is_no_genre_in_any_notation(cell: str, others: str) -> No
 
 
 @pytest.mark.parametrize(
-    "cell", ["", " ", "NaT", "None", "NULL", "-", "#N/A", "[]", "['']", "[None]", None, [], [None]]
+    "cell",
+    [
+        *("", " ", "NaT", "None", "NULL", "-", "#N/A", "[]", "['']", "[None]", None, [], [None]),
+        *("No genre", "no_genres", "NO-GENRES-LISTED", "not_available", "Unlabelled"),
+    ],
 )
 def test_what_says_no_genre_is_no_genre(cell: Any) -> None:
     assert make(cell).read(cell) == ()
