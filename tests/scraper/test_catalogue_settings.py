@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from scraper import catalogue_settings
-from tests.support import ROOT, command, write_catalogue
+from tests.support import ROOT, command, encode, make_picture, write_catalogue
 
 PARAMS = Path("params.yaml")
 COMMITTED = (ROOT / "params.yaml").read_text()
@@ -113,7 +113,7 @@ def test_an_imported_folder_is_the_source_until_another_catalogue_is_used(projec
         for genre in ("Drama", "Comedy"):
             file = Path("pics", genre, f"{n}.jpg")
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(f"picture {n}".encode())
+            file.write_bytes(encode(make_picture(n, 16, 24)))
     assert command("import", "pics") == command("use", "data/catalogues/pics.csv") == 0
     scrape = yaml.safe_load(PARAMS.read_text())["scrape"]
     assert (scrape["catalogue"], scrape["source"]) == ("data/catalogues/pics.csv", "folder:pics/**/{id}.*")
