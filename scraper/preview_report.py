@@ -50,6 +50,8 @@ def _films(preview: Preview) -> Iterator[str]:
     )
     if preview.plan.merged:
         yield f"{len(preview.plan.merged):,} of them have rows with different genres, which are put together"
+    if rows := preview.plan.retitled:
+        yield f"rows with another title than their film, perhaps other films: {len(rows):,}, the first is {min(rows):,}"
 
 
 def _genres(preview: Preview) -> Iterator[str]:

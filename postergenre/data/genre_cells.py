@@ -16,7 +16,7 @@ from postergenre.data.text_lines import ADVICE, find_foreign_word
 # What says that a film has no genre, and what is no genre's name, as `film_ids.key_of_words` has them.
 NO_GENRE = (
     {"nogenreslisted", "nogenrelisted", "nogenres", "nogenre", "nonelisted", "notlisted", "missing", "empty", "nil"}
-    | {"uncategorized", "uncategorised", "unclassified"}
+    | {"uncategorized", "uncategorised", "unclassified", "unlabeled", "unlabelled"}
 )  # fmt: skip
 NO_NAMES = {"genre", "genres", "true", "false", "yes", "no"}
 # Notations with a separator, and those with brackets.

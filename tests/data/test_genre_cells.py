@@ -64,6 +64,7 @@ def test_a_placeholder_is_no_genre_in_any_notation(cell: str, others: str) -> No
             "['N/A']",
             ["tbd"],
         ),
+        *("No genre", "no_genres", "NO-GENRES-LISTED", "not_available", "Unlabelled"),
     ],
 )
 def test_what_says_no_genre_is_no_genre(cell: Any) -> None:

@@ -196,6 +196,27 @@ def test_a_folder_is_listed_once_for_all_films(in_project: Path, monkeypatch: py
     assert len(listed) == 1
 
 
+def test_an_imported_catalogue_names_its_folder(in_project: Path) -> None:
+    set_scrape()
+    source = "folder:pics/**/{id}.*"
+    Path("films.csv").write_text(f"film_id,title,genres,source\na,,Drama,{source}\nb,,War,{source}\n")
+    Path("other").mkdir()
+    for sources in ("poster", "page", "folder:none/{id}.*", "folder:other/{id}.JPG"):
+        set_scrape(source=sources)
+        refuse(f"scrape.source: {source}")
+
+
+def test_rows_with_another_title_are_counted(in_project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    set_scrape()
+    write_films()
+    with Path("films.csv").open("a") as file:
+        file.write(f"1,p,Heat,,Drama,{PUBLIC}/1.jpg\n1,p,film 1,,Drama,{PUBLIC}/1.jpg\n")
+    assert command("catalogue", "films.csv") == 0
+    assert lines_of(capsys.readouterr().out)["films"][1:] == [
+        "rows with another title than their film, perhaps other films: 1, the first is 9",
+    ]
+
+
 def test_two_genres_need_enough_films(in_project: Path) -> None:
     set_scrape()
     sections = params.read()
