@@ -201,7 +201,6 @@ def use(arguments: argparse.Namespace) -> None:
     from sample import site
     from scraper import catalogue_settings, plan, preview
 
-    params_edit.read(params.FILE)
     file, networks = _in_project(arguments.file), params.read().get("networks") or {}
     scrape = params.load("scrape", plan.ScrapeParams)
     params.load("resize", packing.ResizeParams)

@@ -54,17 +54,31 @@ def read(file: Path = FILE) -> dict[str, Any]:
     """All of `file`, unchecked.
 
     Raises:
-        InputError: the file is missing or no YAML, or holds no sections.
+        InputError: the file is missing, not in UTF-8 or no YAML, or holds no sections.
     """
     try:
-        value = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{file} is missing; run this in the project's folder") from None
+        value = yaml.safe_load(read_text(file))
     except yaml.YAMLError as error:
         raise InputError(f"{file} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(value, dict):
         raise InputError(f"{file} holds {type(value).__name__}; it must hold sections")
     return value
+
+
+def read_text(file: Path = FILE) -> str:
+    """The text of `file`, byte for byte.
+
+    Raises:
+        InputError: the file is missing or not in UTF-8.
+    """
+    try:
+        data = file.read_bytes()
+        return data.decode()
+    except FileNotFoundError:
+        raise InputError(f"{file} is missing; run this in the project's folder") from None
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{file}, line {line} is not in UTF-8; save the file in UTF-8") from None
 
 
 def _explain(name: str, fault: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from postergenre import files
+from postergenre import files, params
 from postergenre.errors import InputError
 
 
@@ -20,7 +20,7 @@ def change(file: Path, values: Mapping[str, Any]) -> list[str]:
     Raises:
         InputError: the file is no YAML, lacks a key, or writes one in a way that cannot be changed by itself.
     """
-    text = read(file)
+    text = params.read_text(file)
     before = _parse(file, text)
     after, changed = edit(file, text, before, values), []
     for name, value in values.items():
@@ -56,20 +56,6 @@ def edit(file: Path, text: str, before: Any, values: Mapping[str, Any]) -> str:
     if not _says(text, expected):
         raise InputError(f"{file} writes one of {', '.join(values)} with an anchor or a tag; write its value there")
     return text
-
-
-def read(file: Path) -> str:
-    """The file's text.
-
-    Raises:
-        InputError: it is missing or not in UTF-8.
-    """
-    try:
-        return file.read_bytes().decode()
-    except FileNotFoundError:
-        raise InputError(f"{file} is missing; run this in the project's folder") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{file} is not in UTF-8; it should be") from None
 
 
 def write(value: Any) -> str:

@@ -45,6 +45,10 @@ def check_template(template: str) -> None:
     rest = PLACEHOLDER.sub("", template)
     if rest == template or set(rest) & set("{}"):
         raise ValueError(f"{template!r} should have {{id}} or {{imdb_id}} in it, and no other braces")
+    if template.startswith(f"{PREFIX}~") or (template.startswith(PREFIX) and "\\" in template):
+        raise ValueError(
+            f"{template!r} should have a whole path, with / between its folders: \\ and ~ are not understood"
+        )
     if template.startswith(PREFIX) and not STARS.fullmatch(rest):
         raise ValueError(
             f"{template!r} may have .* at its end, for any suffix, and /**/ before the name, for subfolders"
@@ -92,8 +96,7 @@ class Folder:
         if not key:
             return
         try:
-            file = self.find(film_id)
-            body = self._read(file)
+            file, body = self.read(film_id)
             # As the template has it: the manifest is shared, and this machine's paths are nobody else's.
             url = f"{PREFIX}{self._written.joinpath(file.relative_to(self.root).as_posix())}"
             stored = downloads.get_manifest_fields(key)
@@ -123,11 +126,27 @@ class Folder:
             raise NoFileError("failed", f"{len(files)} files fit and differ: {names}")
         if not files or not os.path.lexists(files[0]):
             raise NoFileError("gone", "no such file")
+        if not files[0].exists():
+            raise NoFileError("gone", "its link leads nowhere")
         if not files[0].resolve().is_relative_to(self.root.resolve()):
             raise NoFileError("refused", "it leads out of the folder")
         if not files[0].is_file():
             raise NoFileError("not-a-poster", "it is no file")
         return files[0]
+
+    def read(self, film_id: str) -> tuple[Path, bytes]:
+        """A film's file and its bytes.
+
+        Raises:
+            NoFileError: as `find`, or the file is too large or cannot be read.
+        """
+        file = self.find(film_id)
+        try:
+            if file.stat().st_size > self._max_bytes:
+                raise NoFileError("failed", TOO_LARGE)
+            return file, file.read_bytes()
+        except OSError as error:
+            raise NoFileError("failed", f"it cannot be read ({error.strerror})") from None
 
     def list_pictures(self) -> dict[str, list[Path]]:
         """Of a template such as PATH/**/{id}.*, the files in the folder by their names without suffix."""
@@ -145,11 +164,3 @@ class Folder:
                     names.setdefault(f"{file.stem}{ANY_SUFFIX}" if any_suffix else file.name, []).append(file)
             self._listed = parent, names
         return self._listed[1]
-
-    def _read(self, file: Path) -> bytes:
-        try:
-            if file.stat().st_size > self._max_bytes:
-                raise NoFileError("failed", TOO_LARGE)
-            return file.read_bytes()
-        except OSError as error:
-            raise NoFileError("failed", f"it cannot be read ({error.strerror})") from None

@@ -6,21 +6,25 @@ as its source, `folder:PATH/**/{id}.*`.
 
 import csv
 import io
-from collections.abc import Container, Iterator, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
+from operator import eq
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from postergenre import files
-from postergenre.data import catalogue_formats, film_ids, tables
+from postergenre.data import catalogue_formats, film_ids, images, tables
 from postergenre.data.catalogue import Catalogue
 from postergenre.data.catalogue_formats import IMPORTED, IMPORTED_COLUMNS
 from postergenre.data.genre_cells import GenreCells
-from postergenre.data.images import SUFFIXES
 from postergenre.errors import InputError
 from scraper import proposed_columns
-from scraper.folder import PREFIX, Folder, are_equal, check_template
+from scraper.folder import PREFIX, Folder, NoFileError, are_equal, check_template
 
+# The pictures of each film by its id, as paths in the folder.
+Pictures = Mapping[str, list[PurePosixPath]]
 # So many cells of a column tell whether it names pictures.
 CELLS = 200
 
@@ -100,11 +104,16 @@ def read(folder: Path, labels: Path | None, genre_names: Mapping[str, str], max_
     try:
         check_template(source)
     except ValueError:
-        raise InputError(f"{folder} has one of the characters {{, }} and * in its name; rename it") from None
+        raise InputError(f"{folder} has {{, }}, * or \\ in its path, or ~ at its start; rename it") from None
+    if labels and not labels.is_file():
+        raise InputError(f"{labels} is not a file; --labels should name a table of pictures and their genres")
     made = PictureFolder(source)
-    pictures = _find_pictures(folder, Folder(source, max_bytes).list_pictures(), made)
+    pictures = _find_pictures(folder, Folder(source, max_bytes), made)
+    _pass_over(folder, made)
     if not pictures:
-        raise InputError(f"{folder} has no picture ({', '.join(sorted(SUFFIXES))}) that can be a film's{_why(made)}")
+        raise InputError(
+            f"{folder} has no picture ({', '.join(sorted(images.SUFFIXES))}) that can be a film's{_why(made)}"
+        )
     if labels:
         _read_labels(labels, pictures, genre_names, made)
     else:
@@ -122,12 +131,10 @@ def _tell(left_out: Mapping[str, tuple[int, str]]) -> list[str]:
     return [f"{reason}: {times:,}, the first is {first}" for reason, (times, first) in left_out.items()]
 
 
-def _find_pictures(
-    folder: Path, named: Mapping[str, list[Path]], made: PictureFolder
-) -> dict[str, list[PurePosixPath]]:
-    """The pictures of each film by its id, as paths in the folder."""
+def _find_pictures(folder: Path, source: Folder, made: PictureFolder) -> dict[str, list[PurePosixPath]]:
+    """The pictures that pass the checks of a crawl."""
     pictures = {}
-    for name, paths in named.items():
+    for name, paths in source.list_pictures().items():
         places = [PurePosixPath(path.relative_to(folder).as_posix()) for path in paths]
         try:
             is_id = film_ids.normalize(name) == name
@@ -143,17 +150,30 @@ def _find_pictures(
                 "films left out, because several pictures have their name and differ", " and ".join(map(str, places))
             )
         else:
-            pictures[name] = places
-    others = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix.lower() not in SUFFIXES)
-    for path in others:
-        if not path.name.startswith("."):
-            made.leave_out("files passed over, because their suffixes are no picture's", path.relative_to(folder))
+            try:
+                images.identify(source.read(name)[1])
+                pictures[name] = places
+            except (NoFileError, images.ImageError) as error:
+                made.leave_out("pictures left out, because a crawl would refuse them", f"{places[0]}: {error}")
     return pictures
 
 
-def _read_subfolders(
-    folder: Path, pictures: Mapping[str, list[PurePosixPath]], genre_names: Mapping[str, str], made: PictureFolder
-) -> None:
+def _pass_over(folder: Path, made: PictureFolder) -> None:
+    """Count what the folder has beside pictures: files by their suffixes, and folders that are links."""
+    for parent, folders, names in os.walk(folder):
+        place = Path(parent).relative_to(folder)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in folders:
+            if Path(parent, name).is_symlink():
+                made.leave_out("folders passed over, because they are links; copy what they lead to", place / name)
+        for name in sorted(names):
+            suffix = Path(name).suffix.lower()
+            if suffix not in images.SUFFIXES and not name.startswith("."):
+                kind = f"{suffix} files" if suffix else "files without a suffix"
+                made.leave_out(f"{kind} passed over, because posters are {images.NAMES}", place / name)
+
+
+def _read_subfolders(folder: Path, pictures: Pictures, genre_names: Mapping[str, str], made: PictureFolder) -> None:
     """Each film's genres by the folders that it lies in."""
     deep = next((place for places in pictures.values() for place in places if len(place.parts) > 2), None)
     if deep:
@@ -176,14 +196,14 @@ def _read_subfolders(
         made.genres[film_id] = {genre for parent in parents for genre in genres[parent]}
         if not parents:
             made.leave_out("films without a genre, because their pictures lie in no subfolder", places[0])
+        elif not made.genres[film_id]:
+            made.leave_out("films without a genre, because their subfolder's name stands for none", places[0])
 
 
 # Labels
 
 
-def _read_labels(
-    labels: Path, pictures: Mapping[str, list[PurePosixPath]], genre_names: Mapping[str, str], made: PictureFolder
-) -> None:
+def _read_labels(labels: Path, pictures: Pictures, genre_names: Mapping[str, str], made: PictureFolder) -> None:
     """Each film's genres by a table."""
     first = ""
     for place, film_id, title, genres in _labels(labels, pictures, genre_names, made):
@@ -192,8 +212,11 @@ def _read_labels(
             made.leave_out(f"rows of {labels} that name no picture", f"{film_id}, {place}")
             continue
         made.genres.setdefault(film_id, set()).update(genres)
-        if title:
-            made.titles.setdefault(film_id, title)
+        if title and title != (earlier := made.titles.setdefault(film_id, title)):
+            example = f"{film_id}, {place}: {title!r} after {earlier!r}"
+            made.leave_out(f"rows of {labels} with another title for their film, put together", example)
+    if not first:
+        raise InputError(f"no row of {labels} can be read{_why(made)}")
     if not made.genres:
         raise InputError(
             f"no row of {labels} names a picture; its first film is {first!r} and the first picture "
@@ -207,16 +230,22 @@ def _read_labels(
 
 
 def _labels(
-    labels: Path, pictures: Container[str], genre_names: Mapping[str, str], made: PictureFolder
+    labels: Path, pictures: Pictures, genre_names: Mapping[str, str], made: PictureFolder
 ) -> Iterator[tuple[str, str, str, tuple[str, ...]]]:
-    """The place, the film's id, its title and its genres of each row. A published table has ids of its kind."""
+    """The place, the film's id, its title and its genres of each row.
+
+    Of a published table they are those of its format, if pictures are called by its ids.
+    """
     table = tables.open_table(labels)
     try:
-        catalogue_formats.recognise(table, None)
+        films = Catalogue(labels, None, genre_names)
+        is_published = any(film.film_id in pictures for film in films)
     except InputError:
+        is_published = False
+    if not is_published:
         yield from _own_labels(table, pictures, genre_names, made)
         return
-    for film in Catalogue(labels, None, genre_names):
+    for film in films:
         if film.problem:
             made.leave_out(f"rows of {labels} left out", film.reason)
         else:
@@ -224,7 +253,7 @@ def _labels(
 
 
 def _own_labels(
-    table: tables.Table, pictures: Container[str], genre_names: Mapping[str, str], made: PictureFolder
+    table: tables.Table, pictures: Pictures, genre_names: Mapping[str, str], made: PictureFolder
 ) -> Iterator[tuple[str, str, str, tuple[str, ...]]]:
     columns = proposed_columns.choose(table.columns)
     film, genre, title = _column_of_pictures(table, pictures) or columns["id"], columns["genres"], columns["title"]
@@ -235,43 +264,86 @@ def _own_labels(
         )
     names = [film, genre, *([title] if title else [])]
     cells = GenreCells((row.values[1] for row in table.rows(names) if not row.fault), genre_names)
+    unclear = _unclear(table, film, pictures)
     for line, values, fault in table.rows(names):
         try:
             if fault:
                 raise ValueError(fault)
-            film_id, genres = _id_of(catalogue_formats.text(values[0]), film, pictures), cells.read(values[1])
+            film_id, genres = _id_of(_path(values[0]), film, pictures), cells.read(values[1])
+            if film_id in unclear:
+                raise ValueError(f"{_path(values[0])} and another row's path both fit {pictures[film_id][0]}")
             yield f"line {line}", film_id, "".join(map(catalogue_formats.text, values[2:])), genres
         except ValueError as error:
             made.leave_out(f"rows of {table.file} left out", f"line {line}: {error}")
 
 
-def _column_of_pictures(table: tables.Table, pictures: Container[str]) -> str | None:
+def _column_of_pictures(table: tables.Table, pictures: Pictures) -> str | None:
     """The column whose cells name pictures: as files, else as ids. A number of the row may look like an id.
 
     Raises:
         InputError: several columns name other pictures, and none has files.
     """
     rows = [row.values for row in islice(table.rows(table.columns), CELLS) if not row.fault]
-    cells = {name: [catalogue_formats.text(row[place]) for row in rows] for place, name in enumerate(table.columns)}
-    by_file = [name for name, texts in cells.items() if sum(map(_is_file, texts)) > len(texts) / 2]
-    by_id = [name for name, texts in cells.items() if sum(text in pictures for text in texts) > len(texts) / 2]
-    if not by_file and any(cells[name] != cells[by_id[0]] for name in by_id):
+    cells = {name: [_path(row[place]) for row in rows] for place, name in enumerate(table.columns)}
+    files = [name for name, paths in cells.items() if sum(map(_is_file, paths)) > len(rows) / 2]
+    files.sort(key=lambda name: -sum(_name(path) in pictures for path in cells[name]))
+    ids = [name for name, paths in cells.items() if sum(str(path) in pictures for path in paths) > len(rows) / 2]
+    if files and (not ids or any(_name(path) in pictures for path in cells[files[0]])):
+        return files[0]
+    if any(cells[name] != cells[ids[0]] for name in ids):
         raise InputError(
-            f"{table.file}: the columns {' and '.join(by_id)} both name pictures of the folder; leave only one of them"
+            f"{table.file}: the columns {' and '.join(ids)} both name pictures of the folder; leave only one of them"
         )
-    return next(iter(by_file or by_id), None)
+    return next(iter(ids), None)
 
 
-def _is_file(text: str) -> bool:
-    return PurePosixPath(text.replace("\\", "/")).suffix.lower() in SUFFIXES
+def _path(cell: Any) -> PurePosixPath:
+    """A cell as the path of a picture."""
+    return PurePosixPath(catalogue_formats.text(cell).replace("\\", "/").lstrip("/"))
 
 
-def _id_of(text: str, column: str, pictures: Container[str]) -> str:
-    """The id that a text is, or that stands in it as a picture's name or path.
+def _is_file(path: PurePosixPath) -> bool:
+    is_address = path.parts[:1] in (("http:",), ("https:",))
+    return path.suffix.lower() in images.SUFFIXES and not is_address
+
+
+def _name(path: PurePosixPath) -> str:
+    return path.stem if path.suffix.lower() in images.SUFFIXES else path.name
+
+
+def _id_of(path: PurePosixPath, column: str, pictures: Pictures) -> str:
+    """The id that a path's last part is, or has before its suffix.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is none, or its picture lies in another folder.
     """
-    path = PurePosixPath(text.replace("\\", "/"))
-    name = path.stem if path.suffix.lower() in SUFFIXES else path.name
-    return name if name in pictures else film_ids.normalize(name, column)
+    name = _name(path)
+    film_id = name if name in pictures else film_ids.normalize_cell(name, column)
+    places = pictures.get(film_id, [])
+    if places and not any(_agree(path.parent, place.parent) for place in places):
+        raise ValueError(f"{path} has another folder than {' and '.join(map(str, places))}")
+    return film_id
+
+
+def _unclear(table: tables.Table, column: str, pictures: Pictures) -> set[str]:
+    """The films with a picture that fits the paths of several rows, which differ in their folders."""
+    folders: dict[str, set[PurePosixPath]] = {}
+    for row in table.rows([column]):
+        path = _path(row.values[0])
+        folders.setdefault(_name(path), set()).add(path.parent)
+    return {
+        film_id
+        for film_id in folders.keys() & pictures.keys()
+        if any(_fits_several(place.parent, folders[film_id]) for place in pictures[film_id])
+    }
+
+
+def _fits_several(folder: PurePosixPath, others: Iterable[PurePosixPath]) -> bool:
+    fitting = [other for other in others if _agree(folder, other)]
+    longest = max(fitting, key=lambda other: len(other.parts), default=folder)
+    return not all(_agree(longest, other) for other in fitting)
+
+
+def _agree(first: PurePosixPath, second: PurePosixPath) -> bool:
+    """Whether two paths end in the same folders, as far as both have them."""
+    return all(map(eq, reversed(first.parts), reversed(second.parts)))

@@ -1,10 +1,12 @@
 """From a catalogue to the films that the spider asks for, and from the downloads to the manifest's rows."""
 
 import hashlib
+import zlib
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -125,11 +127,11 @@ class ScrapeParams(Section):
     @property
     def sizes(self) -> Sizes:
         """How wide posters should be."""
-        return Sizes(self.poster_width, self.tmdb.images)
+        return Sizes(self.poster_width, self.tmdb.images, PrivateHosts.parse(self.private_hosts))
 
-    @property
+    @cached_property
     def folders(self) -> list[Folder]:
-        """The folders among the sources."""
+        """The folders among the sources. Each lists its files once."""
         return [Folder(name, self.max_bytes) for name in self.sources if name.startswith(folder.PREFIX)]
 
 
@@ -167,6 +169,7 @@ class Plan:
     repeats: for each row that repeats a film, the row that stands for it: the film's first row with a link, else its
         first row.
     merged: the genres of the films whose rows differ in them, put together, by the row that stands for the film.
+    retitled: the rows that repeat a film and have another title than it.
     digest: SHA-256 of the catalogue.
     """
 
@@ -174,6 +177,7 @@ class Plan:
     params: ScrapeParams
     repeats: Mapping[int, int]
     merged: Mapping[int, tuple[str, ...]]
+    retitled: Collection[int]
     digest: str
 
     @classmethod
@@ -187,15 +191,16 @@ class Plan:
             place.check()
         films = Catalogue(file, params.columns, params.genre_names)
         # Arrays of numbers, not a table: a table of a million rows takes 100 MB.
-        keys, linked, labels = array("Q"), array("b"), array("I")
+        keys, linked, labels, titles = array("Q"), array("b"), array("I"), array("I")
         label_sets: dict[tuple[str, ...], int] = {}
         for film in films:
             keys.append(0 if film.problem else _key(film.film_id))
             linked.append(bool(sources(film, params)))
             labels.append(label_sets.setdefault(film.genres, len(label_sets)))
+            titles.append(zlib.crc32(film.title.casefold().encode()))  # 0 for none
         repeats = _repeats(np.asarray(keys), np.asarray(linked))
         merged = _merge(repeats, labels, list(label_sets))
-        return cls(films, params, repeats, merged, files.sha256(*films.files))
+        return cls(films, params, repeats, merged, _retitled(repeats, titles), files.sha256(*films.files))
 
     def wanted(self, downloads: Downloads) -> Iterator[list[Source]]:
         """For each film without a poster, its sources on the network that have not been asked in vain.
@@ -271,6 +276,21 @@ def _merge(
     return {row: tuple(sorted(genres)) for row, genres in merged.items()}
 
 
+def _retitled(repeats: Mapping[int, int], titles: Sequence[int]) -> set[int]:
+    """`Plan.retitled`.
+
+    titles: the hash of each row's title, 0 for none.
+    """
+    first_titles: dict[int, int] = {}
+    rows = set()
+    for row, first in repeats.items():
+        title = first_titles.get(first) or titles[first - 1] or titles[row - 1]
+        first_titles[first] = title
+        if titles[row - 1] not in (0, title):
+            rows.add(row)
+    return rows
+
+
 class ManifestRows:
     """The manifest's rows in the catalogue's order. Each iteration reads the catalogue again."""
 
@@ -295,7 +315,9 @@ class ManifestRows:
         if film.problem:
             return replace(row, status=film.problem, reason=film.reason)
         if film.row in self._plan.repeats:
-            return replace(row, status="duplicate", reason=f"row {self._plan.repeats[film.row]} has the film")
+            title = ", by another title" if film.row in self._plan.retitled else ""
+            reason = f"row {self._plan.repeats[film.row]} has the film{title}"
+            return replace(row, status="duplicate", reason=reason)
         candidates = sources(film, self._plan.params)
         if not candidates:
             return replace(row, status="no-link", reason="the catalogue gives no link")

@@ -10,19 +10,17 @@ from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from postergenre import params_edit
-from postergenre.data import catalogue_formats, tables
+from postergenre.data import catalogue_formats, tables, text_lines
 from postergenre.data.catalogue import Catalogue, Film
 from postergenre.data.catalogue_formats import MOVIES, Columns
 from postergenre.errors import InputError
-from scraper import proposed_columns
+from scraper import picture_folder, proposed_columns
 from scraper.folder import PREFIX, NoFileError, fill
 from scraper.plan import Plan, ScrapeParams, sources
 from scraper.private_hosts import PrivateHosts, kind_of
 from scraper.summary import FAULTY
 from scraper.tasks import Source
 
-# For a catalogue whose posters lie in a folder.
-FOLDER_CHANGE = f"scrape.source: {PREFIX}PATH/{{id}}.*"
 # Pages that are no source: their sites' terms forbid to read them by a program, and offer an API.
 NO_PAGES = ("https://www.imdb.com/", "http://www.imdb.com/", "https://www.themoviedb.org/")
 PORTS = {"http": 80, "https": 443}
@@ -136,9 +134,9 @@ def read(path: Path, params: ScrapeParams, min_posters: int, own_host: str = "")
         InputError: the file is none, or cannot be read to its end, or a folder of scrape.source is missing.
     """
     check_columns(path, params)
-    check_folders(params)
+    check_folders(path, params)
     plan = Plan.read(path, params)
-    encodings = [tables.describe_encoding(file) for file in plan.catalogue.files]
+    encodings = [text_lines.describe_encoding(file) for file in plan.catalogue.files]
     allowed = PrivateHosts.parse([*params.private_hosts, *([own_host] if own_host else [])])
     preview = Preview(plan, "; ".join(dict.fromkeys(encodings)), min_posters, own_host, allowed)
     for film in plan.catalogue:
@@ -162,7 +160,7 @@ def check_columns(path: Path, params: ScrapeParams) -> None:
         raise InputError(str(Fault(str(error), f"scrape.columns: {columns}"))) from None
 
 
-def check_folders(params: ScrapeParams) -> None:
+def check_folders(path: Path, params: ScrapeParams) -> None:
     """Check that the folders of scrape.source are here.
 
     Raises:
@@ -172,7 +170,12 @@ def check_folders(params: ScrapeParams) -> None:
         for place in params.folders:
             place.check()
     except InputError as error:
-        raise InputError(str(Fault(str(error), FOLDER_CHANGE))) from None
+        raise InputError(str(Fault(str(error), folder_change(path)))) from None
+
+
+def folder_change(path: Path) -> str:
+    """The line for a catalogue whose posters lie in a folder. Made by `postergenre import`, it names the folder."""
+    return f"scrape.source: {picture_folder.read_source(path) or f'{PREFIX}PATH/{{id}}.*'}"
 
 
 def is_published(table: tables.Table) -> bool:
@@ -271,7 +274,7 @@ def _host(preview: Preview, source: Source) -> Origin:
 def _faults_of_links(preview: Preview) -> Iterator[Fault]:
     params, linked = preview.plan.params, preview.origins.total()
     if not linked:
-        change = "scrape.source: page" if preview.pages else FOLDER_CHANGE
+        change = "scrape.source: page" if preview.pages else folder_change(preview.plan.catalogue.file)
         yield Fault(
             f"none of the {preview.rows:,} rows of {preview.plan.catalogue.file} has an id and a link that "
             f"scrape.source ({', '.join(params.sources)}) could ask; a folder of yours, a page, a URL template or tmdb "
@@ -305,8 +308,9 @@ def _no_source(preview: Preview) -> Fault:
     if preview.count("missing"):
         name = next(origin.name for origin in preview.origins if origin.place == "missing")
         return Fault(
-            f"{name} has a file for none of {preview.films:,} films; a file's name should be the film's id",
-            FOLDER_CHANGE,
+            f"{name} has a file for none of {preview.films:,} films; a file's name should be the film's id, with "
+            "the suffix as it stands there (.* takes any)",
+            folder_change(preview.plan.catalogue.file),
         )
     return Fault(f"no link can be asked: {_tell_losses(preview)}", "scrape.source: page" if preview.pages else "")
 

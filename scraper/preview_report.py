@@ -14,8 +14,12 @@ CELLS = 4
 
 def describe(preview: Preview) -> str:
     """A few lines for each subject, aligned."""
+    catalogue = preview.plan.catalogue
     subjects = {
-        "format": [f"{preview.plan.catalogue.format.name}: {preview.plan.catalogue.table.kind}, {preview.encoding}"],
+        "format": [
+            f"{catalogue.format.name}: {catalogue.table.kind}, {preview.encoding}",
+            f"by its columns {', '.join(catalogue.format.marks)}",
+        ],
         "rows": [f"{preview.rows:,}"],
         "films": list(_films(preview)),
         "genres": list(_genres(preview)),
@@ -23,7 +27,7 @@ def describe(preview: Preview) -> str:
         "set aside": _rows(dict(preview.set_aside.most_common())) or ["no row"],
         "bad rows": list(_bad(preview)),
     }
-    lines = [str(preview.plan.catalogue.file)]
+    lines = [str(catalogue.file)]
     for subject, texts in subjects.items():
         labels = [subject, *[""] * len(texts)]
         lines += [f"  {label:{LABEL}}{text}".rstrip() for label, text in zip(labels, texts, strict=False)]
@@ -46,6 +50,8 @@ def _films(preview: Preview) -> Iterator[str]:
     )
     if preview.plan.merged:
         yield f"{len(preview.plan.merged):,} of them have rows with different genres, which are put together"
+    if rows := preview.plan.retitled:
+        yield f"rows with another title than their film, perhaps other films: {len(rows):,}, the first is {min(rows):,}"
 
 
 def _genres(preview: Preview) -> Iterator[str]:

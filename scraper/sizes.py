@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import SplitResult, urlsplit
 
-from scraper.private_hosts import is_loopback
+from scraper.private_hosts import PrivateHosts, is_loopback
 
 Width = int | Literal["original"] | None
 
 # Domains of hosts that are known to resize. A link of any other host stays as it is: a copy of such a picture keeps its
-# name, but no other size of it is there, and each film would cost a request in vain. This machine's own hosts are asked
-# in this way too, for a mirror knows what it serves.
+# name, but no other size of it is there, and each film would cost a request in vain. This machine's own hosts and those
+# of `scrape.private_hosts` are asked in this way too, for a mirror serves the same links.
 IMDB = ("media-amazon.com", "ssl-images-amazon.com", "images-amazon.com", "media-imdb.com")
 TMDB = ("tmdb.org", "themoviedb.org")
 # Of most published posters.
@@ -35,10 +35,12 @@ class Sizes:
 
     width: pixels, `original` for as large as the host has them, or None for links as they stand.
     tmdb_images: address of TMDB's pictures, or of a mirror of them.
+    mirrors: `scrape.private_hosts`.
     """
 
     width: Width
     tmdb_images: str
+    mirrors: PrivateHosts
 
     def links(self, link: str) -> list[str]:
         """The links to ask for a picture, in their order: in the width, if its host resizes; then as it stands."""
@@ -63,8 +65,8 @@ class Sizes:
 
     def _imdb(self, url: SplitResult, host: str) -> str:
         """The path of an IMDb picture in the width, "" for what is none."""
-        match = IMDB_NAME.fullmatch(url.path) if _is_in(host, IMDB) else None
-        match = match or (SIZED_NAME.fullmatch(url.path) if _is_in(host, IMDB) or is_loopback(host) else None)
+        is_known = _is_in(host, IMDB) or self._is_mirror(host)
+        match = (IMDB_NAME.fullmatch(url.path) or SIZED_NAME.fullmatch(url.path)) if is_known else None
         if not match:
             return ""
         # SX makes it smaller, never larger.
@@ -72,9 +74,12 @@ class Sizes:
 
     def _tmdb(self, url: SplitResult, host: str) -> str:
         """The path of a TMDB picture in the width, "" for what is none."""
-        is_known = _is_in(host, TMDB) or is_loopback(host) or host == urlsplit(self.tmdb_images).hostname
+        is_known = _is_in(host, TMDB) or self._is_mirror(host) or host == urlsplit(self.tmdb_images).hostname
         match = TMDB_NAME.fullmatch(url.path) if is_known else None
         return f"{match[1]}/{self.tmdb_size()}/{match[2]}" if match else ""
+
+    def _is_mirror(self, host: str) -> bool:
+        return is_loopback(host) or self.mirrors.list_host(host)
 
 
 def _is_in(host: str, domains: tuple[str, ...]) -> bool:

@@ -30,6 +30,7 @@ class Summary:
     refusals: rows that were refused, by the host that refused them.
     first_faults: the first reason for each of `FAULTY`.
     merged: the genres of the films whose rows differ in them, put together, by film.
+    retitled: the rows that have another title than their film, as `ID in row 5 is TITLE`.
     """
 
     statuses: Counter[str]
@@ -38,6 +39,7 @@ class Summary:
     refusals: Counter[str]
     first_faults: dict[str, str]
     merged: dict[str, str]
+    retitled: list[str]
 
     @property
     def fetchable(self) -> int:
@@ -72,6 +74,12 @@ class Summary:
             faults.append(
                 f"{len(self.merged):,} films have rows with different genres, put together: {', '.join(films)}{more}"
             )
+        if self.retitled:
+            more = ", ..." if len(self.retitled) > EXAMPLES else ""
+            faults.append(
+                f"{len(self.retitled):,} rows have another title than their film, and may be other films: "
+                f"{', '.join(self.retitled[:EXAMPLES])}{more}"
+            )
         return faults
 
     def __str__(self) -> str:
@@ -89,18 +97,24 @@ class Summary:
 
 
 def summarize(
-    rows: Iterable[Row], is_earlier_miss: Callable[[str], bool] = lambda _: False, merged: Container[int] = ()
+    rows: Iterable[Row],
+    is_earlier_miss: Callable[[str], bool] = lambda _: False,
+    merged: Container[int] = (),
+    retitled: Container[int] = (),
 ) -> Summary:
     """Count the manifest's rows.
 
     is_earlier_miss: whether a source, by its URL, gave no poster to an earlier crawl and was not asked by this one.
     merged: the rows that have the genres of several.
+    retitled: the rows that have another title than their film.
     """
-    summary = Summary(Counter(), Counter(), Counter(), Counter(), {}, {})
+    summary = Summary(Counter(), Counter(), Counter(), Counter(), {}, {}, [])
     for row in rows:
         summary.statuses[row.status] += 1
         if row.row in merged:
             summary.merged[row.film_id] = row.genres
+        if row.row in retitled:
+            summary.retitled.append(f"{row.film_id} in row {row.row} is {row.title!r}")
         if row.status in FAULTY:
             summary.first_faults.setdefault(row.status, row.reason)
         elif row.status not in (*NOT_FETCHABLE, "ok"):

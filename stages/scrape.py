@@ -37,7 +37,7 @@ def main() -> None:
         ):
             blocked = crawl.crawl(wanted_films, downloads.file, scrape, own_site)
         rows = plan.ManifestRows(films, downloads)
-        counts = summary.summarize(rows, downloads.is_earlier_miss, films.merged)
+        counts = summary.summarize(rows, downloads.is_earlier_miss, films.merged, films.retitled)
         print(counts)
         summary.check(counts, scrape.min_success, blocked)
         with files.atomic_folder(OUTPUT) as output:

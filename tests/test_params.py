@@ -46,6 +46,14 @@ def test_a_wrong_section_is_named_with_what_would_be_right(tmp_path: Path, text:
     assert "\n" not in str(error.value)
 
 
+def test_a_file_in_another_encoding_is_refused_by_its_line(tmp_path: Path) -> None:
+    file = written(tmp_path, "")
+    file.write_bytes("resize:\n  height: 150\n  # d\xe9j\xe0 vu\n".encode("cp1252"))
+    with pytest.raises(InputError) as error:
+        params.load("resize", ResizeParams, file)
+    assert str(error.value) == f"{file}, line 3 is not in UTF-8; save the file in UTF-8"
+
+
 def test_the_error_for_an_unknown_network_lists_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no section networks\.vgg; there are: student_cnn, resnet"):
         params.load("networks.vgg", ResizeParams, written(tmp_path, GOOD))

@@ -80,7 +80,7 @@ def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is missing"):
         params_edit.change(file, {})
     file.write_bytes("a: é\n".encode("latin-1"))
-    with pytest.raises(InputError, match="is not in UTF-8"):
+    with pytest.raises(InputError, match="line 1 is not in UTF-8; save"):
         params_edit.change(file, {"a": 1})
 
 

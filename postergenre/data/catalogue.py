@@ -99,6 +99,6 @@ def _film(row: int, line: int, record: Record, cells: GenreCells) -> Film:
     except ValueError as error:
         if not problem:
             problem, reason = "bad-row", str(error)
-    if problem:
+    if problem and not reason.startswith(f"line {line} "):
         reason = f"line {line}: {reason}"
     return Film(row, film_id, title, genres, page, poster, problem, reason, tmdb_id)

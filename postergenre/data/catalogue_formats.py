@@ -4,11 +4,13 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from postergenre.data import film_ids, tables
-from postergenre.data.film_ids import NO_VALUE, normalize_imdb_id, normalize_tmdb_id
+from postergenre.data.film_ids import normalize_imdb_id, normalize_tmdb_id
+from postergenre.data.genre_cells import GENRES
 from postergenre.errors import InputError
 from postergenre.params import Section
 
@@ -16,6 +18,8 @@ from postergenre.params import Section
 Problem = Literal["", "bad-id", "bad-row", "no-film"]
 # The kinds of titles that are films, as IMDb (titleType) and OMDb (Type) name them, in lower case.
 FILM_TYPES = frozenset({"movie", "short", "tvmovie", "tvshort", "tvspecial", "video"})
+# Rows that tell whether a table has the format that its header tells.
+FIRST_ROWS = 100
 # MovieLens's tables, which belong together.
 MOVIES, LINKS = "movies.csv", "links.csv"
 
@@ -60,16 +64,29 @@ class Format:
     marks: the columns that tell it from others.
     columns: those that are read, present or not.
     read: makes a record of their values.
+    shape: a column and the pattern of its first values, where the marks alone could be anybody's.
+    others: a pattern of the names of all other columns, for the same reason.
     """
 
     name: str
     marks: Sequence[str]
     columns: Sequence[str]
     read: Callable[..., Record]
+    shape: tuple[str, str] = ("", "")
+    others: str = ".*"
+
+    def fits(self, table: tables.Table) -> bool:
+        """Whether a table has the format, by its columns and its first rows."""
+        columns, (column, pattern) = set(table.columns), self.shape
+        if not columns.issuperset(self.marks) or not all(re.fullmatch(self.others, name) for name in columns):
+            return False
+        rows = islice(table.rows([column]), FIRST_ROWS) if column else ()
+        values = [text(row.values[0]) for row in rows if not row.fault]
+        return sum(bool(re.fullmatch(pattern, value)) for value in values) >= len(values) / 2
 
 
 def recognise(table: tables.Table, columns: Columns | None) -> Format:
-    """The format of a table, by `scrape.columns` or by its header.
+    """The format of a table, by `scrape.columns`, or by its header and its first rows.
 
     Raises:
         InputError: the table has no format's columns.
@@ -77,12 +94,14 @@ def recognise(table: tables.Table, columns: Columns | None) -> Format:
     if columns:
         return _own_format(table, columns)
     for candidate in FORMATS:
-        if set(table.columns).issuperset(candidate.marks):
+        if candidate.fits(table):
             return _with_links(table.file) if candidate.name == MOVIELENS else candidate
     known = "; ".join(f"{', '.join(fmt.marks)} ({fmt.name})" for fmt in FORMATS)
     header = ", ".join(table.columns[:30]) + ", ..." * (len(table.columns) > 30)
+    similar = (fmt.name for fmt in FORMATS if set(table.columns).issuperset(fmt.marks))
+    like = "".join(f", but not the rest of {name}" for name in islice(similar, 1))
     raise InputError(
-        f"{table.file} has the columns {header}; a catalogue has {known}, or scrape.columns names its columns"
+        f"{table.file} has the columns {header}{like}; a catalogue has {known}, or scrape.columns names its columns"
     )
 
 
@@ -96,7 +115,7 @@ def text(value: Any) -> str:
 def link(value: Any) -> str:
     """A link, "" for none."""
     stripped = text(value)
-    return "" if stripped.lower() in NO_VALUE else stripped
+    return "" if film_ids.is_no_value(stripped) else stripped
 
 
 def _identify(record: Record, normalize: Callable[[str], str], value: Any) -> Record:
@@ -144,7 +163,7 @@ def _omdb(number: Any, title: Any, year: Any, kind: Any, genres: Any, poster: An
 def _typed(record: Record, kind: Any) -> Record:
     """The record, marked where its kind of title is no film's."""
     name = text(kind)
-    if record.problem or name.lower() in FILM_TYPES or name.lower() in NO_VALUE:
+    if record.problem or name.lower() in FILM_TYPES or film_ids.is_no_value(name):
         return record
     return record._replace(problem="no-film", reason=f"its type is {name}")
 
@@ -178,6 +197,7 @@ def _imported(film_id: Any, title: Any, genres: Any) -> Record:
 IMPORTED, IMPORTED_COLUMNS = "postergenre import", ("film_id", "title", "genres", "source")
 MOVIELENS = "MovieLens's movies.csv"
 _TMDB_COLUMNS = ("imdb_id", "id", "title", "release_date", "genres", "poster_path")
+_TMDB_IDS = ("id", r"(tmdb)?[0-9]+(\.0)?")
 FORMATS = (
     Format(
         "MovieGenre.csv",
@@ -192,12 +212,19 @@ FORMATS = (
         _title_basics,
     ),
     Format("OMDb", ("imdbID", "Title", "Genre"), ("imdbID", "Title", "Year", "Type", "Genre", "Poster"), _omdb),
-    Format("TMDB", ("id", "title", "genres", "original_title"), _TMDB_COLUMNS, _tmdb),
-    Format("TMDB", ("id", "title", "genres", "poster_path"), _TMDB_COLUMNS, _tmdb),
+    Format("TMDB", ("id", "title", "genres", "original_title"), _TMDB_COLUMNS, _tmdb, shape=_TMDB_IDS),
+    Format("TMDB", ("id", "title", "genres", "poster_path"), _TMDB_COLUMNS, _tmdb, shape=_TMDB_IDS),
     Format("TMDB", ("imdb_id", "title", "genres", "poster_path"), _TMDB_COLUMNS, _tmdb),
     Format(MOVIELENS, ("movieId", "title", "genres"), ("movieId", "title", "genres"), Record),
-    Format("the 7,254-poster set", ("Id", "Genre"), ("Id", "Genre"), _multi_hot),
-    Format(IMPORTED, IMPORTED_COLUMNS, IMPORTED_COLUMNS[:3], _imported),
+    Format(
+        "the 7,254-poster set",
+        ("Id", "Genre"),
+        ("Id", "Genre"),
+        _multi_hot,
+        shape=("Id", "(?i:tt)[0-9]+"),
+        others="|".join(map(re.escape, ("Id", "Genre", "N/A", *GENRES))),
+    ),
+    Format(IMPORTED, IMPORTED_COLUMNS, IMPORTED_COLUMNS[:3], _imported, shape=("source", "folder:.*")),
 )
 
 
@@ -219,7 +246,7 @@ def _own_format(table: tables.Table, columns: Columns) -> Format:
 def _own(id_column: str, places: Sequence[int | None], *values: Any) -> Record:
     film_id, title, genres, poster, page = ("" if place is None else values[place] for place in places)
     record = Record("", text(title), genres, link(page), link(poster))
-    return _identify(record, partial(film_ids.normalize, column=id_column), film_id)
+    return _identify(record, partial(film_ids.normalize_cell, column=id_column), film_id)
 
 
 # MovieLens
@@ -260,5 +287,8 @@ def links_file(movies: Path) -> Path:
     """
     links = movies.with_name(LINKS)
     if not links.is_file():
-        raise InputError(f"{movies} is MovieLens's and has no ids of its own; put {LINKS} beside it")
+        raise InputError(
+            f"{movies} has MovieLens's columns, whose ids are in {LINKS}; put {LINKS} beside it, or name the columns "
+            "of a table of your own in scrape.columns"
+        )
     return links

@@ -1,6 +1,7 @@
 """Reads the genres in a catalogue's cells: one notation a file, and one spelling for each genre."""
 
 import ast
+import html
 import json
 import re
 import unicodedata
@@ -9,9 +10,15 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from postergenre.data.film_ids import NO_VALUE
+from postergenre.data.film_ids import is_no_value, key_of_words
+from postergenre.data.text_lines import ADVICE, find_foreign_word
 
-NO_GENRE = NO_VALUE | {"(no genres listed)", "no genres listed", "[]", "{}"}
+# What says that a film has no genre, and what is no genre's name, as `film_ids.key_of_words` has them.
+NO_GENRE = (
+    {"nogenreslisted", "nogenrelisted", "nogenres", "nogenre", "nonelisted", "notlisted", "missing", "empty", "nil"}
+    | {"uncategorized", "uncategorised", "unclassified", "unlabeled", "unlabelled"}
+)  # fmt: skip
+NO_NAMES = {"genre", "genres", "true", "false", "yes", "no"}
 # Notations with a separator, and those with brackets.
 SEPARATORS = {"A|B": "|", "A, B": ",", "A; B": ";", "A/B": "/"}
 LIST, OBJECTS, NUMPY = "['A', 'B']", "[{'name': 'A'}]", "['A' 'B']"
@@ -43,6 +50,7 @@ _ITEM = rf"(?:{_STRING}|None|null|nan)"
 _LIST = re.compile(rf"\[\s*{_ITEM}\s*(?:,\s*{_ITEM}\s*)*,?\s*\]")
 _NUMPY = re.compile(rf"\[\s*{_STRING}(?:\s+{_STRING})*\s*\]")
 _ESCAPES = re.compile(r"""(?:[^\\]|\\(?:['"\\]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}))*""")
+_NOT_AVAILABLE = re.compile(r"(?i)\bn/a\b")
 _LINE_BREAK = re.compile(r"[\n\r\v\f\t\x85\u2028\u2029]")
 
 
@@ -62,7 +70,7 @@ class GenreCells:
         names = {name: name for name in GENRES} | OTHER_NAMES | dict(other_names)
         self._spellings = {_key(name): genre for name, genre in names.items()}
         known = "|".join(map(re.escape, sorted(self._spellings)))
-        self._joined = re.compile(rf"(?:{known})(?:(?:and|\+)?(?:{known}))+")
+        self._joined = re.compile(rf"(?:{known})(?:(?:and|or|with|et|und|y|e|og|och|[+.!()])*(?:{known})[.!)]*)+")
         self._remembered: dict[str, tuple[str, ...]] = {}
 
     def read(self, cell: Any) -> tuple[str, ...]:
@@ -76,21 +84,21 @@ class GenreCells:
         if not isinstance(cell, str):
             return self._spell(_names_of(cell, cell))
         if (genres := self._remembered.get(cell)) is None:
-            genres = self._spell(self._split(cell.strip()))
+            genres = self._spell(self._split(_unescape(cell)))
             if len(self._remembered) < REMEMBERED:
                 self._remembered[cell] = genres
         return genres
 
     def _split(self, text: str) -> Sequence[str | None]:
         """The names in a cell."""
-        if text.lower() in NO_GENRE:
+        if _says_nothing(text):
             return ()
         if len(text) > LONGEST_CELL:
             raise ValueError(f"the genres are {len(text):,} characters; {LONGEST_CELL:,} are read")
         if not self.notation:
             self.notation = _notation(text)
         if self.notation in SEPARATORS:
-            return text.split(SEPARATORS[self.notation])
+            return _NOT_AVAILABLE.sub("", text).split(SEPARATORS[self.notation])
         if not self.notation and not text.startswith("["):
             return [text]
         notation, names = _read_brackets(text)
@@ -109,12 +117,15 @@ class GenreCells:
         text, key = _clean(str(name)), _key(str(name))
         if genre := self._spellings.get(key):
             return genre
+        if word := find_foreign_word(text):
+            raise ValueError(f"a genre is {name!r}, and no language has {word!r}: its letters were misread; {ADVICE}")
         odd = next((char for char in text if not _fits_a_name(char)), "")
         if _LINE_BREAK.search(str(name).strip()):
             odd = "a line break"
-        if odd or len(text) > LONGEST_NAME or not any(char.isalpha() for char in text):
+        if odd or len(text) > LONGEST_NAME or not _is_a_name(text):
             problem = f"; this file writes them as {self.notation}" if self.notation else ""
             problem = f"{problem}; {odd!r} does not occur in a genre" if odd else f"{problem}; that is no name"
+            problem += " but a number, as in TMDB's genre_ids" * text.isdigit()
             raise ValueError(f"a genre is {name!r}{problem}")
         if self._joined.fullmatch(key):
             raise ValueError(
@@ -125,7 +136,7 @@ class GenreCells:
 
 def _notation(cell: Any) -> str:
     """The notation that a cell must be in, "" if any fits."""
-    if not isinstance(cell, str) or (text := cell.strip()).lower() in NO_GENRE:
+    if not isinstance(cell, str) or _says_nothing(text := _unescape(cell)):
         return ""
     if text.startswith("["):
         try:
@@ -187,13 +198,22 @@ def _names_of(value: Any, cell: Any) -> Sequence[str | None]:
 
 
 def _is_unknown(name: str | None) -> bool:
-    return name is None or _clean(name).lower() in NO_GENRE
+    return name is None or _says_nothing(_clean(name))
+
+
+def _says_nothing(text: str) -> bool:
+    return is_no_value(text) or key_of_words(text) in NO_GENRE
+
+
+def _unescape(cell: str) -> str:
+    """A cell without HTML's escapes, such as `Action &amp; Adventure`: their semicolons separate nothing."""
+    return re.sub(r"&(?:[A-Za-z]+|#[0-9]+|#x[0-9a-fA-F]+);", lambda entity: html.unescape(entity[0]), cell).strip()
 
 
 def _clean(name: str) -> str:
-    """The name composed (NFC), without zero-width characters, with single spaces."""
+    """The name composed (NFC), without zero-width characters and signs at its end, with single spaces."""
     visible = "".join(char for char in unicodedata.normalize("NFC", name) if unicodedata.category(char) != "Cf")
-    return " ".join(visible.split())
+    return " ".join(visible.split()).rstrip(".,;! ")
 
 
 def _key(name: str) -> str:
@@ -202,6 +222,10 @@ def _key(name: str) -> str:
     return "".join(char for char in folded if char not in " _'\u2019" and unicodedata.category(char) != "Pd")
 
 
+def _is_a_name(text: str) -> bool:
+    return text[:1].isalnum() and any(char.isalpha() for char in text) and key_of_words(text) not in NO_NAMES
+
+
 def _fits_a_name(char: str) -> bool:
     category = unicodedata.category(char)
-    return category[0] in "LMN" or category == "Pd" or char in " _'\u2019.&()!+"
+    return (category[0] in "LM" and char not in "ªº") or category in {"Nd", "Pd"} or char in " _'\u2019.&()!+"

@@ -1,16 +1,14 @@
 """Reads tables as people have them: bytes to rows with their true line numbers.
 
-CSV with commas, semicolons or tabs, JSON lines and Parquet; the first two also in gzip. A row is read right, or it has
-a fault, or the file is refused with the line. No value ever moves to another column or another row.
+CSV with commas, semicolons, tabs or vertical bars, JSON lines, JSON lists and Parquet; all but the last also in gzip,
+bzip2 and xz. A row is read right, or it has a fault, or the file is refused with the line. No value ever moves to
+another column or another row.
 """
 
 import csv
-import gzip
-import io
 import json
 import re
-import unicodedata
-import zlib
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,24 +18,29 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from postergenre.data.text_lines import ADVICE, UTF_8_MARK, Lines, name_packer, reading
 from postergenre.errors import InputError
 
 # Rows that are read at a time, where a format comes in batches.
 CHUNK = 10_000
-# Bytes of the longest line. It keeps memory bounded where a file has no line breaks.
-LONGEST_LINE = 1 << 22
 # Objects at the top of a JSON lines file whose keys are its columns: an object may lack what it has no value for.
 KEYS_FROM = 1000
-DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+# A first line of Excel's that names the delimiter.
+DELIMITER_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+SPACE = re.compile(r"[ \t\r\n]*")
 # Files that people take for tables, by their first bytes.
 OTHER_FILES = {
-    b"PK\x03\x04": "is a ZIP archive or an Excel sheet; unpack it, or save the sheet as CSV in UTF-8",
     b"\xd0\xcf\x11\xe0": "is an Excel sheet; save it as CSV in UTF-8",
     b"SQLite format 3": "is an SQLite database; export its table as CSV",
+    b"\x28\xb5\x2f\xfd": "is packed with zstd; unpack it, or pack it with gzip",
+    b"7z\xbc\xaf": "is a 7z archive; unpack it",
+    b"Rar!": "is a RAR archive; unpack it",
+    b"ARROW1": "is a Feather file; save it as Parquet",
+    b"%PDF": "is a PDF; a table in it must be saved as CSV in UTF-8",
+    b"version https://git-lfs": "is a pointer of Git LFS, not the table; fetch that with `git lfs pull`",
+    b"<": "is an HTML or XML page; fetch the table itself, as CSV, JSON or Parquet",
 }
-# Four bytes in a row that are letters or signs of cp1252 beyond ASCII, but spaces, quotation marks and dashes: Western
-# European text has no such word, other alphabets have little else.
-FOREIGN_WORD = re.compile(rb"[\x80-\x84\x86-\x90\x95\x98-\x9f\xa1-\xaa\xac-\xba\xbc-\xff]{4}")
 CSV_FAULTS = {
     "expected after": 'a quoted field goes on after its closing quote; a quote inside a field is written twice, as ""',
     "unexpected end": "its quote is never closed",
@@ -50,7 +53,7 @@ class TableRow(NamedTuple):
     """One row of a table.
 
     line: of the file, where the row begins; of a Parquet file the row, from 1.
-    values: of the columns that were asked for. Text, in JSON lines and Parquet also numbers, lists and None.
+    values: of the columns that were asked for. Text, in JSON and Parquet also numbers, lists and None.
     fault: why the row cannot be read, "" for nothing. Its values are empty then.
     """
 
@@ -61,7 +64,7 @@ class TableRow(NamedTuple):
 
 @dataclass(frozen=True)
 class Table:
-    """A table in a file. Memory holds a part of it at a time.
+    """A table in a file. Memory holds a part of it at a time, but all of a JSON list.
 
     file: where it is.
     columns: in their order.
@@ -86,140 +89,52 @@ def open_table(file: Path) -> Table:
             start = stream.read(16)
     except (FileNotFoundError, IsADirectoryError):
         raise InputError(f"{file} is not a file; scrape.catalogue must name a catalogue") from None
-    for magic, problem in OTHER_FILES.items():
-        if start.startswith(magic):
-            raise InputError(f"{file} {problem}")
     if start.startswith(b"PAR1"):
         return _open_parquet(file)
-    with _reading(file) as stream:
-        beginning = stream.read(1 << 16).removeprefix(b"\xef\xbb\xbf").lstrip()
+    if start.startswith(b"PK\x03\x04"):
+        raise InputError(f"{file} {_describe_zip(file)}")
+    with reading(file) as stream:
+        beginning = stream.read(1 << 16).removeprefix(UTF_8_MARK).lstrip()
     if not beginning:
         raise InputError(f"{file} is empty; a catalogue has a header and a row per film")
-    if beginning.startswith(b"["):
-        raise InputError(f"{file} is one JSON list; a catalogue in JSON has one object a line")
-    packed = ", gzip" if start.startswith(b"\x1f\x8b") else ""
+    for magic, problem in OTHER_FILES.items():
+        if beginning.startswith(magic):
+            raise InputError(f"{file} {problem}")
+    packer = name_packer(file)
+    packed = f", {packer}" if packer else ""
+    if beginning.startswith(b"[") or beginning.splitlines()[0].strip() == b"{":
+        return _open_json(file, f"a JSON list{packed}", _json_document)
     if beginning.startswith(b"{"):
-        return _open_json(file, packed)
+        return _open_json(file, f"JSON lines{packed}", _json_lines)
     return _open_csv(file, packed)
 
 
-# Lines
-
-
-@contextmanager
-def _reading(file: Path) -> Iterator[io.BufferedReader]:
-    """The file's bytes, unpacked."""
-    with file.open("rb") as stream:
-        if stream.peek(2)[:2] != b"\x1f\x8b":
-            yield stream
-            return
-        try:
-            yield io.BufferedReader(gzip.GzipFile(fileobj=stream), 1 << 16)
-        except (EOFError, gzip.BadGzipFile, zlib.error):
-            raise InputError(f"{file} is damaged: its gzip data is cut off or wrong; fetch it again") from None
-
-
-class _Lines:
-    """The lines of a file as text, each with its line break.
-
-    number: of the last line.
-    recent: the lines since the last call of `begin`.
-    fault: why one of these is no text in a known encoding, "" for nothing.
-    """
-
-    def __init__(self, file: Path):
-        self.number = 0
-        self.recent: list[str] = []
-        self.fault = ""
-        self._file = file
-
-    def begin(self) -> None:
-        """Forget the lines so far."""
-        self.recent.clear()
-        self.fault = ""
-
-    def __iter__(self) -> Iterator[str]:
-        with _reading(self._file) as stream:
-            for raw in _split(stream):
-                self.number += 1
-                if self.number == 1:
-                    raw = raw.removeprefix(b"\xef\xbb\xbf")
-                if b"\0" in raw:
-                    raise self._error("holds NUL bytes; a catalogue is a CSV file in UTF-8 or cp1252")
-                if len(raw) == LONGEST_LINE:
-                    raise self._error(f"has more than {LONGEST_LINE:,} bytes; a row per line is expected")
-                try:
-                    line = raw.decode()
-                except UnicodeDecodeError:
-                    line = self._decode_western(raw)
-                self.recent.append(line)
-                yield line
-
-    def _decode_western(self, raw: bytes) -> str:
-        """Decode a line that is not UTF-8 as cp1252, which is ISO-8859-1 with more letters."""
-        as_utf8 = raw.decode(errors="ignore")
-        if any(not char.isascii() and unicodedata.category(char)[0] in "LP" for char in as_utf8):
-            self.fault = f"line {self.number} mixes UTF-8 with another encoding; write it in UTF-8"
-        elif FOREIGN_WORD.search(raw):
-            self.fault = f"line {self.number} is neither UTF-8 nor Western European (cp1252); write the file in UTF-8"
-        try:
-            return raw.decode("cp1252")
-        except UnicodeDecodeError:
-            self.fault = f"line {self.number} is neither UTF-8 nor Western European (cp1252); write the file in UTF-8"
-            return raw.decode("latin-1")
-
-    def _error(self, problem: str) -> InputError:
-        return InputError(f"{self._file}, line {self.number} {problem}")
-
-
-def _split(stream: io.BufferedReader) -> Iterator[bytes]:
-    """The lines of a stream. They end with a line feed or, where the first 64 KiB have none, a carriage return."""
-    beginning = stream.peek(1 << 16)[: 1 << 16]
-    if b"\n" in beginning or b"\r" not in beginning:
-        yield from iter(partial(stream.readline, LONGEST_LINE), b"")
-        return
-    rest = b""
-    while block := stream.read(1 << 16):
-        *lines, rest = (rest + block).split(b"\r")
-        for line in lines:
-            yield line + b"\n"
-        if len(rest) >= LONGEST_LINE:
-            yield rest[:LONGEST_LINE]
-    if rest:
-        yield rest
-
-
-def describe_encoding(file: Path) -> str:
-    """In which encoding a table's lines are, as `UTF-8`; of mixed ones, the first line that is not UTF-8.
-
-    Raises:
-        InputError: as `open_table`.
-    """
-    with file.open("rb") as start:
-        if start.read(4) == b"PAR1":
-            return "UTF-8"
-    beyond_ascii, western, first = 0, 0, 0
-    with _reading(file) as stream:
-        for number, line in enumerate(_split(stream), 1):
-            beyond_ascii += not line.isascii()
-            try:
-                line.decode()
-            except UnicodeDecodeError:
-                western, first = western + 1, first or number
-    if not western:
-        return "UTF-8" if beyond_ascii else "ASCII"
-    if western == beyond_ascii:
-        return "Western European (cp1252)"
-    lines = f"{western:,} line{'s' * (western > 1)}"
-    return f"UTF-8, but Western European (cp1252) in {lines}, the first is line {first}"
+def _describe_zip(file: Path) -> str:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError, NotImplementedError):
+        return "is a damaged ZIP archive or Excel sheet; fetch it again"
+    if {"xl/workbook.xml", "xl/workbook.bin", "content.xml"} & set(names):
+        return "is a sheet of Excel or LibreOffice, whatever its name; save it as CSV in UTF-8"
+    return f"is a ZIP archive of {', '.join(names[:3])}{', ...' * (len(names) > 3)}; unpack it"
 
 
 # CSV
 
 
 def _open_csv(file: Path, packed: str) -> Table:
-    header = next((line for line in _Lines(file) if line.strip()), "")
-    delimiter = _find_delimiter(file, header)
+    lines = (line for line in Lines(file) if line.strip())
+    header = next(lines, "")
+    named = DELIMITER_LINE.fullmatch(header)
+    if named:
+        header = next(lines, "")
+    delimiter = named[1] if named else _find_delimiter(file, header)
+    if delimiter not in DELIMITERS or not header:
+        raise InputError(
+            f"{file} has a first line {named and named[0].strip()!r} and no header of columns with "
+            f"{', '.join(DELIMITERS.values())} below it"
+        )
     # IMDb writes its tables without quoting: a quote is a letter of a title.
     quoting = csv.QUOTE_NONE if header.startswith("tconst\t") else csv.QUOTE_MINIMAL
     dialect = {"delimiter": delimiter, "quoting": quoting, "strict": True}
@@ -246,8 +161,11 @@ def _csv_rows(file: Path, dialect: dict[str, Any], names: Sequence[str]) -> Iter
     _, columns, _ = next(records)
     width, empty = len(columns), [""] * len(names)
     pick = _picker(file, columns, names)
+    header = [name.lower() for name in columns]
     last: TableRow | None = None
     for line, values, fault in records:
+        if values[0].strip().lower() == header[0] and [value.strip().lower() for value in values] == header:
+            fault = fault or "it repeats the header"
         if len(values) == width and not fault:
             row = TableRow(line, pick(values)) if any(values) else None
         else:
@@ -265,18 +183,22 @@ def _csv_rows(file: Path, dialect: dict[str, Any], names: Sequence[str]) -> Iter
 
 def _picker(file: Path, columns: list[str], names: Sequence[str]) -> Callable[[list[str]], Sequence[str]]:
     """A function from a row's values to those of the columns `names`."""
-    for name in names:
-        if columns.count(name) > 1:
-            raise InputError(f"{file} has the column {name} {columns.count(name)} times; it should have it once")
+    _check_unique(file, columns, names)
     places = [columns.index(name) if name in columns else len(columns) for name in names]
     get = itemgetter(*places, 0)  # with a second place, for one alone gives no tuple
     absent = [""] if len(columns) in places else []
     return lambda values: get(values + absent)[:-1]
 
 
+def _check_unique(file: Path, columns: Sequence[str], names: Sequence[str]) -> None:
+    for name in names:
+        if columns.count(name) > 1:
+            raise InputError(f"{file} has the column {name} {columns.count(name)} times; it should have it once")
+
+
 def _csv_records(file: Path, dialect: dict[str, Any]) -> Iterator[tuple[int, list[str], str]]:
     """The first line, the fields and the fault of each record. The header is the first one."""
-    lines = _Lines(file)
+    lines = Lines(file)
     reader = csv.reader(lines, **dialect)
     width = 0
     while True:
@@ -289,7 +211,7 @@ def _csv_records(file: Path, dialect: dict[str, Any]) -> Iterator[tuple[int, lis
         except csv.Error as error:
             problem = next((text for part, text in CSV_FAULTS.items() if part in str(error)), str(error))
             raise InputError(f"{file}, line {first}: {problem}") from None
-        if not values:
+        if not values or (not width and DELIMITER_LINE.fullmatch("".join(lines.recent).lstrip())):
             continue
         fault = lines.fault
         if not width:
@@ -330,27 +252,35 @@ def _count_fields(line: str, dialect: dict[str, Any]) -> int:
     return len(fields) + (fields[-1].count(dialect["delimiter"]) if is_open else 0)
 
 
-# JSON lines
+# JSON
+
+# The line of each value, the value, and its fault: then there is no value.
+JsonObject = tuple[int, dict[str, Any] | None, str]
 
 
-def _open_json(file: Path, packed: str) -> Table:
+def _open_json(file: Path, kind: str, read: Callable[[Path], Iterator[JsonObject]]) -> Table:
     columns: dict[str, None] = {}
-    for _, value, _ in islice(_json_objects(file), KEYS_FROM):
+    first = list(islice(read(file), KEYS_FROM))
+    for _, value, _ in first:
         columns |= dict.fromkeys(value or {})
-    return Table(file, list(columns), f"JSON lines{packed}", partial(_json_rows, file))
+    parts = [part for _, value, _ in first for part in (value or {}).values()]
+    if not columns or (len(first) == 1 and all(isinstance(part, dict | list) for part in parts)):
+        problem = next((f", line {line}: {fault}" for line, _, fault in first if fault), " has no list of films")
+        raise InputError(f"{file}{problem}; a catalogue in JSON is a list of objects, or one object a line")
+    return Table(file, list(columns), kind, partial(_json_rows, read, file))
 
 
-def _json_rows(file: Path, names: Sequence[str]) -> Iterator[TableRow]:
+def _json_rows(read: Callable[[Path], Iterator[JsonObject]], file: Path, names: Sequence[str]) -> Iterator[TableRow]:
     empty = [""] * len(names)
-    for line, value, fault in _json_objects(file):
+    for line, value, fault in read(file):
         if value is None:
             yield TableRow(line, empty, fault)
         else:
             yield TableRow(line, [value.get(name, "") for name in names])
 
 
-def _json_objects(file: Path) -> Iterator[tuple[int, dict[str, Any] | None, str]]:
-    lines = _Lines(file)
+def _json_lines(file: Path) -> Iterator[JsonObject]:
+    lines = Lines(file)
     for text in lines:
         if text.strip():
             value, fault = None, lines.fault
@@ -358,10 +288,47 @@ def _json_objects(file: Path) -> Iterator[tuple[int, dict[str, Any] | None, str]
                 value = None if fault else json.loads(text, object_pairs_hook=_without_repeats)
             except (ValueError, RecursionError) as error:
                 fault = f"it is not JSON ({error})"
-            if not fault and not isinstance(value, dict):
-                value, fault = None, "it is no JSON object"
-            yield lines.number, value, fault
+            yield _json_object(lines.number, value, fault)
         lines.begin()
+
+
+def _json_document(file: Path) -> Iterator[JsonObject]:
+    """The objects of a list, or objects one after another, over any lines."""
+    with reading(file) as stream:
+        try:
+            text = stream.read().removeprefix(UTF_8_MARK).decode().rstrip()
+        except UnicodeDecodeError:
+            raise InputError(f"{file} is JSON, and not in UTF-8; {ADVICE}") from None
+    if "\0" in text:
+        raise InputError(f"{file} holds NUL bytes, as UTF-16 without its mark; {ADVICE}")
+    decoder = json.JSONDecoder(object_pairs_hook=_without_repeats)
+    place, line, counted = _skip_space(text, 0), 1, 0
+    is_list = text[place] == "["
+    if is_list and not text.endswith("]"):
+        raise InputError(f"{file} is a JSON list that is never closed; it may be cut off")
+    end, place = len(text) - is_list, _skip_space(text, place + is_list)
+    while place < end:
+        line, counted = line + text.count("\n", counted, place), place
+        try:
+            value, place = decoder.raw_decode(text, place)
+            place = _skip_space(text, place)
+            if is_list and place < end:
+                if text[place] != ",":
+                    raise ValueError("a comma is expected after it")
+                place = _skip_space(text, place + 1)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{file}: the object in line {line} is not JSON ({error})") from None
+        yield _json_object(line, value, "")
+
+
+def _skip_space(text: str, place: int) -> int:
+    return SPACE.match(text, place).end()  # type: ignore[union-attr]
+
+
+def _json_object(line: int, value: Any, fault: str) -> JsonObject:
+    if not fault and not isinstance(value, dict):
+        value, fault = None, "it is no JSON object"
+    return line, value, fault
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -381,6 +348,7 @@ def _open_parquet(file: Path) -> Table:
 
 def _parquet_rows(file: Path, names: Sequence[str]) -> Iterator[TableRow]:
     with _parquet_file(file) as table:
+        _check_unique(file, table.schema_arrow.names, names)
         present = [name for name in names if name in table.schema_arrow.names]
         numbers = count(1)
         for batch in table.iter_batches(CHUNK, columns=present):

@@ -63,7 +63,7 @@ def test_genres_are_canonical_whatever_their_order(tmp_path: Path) -> None:
         (b"", "is empty"),
         (HEADER.encode() + b"\n", "has no row below its header"),
         (b"id,name\n1,x\n", "has the columns id, name; a catalogue has imdbId"),
-        (f"{HEADER}\n1,p,T,,Drama,l\n".encode("utf-16"), "holds NUL bytes; a catalogue is a CSV file in UTF-8"),
+        (f"{HEADER}\n1,p,T,,Drama,l\n".encode("utf-16-le"), "line 1 holds NUL bytes, as UTF-16 without its mark"),
     ],
 )
 def test_a_file_that_is_no_catalogue_is_refused_in_one_sentence(tmp_path: Path, content: bytes, expected: str) -> None:
@@ -106,3 +106,12 @@ def test_a_letter_that_crosses_two_blocks_is_utf_8_still(tmp_path: Path, before:
     link = "x" * before + "é" * (1 << 16)  # two bytes each, and a block has 1 << 16
     file = support.write_catalogue(tmp_path / "films.csv", [("1", "Drama", link)])
     assert [film.poster for film in catalogue.read(file)] == [link]
+
+
+def test_letters_of_another_encoding_are_told_once_by_their_line(tmp_path: Path) -> None:
+    file = tmp_path / "c.csv"
+    file.write_bytes(f"{HEADER}\n1,p,Сталкер,,Drama,l\n2,p,Я,,Drama,l\n3,p,T,,Drama,l\n".encode("cp1251"))
+    first, second, third = catalogue.read(file)
+    assert first.reason == "line 2 is neither UTF-8 nor Western European (cp1252); save the file as UTF-8"
+    assert second.reason.startswith("line 3 is not UTF-8, and line 2 shows")
+    assert [film.problem for film in (first, second, third)] == ["bad-row", "bad-row", ""]

@@ -170,3 +170,46 @@ def test_numbers_are_ids_too(tmp_path: Path, value: Any) -> None:
     file = tmp_path / "f.parquet"
     pd.DataFrame({"tmdb_id": [value], "tags": [["Drama"]]}).to_parquet(file)
     assert [film.film_id for film in catalogue.read(file, parse(id="tmdb_id", genres="tags"))] == ["tmdb603"]
+
+
+OWN = "Id,Title,Genre,Poster\ntt0000007,T,Drama,http://h/1.jpg\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        ("Id,Genre\ntt0000007,Drama\n", "the 7,254-poster set"),
+        ("Id,Genre,Drama,N/A,Sci-Fi\ntt0000007,['Drama'],1,0,0\nx,['Drama'],1,0,0\n", "the 7,254-poster set"),
+        (TMDB_5000, "TMDB"),
+        ("id,title,genres,poster_path\n603.0,T,Drama,/a.jpg\n", "TMDB"),
+    ],
+)
+def test_a_common_header_has_a_published_formats_ids(tmp_path: Path, content: str, name: str) -> None:
+    (tmp_path / "f.csv").write_text(content)
+    assert Catalogue(tmp_path / "f.csv").format.name == name
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (OWN, "the 7,254-poster set"),
+        ("Id,Genre\n1,Drama\n2,Comedy\n", "the 7,254-poster set"),
+        ("Id,Genre,Drama\na.jpg,Drama,1\n", "the 7,254-poster set"),
+        ("id,title,genres,poster_path\nmatrix,T,Drama,http://h/1.jpg\n", "TMDB"),
+        ("film_id,title,genres,source,poster\n1,T,Drama,Netflix,http://h/1.jpg\n", "postergenre import"),
+    ],
+)
+def test_a_common_header_with_other_ids_or_columns_needs_columns(tmp_path: Path, content: str, name: str) -> None:
+    with pytest.raises(InputError, match=f"but not the rest of {name}; .* scrape.columns names its columns"):
+        read(tmp_path, "f.csv", content)
+
+
+def test_columns_read_a_common_header(tmp_path: Path) -> None:
+    (film,) = read(tmp_path, "f.csv", OWN, id="Id", title="Title", genres="Genre", poster="Poster")
+    assert (film.film_id, film.title, film.poster) == ("tt0000007", "T", "http://h/1.jpg")
+
+
+def test_a_spreadsheets_numbers_are_the_films_of_its_integers(tmp_path: Path) -> None:
+    rows = "film,tags\n1.0,Drama\n1,Comedy\n TT0084058 ,Drama\ntt0084058,Drama\n"
+    films = read(tmp_path, "f.csv", rows, id="film", genres="tags")
+    assert [film.film_id for film in films] == ["1", "1", "tt0084058", "tt0084058"]

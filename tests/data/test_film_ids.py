@@ -25,7 +25,39 @@ def test_an_imdb_id_gets_its_padding(text: str, film_id: str) -> None:
     ],
 )
 def test_an_id_is_imdbs_tmdbs_or_ones_own(text: str, column: str, film_id: str) -> None:
-    assert film_ids.normalize(text, column) == film_id
+    assert film_ids.normalize_cell(text, column) == film_id
+
+
+@pytest.mark.parametrize(
+    "spellings",
+    [
+        ["tt0084058", "TT0084058", " Tt0084058\u00a0", "tt00084058"],
+        ["tmdb603", "TMDB603", "tmdb603 "],
+        ["84058", "84058.0", "84058.00", " 84058 "],
+        ["7.1"],
+        ["ABC.0"],
+    ],
+)
+def test_spellings_of_one_id_are_one(spellings: list[str]) -> None:
+    assert {film_ids.normalize_cell(text, "film") for text in spellings} == {spellings[0]}
+
+
+@pytest.mark.parametrize("name", ["7.0", "TT0084058", "a.b"])
+def test_the_name_of_a_file_stays(name: str) -> None:
+    assert film_ids.normalize(name) == name
+
+
+@pytest.mark.parametrize(
+    "text", ["TBD", "tba", "n.a.", "N.A", "N/A", "#N/A", "(unknown)", "Not available", "--", "??", ""]
+)
+def test_many_texts_stand_for_no_value(text: str) -> None:
+    assert film_ids.is_no_value(text)
+    assert film_ids.is_no_value(f" {text} ")
+
+
+@pytest.mark.parametrize("text", ["Nana", "Noneya", "?????", "[", "a-", "http://h/na"])
+def test_other_texts_are_values(text: str) -> None:
+    assert not film_ids.is_no_value(text)
 
 
 @pytest.mark.parametrize(

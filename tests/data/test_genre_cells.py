@@ -44,7 +44,28 @@ def test_a_placeholder_is_no_genre_in_any_notation(cell: str, others: str) -> No
 
 
 @pytest.mark.parametrize(
-    "cell", ["", " ", "NaT", "None", "NULL", "-", "#N/A", "[]", "['']", "[None]", None, [], [None]]
+    "cell",
+    [
+        *("", " ", "NaT", "None", "NULL", "-", "#N/A", "[]", "['']", "[None]", None, [], [None]),
+        *(
+            "TBD",
+            "tba",
+            "n.a.",
+            "n. a.",
+            "(none)",
+            "?",
+            "??",
+            "\u2014",
+            "...",
+            "No genres",
+            "(no genre listed)",
+            "To be announced",
+            "Missing",
+            "['N/A']",
+            ["tbd"],
+        ),
+        *("No genre", "no_genres", "NO-GENRES-LISTED", "not_available", "Unlabelled"),
+    ],
 )
 def test_what_says_no_genre_is_no_genre(cell: Any) -> None:
     assert make(cell).read(cell) == ()
@@ -59,7 +80,9 @@ def test_what_says_no_genre_is_no_genre(cell: Any) -> None:
         ["Talk-Show", "Talk", "talkshow"],
         ["Comédie", "Come\u0301die", "comédie", "COMÉDIE"],
         ["Kung-Fu", "kung fu", "KungFu"],
-        ["Action & Adventure", "action and adventure"],
+        ["Action & Adventure", "action and adventure", "Action &amp; Adventure", "Action &#38; Adventure"],
+        ["Drama", "Drama.", "drama ,", "Drama;", "Drama!", "Drama ..."],
+        ["Kung-Fu", "Kung-Fu.", "Kung-Fu;"],
     ],
 )
 def test_spellings_of_one_genre_are_one(spellings: list[str]) -> None:
@@ -110,6 +133,21 @@ def test_lists_of_two_kinds_are_not_mixed() -> None:
         "[" * 3000,
         "x" * 5000,
         "Comedy\nDrama",
+        "Comedy (Drama)",
+        "Comedy or Drama",
+        "Comedy und Drama",
+        "(Krimi)",
+        "+Krimi",
+        "true",
+        "Comedy.Drama",
+        "Comedy \u00b7 Drama",
+        "Genre: Drama",
+        "\u201cDrama\u201d",
+        "?????",
+        "Genre",
+        "genres",
+        "28|12",
+        "Sci-Fi &amp; Krimi\u00b3",
         "Kung\nFu",
         "Comedy\tDrama",
         "Comedy • Drama",
@@ -132,6 +170,56 @@ def test_what_is_not_understood_is_refused(cell: Any) -> None:
     for cells in (make("A|B"), make(cell)):
         with pytest.raises(ValueError, match="genre"):
             cells.read(cell)
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding"),
+    [
+        *(("Драма", "cp1251"), ("Бой", "cp1251"), ("Akční", "cp1250"), ("Kryminał", "cp1250"), ("Bűvös", "cp1250")),
+        *(
+            ("Güneş güneşe", "cp1254"),
+            ("Δράμα", "cp1253"),
+            ("Dětský", "iso8859-2"),
+            ("Comédie", "mac-roman"),
+            ("Comédie", "cp850"),
+        ),
+    ],
+)
+def test_letters_of_another_encoding_are_no_genre(name: str, encoding: str) -> None:
+    assert make().read(name) == (name,)
+    with pytest.raises(ValueError, match="a genre is"):
+        make().read(name.encode(encoding).decode("cp1252"))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "Comédie Fantastique|Théâtre|Œuvre",
+        "Ação|Ficção científica|Órfão",
+        "Komödie|Märchen|Übergrößen",
+        "Ævintýri|Þáttur",
+        "Eventyr på sjøen|Æra|Krigsfilm",
+        "Väkivalta|Jännitys|Õudus",
+        "Història|Acció|Perquè",
+        "Családi|Történelmi",
+        "Životopisný|Drama",
+        "Phiêu lưu|Gia đình",
+        "剧情|喜剧",
+        "Драма|Бой",
+    ],
+)
+def test_genres_of_any_language_are_read(names: str) -> None:
+    assert make(names).read(names) == tuple(sorted(names.split("|")))
+
+
+@pytest.mark.parametrize("cell", ["28", "28|12"])
+def test_a_genres_number_is_named(cell: str) -> None:
+    with pytest.raises(ValueError, match=r"a genre is '28'.*; that is no name but a number, as in TMDB's genre_ids"):
+        make(cell).read(cell)
+
+
+def test_no_value_in_a_cell_with_slashes_is_none() -> None:
+    assert make("Comedy/Drama").read("N/A / Drama") == ("Drama",)
 
 
 def test_params_add_names() -> None:

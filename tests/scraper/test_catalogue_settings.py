@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from scraper import catalogue_settings
-from tests.support import ROOT, command, write_catalogue
+from tests.support import ROOT, command, encode, make_picture, write_catalogue
 
 PARAMS = Path("params.yaml")
 COMMITTED = (ROOT / "params.yaml").read_text()
@@ -113,7 +113,7 @@ def test_an_imported_folder_is_the_source_until_another_catalogue_is_used(projec
         for genre in ("Drama", "Comedy"):
             file = Path("pics", genre, f"{n}.jpg")
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(f"picture {n}".encode())
+            file.write_bytes(encode(make_picture(n, 16, 24)))
     assert command("import", "pics") == command("use", "data/catalogues/pics.csv") == 0
     scrape = yaml.safe_load(PARAMS.read_text())["scrape"]
     assert (scrape["catalogue"], scrape["source"]) == ("data/catalogues/pics.csv", "folder:pics/**/{id}.*")
@@ -147,7 +147,7 @@ def test_columns_of_another_table_go_when_a_published_one_is_used(project: Path)
             "has no networks.pretrained.architecture.input",
         ),
         ("min_posters: 50", "min_posters: 999", "two genres need 999 posters each"),
-        ("retries: 3", "retries: 3  # d\udce9j\udce0", "params.yaml is not in UTF-8; it should be"),
+        ("retries: 3", "retries: 3  # d\udce9j\udce0", " is not in UTF-8; save the file in UTF-8"),
     ],
 )
 def test_what_cannot_be_used_changes_nothing(project: Path, before: str, after: str, message: str) -> None:

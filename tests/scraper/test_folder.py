@@ -74,7 +74,7 @@ def test_what_is_no_poster_ends_with_its_reason(downloads: Downloads) -> None:
         "page": "not-a-poster, it is a web page",
         "dir": "not-a-poster, it is no file",
         "pipe": "not-a-poster, it is no file",
-        "lost": "not-a-poster, it is no file",
+        "lost": "gone, its link leads nowhere",
     }
     assert store(downloads, "folder:mine/{id}.jpg", "link") == "refused, it leads out of the folder"
     assert store(downloads, "folder:mine/{id}.*", "both") == "failed, 2 files fit and differ: both.jpg, both.png"
@@ -136,7 +136,10 @@ def test_a_folder_that_is_not_here_is_no_folder_without_posters(downloads: Downl
 
 @pytest.mark.parametrize(
     "template",
-    ["folder:mine", "folder:mine/{title}.jpg", "folder:m*/{id}.jpg", "folder:**/x/{id}.jpg", "folder:a/{id}*"],
+    [
+        *("folder:mine", "folder:mine/{title}.jpg", "folder:m*/{id}.jpg", "folder:**/x/{id}.jpg", "folder:a/{id}*"),
+        *("folder:~/mine/{id}.jpg", r"folder:C:\mine\{id}.jpg"),
+    ],
 )
 def test_a_template_that_cannot_be_filled_is_refused(template: str) -> None:
     with pytest.raises(ValueError, match=r"should have|may have"):

@@ -70,8 +70,42 @@ def test_what_is_left_out_is_counted_with_an_example(in_project: Path, capsys: p
         "Drama/1.jpg",
         "  pictures left out, because their names are no ids (1 to 64 of A-Z a-z 0-9 . _ -): 3, the first is "
         "Drama/my film (1999).jpg",
-        "  files passed over, because their suffixes are no picture's: 2, the first is Drama/Thumbs.db",
+        "  .txt files passed over, because posters are JPEG, PNG, WebP, GIF or BMP: 1, the first is notes.txt",
     ]
+
+
+def test_a_picture_that_a_crawl_would_refuse_is_no_film(in_project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put("Drama/a.jpg"), put("scans/b.tif", 2), put("scans/c.TIF", 3), put("scans/d", 4)
+    whole = put("Drama/half.jpg", 5).read_bytes()
+    Path("pics/Drama/half.jpg").write_bytes(whole[: len(whole) // 2])
+    Path("pics/Drama/page.png").write_text("<html>")
+    assert command("import", "pics") == 0
+    assert read_films() == {"a": "Drama"}
+    out = capsys.readouterr().out
+    assert "because a crawl would refuse them: 2, the first is Drama/half.jpg: it is damaged" in out
+    assert ".tif files passed over, because posters are JPEG, PNG, WebP, GIF or BMP: 2, the first is scans/b.tif" in out
+    assert "files without a suffix passed over, because posters are JPEG" in out
+    Path("pics/Drama/a.jpg").unlink()
+    assert "pics has no picture" in (message := str(command("import", "pics")))
+    assert "2, the first is Drama/half.jpg: it is damaged" in message
+
+
+def test_links_are_told_by_name(in_project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put("Drama/a.jpg"), put("Drama/b.jpg", 2)
+    Path("away").mkdir()
+    shutil.copy("pics/Drama/b.jpg", "away/c.jpg")
+    Path("pics/Comedy").symlink_to("../away")
+    Path("pics/Drama/in.jpg").symlink_to("b.jpg")
+    for name, target in (("lost", "nowhere.jpg"), ("loop", "loop.jpg"), ("out", Path("away/c.jpg").resolve())):
+        Path(f"pics/Drama/{name}.jpg").symlink_to(target)
+    assert command("import", "pics") == 0
+    assert read_films() == {"a": "Drama", "b": "Drama", "in": "Drama"}
+    out = capsys.readouterr().out
+    assert "because they are links; copy what they lead to: 1, the first is Comedy" in out
+    assert "because a crawl would refuse them: 3, the first is Drama/loop.jpg: its link leads nowhere" in out
+    for name in ("a", "b", "loop", "lost", "in"):
+        Path(f"pics/Drama/{name}.jpg").unlink()
+    assert "the first is Drama/out.jpg: it leads out of the folder" in str(command("import", "pics"))
 
 
 @pytest.mark.parametrize(
@@ -79,11 +113,16 @@ def test_what_is_left_out_is_counted_with_an_example(in_project: Path, capsys: p
     [
         (["a.jpg"], "pics has no subfolders with pictures, which would be genres; give them with --labels"),
         (["train/Drama/a.jpg"], "pics/train/Drama/a.jpg lies 2 folders deep.* import pics/train, or give the genres"),
-        (["Drama/notes.txt"], "pics has no picture .* that can be a film's; files passed over.* is Drama/notes.txt"),
+        (
+            ["Drama/notes.txt"],
+            "pics has no picture .* that can be a film's; .txt files passed over.* is Drama/notes.txt",
+        ),
         (["1990s/a.jpg"], ""),
         (["2001/a.jpg", "Drama/b.jpg"], "pics/2001 should be named as a genre"),
         (["Drama/b.jpg", "Comedy, Drama/a.jpg", "A|B/c.jpg"], "should be named as a genre"),
         (["unknown/a.jpg"], "no film of pics has a genre"),
+        (["no genre/a.jpg", "No_Genre/b.jpg"], "no film .* because their subfolder's name stands for none: 2"),
+        (["no-genres-listed/a.jpg", "N-A/b.jpg"], "no film .* because their subfolder's name stands for none: 2"),
     ],
 )
 def test_a_folder_that_tells_no_genres_is_refused(in_project: Path, names: list[str], message: str) -> None:
@@ -148,6 +187,82 @@ def test_labels_have_published_ids(in_project: Path) -> None:
     assert read_films() == {"tt0000007": "Comedy|Drama", "tt0000008": "Drama"}
 
 
+def test_published_ids_are_no_pictures_names(in_project: Path) -> None:
+    """Such as OMDb's columns with the names of one's own pictures, as ids or beside the ids."""
+    put("alien.jpg", 1), put("x/heat.jpg", 2)
+    Path("labels.csv").write_text("imdbID,Title,Genre\nalien,Alien,Horror\nheat,Heat,Crime\n")
+    assert command("import", "pics", "--labels", "labels.csv") == 0
+    assert read_films() == {"alien": "Horror", "heat": "Crime"}
+    rows = [
+        f"tt{n},F,{genre},https://e.org/p{n}.jpg,{name}.jpg"
+        for n, (genre, name) in enumerate((("War", "alien"), ("Drama", "heat")), 1)
+    ]
+    Path("labels.csv").write_text("\n".join(["imdbID,Title,Genre,Poster,picture", *rows, ""]))
+    assert command("import", "pics", "--labels", "labels.csv") == 0
+    assert read_films() == {"alien": "War", "heat": "Drama"}
+
+
+def test_the_links_of_posters_name_no_pictures(in_project: Path) -> None:
+    put("a.jpg", 1), put("b.jpg", 2)
+    Path("labels.csv").write_text("id,tags,poster\na,War,https://e.org/1.jpg\nb,Drama,https://e.org/2.jpg\n")
+    assert command("import", "pics", "--labels", "labels.csv") == 0
+    assert read_films() == {"a": "War", "b": "Drama"}
+
+
+@pytest.mark.parametrize(
+    ("path", "fits"),
+    [
+        ("new/a.jpg", True),
+        ("a.jpg", True),
+        ("/a.jpg", True),
+        ("./new/a.jpg", True),
+        ("pics/new/a.jpg", True),
+        ("C:\\data\\new\\a.jpg", True),
+        ("/data/pics/new/a.jpg", True),
+        ("old/a.jpg", False),
+        ("new/old/a.jpg", False),
+        ("pics/a.jpg", False),
+        ("../a", False),
+    ],
+)
+def test_a_path_in_the_labels_names_its_folders(
+    in_project: Path, capsys: pytest.CaptureFixture[str], path: str, fits: bool
+) -> None:
+    put("new/a.jpg", 1), put("new/b.jpg", 2)
+    Path("labels.csv").write_text(f"file,genres\nb.jpg,Drama\n{path},War\n")
+    assert command("import", "pics", "--labels", "labels.csv") == 0
+    assert read_films() == {"a": "War" if fits else "", "b": "Drama"}
+    assert ("line 3: " in capsys.readouterr().out) is not fits
+
+
+def test_of_paths_that_fit_one_picture_none_is_chosen(in_project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put("a.jpg", 1), put("x/b.jpg", 2), put("y/b.jpg", 2), put("y/c.jpg", 3)
+    rows = ["old/a.jpg,War", "new/a.jpg,Drama", "x/b.jpg,War", "y/b.jpg,Drama", "c.jpg,War", "y/c.jpg,War"]
+    Path("labels.csv").write_text("\n".join(["file,genres", *rows, ""]))
+    assert command("import", "pics", "--labels", "labels.csv") == 0
+    assert read_films() == {"a": "", "b": "Drama|War", "c": "War"}
+    assert (
+        "rows of labels.csv left out: 2, the first is line 2: old/a.jpg and another row's path both fit a.jpg"
+        in capsys.readouterr().out
+    )
+
+
+def test_rows_with_another_title_are_told(in_project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put("a.jpg", 1), put("b.jpg", 2)
+    Path("labels.csv").write_text("id,title,genres\na,Heat,Crime\na,Alien,Horror\nb,Big,Drama\nb,,War\n")
+    assert command("import", "pics", "--labels", "labels.csv") == 0
+    assert "another title for their film, put together: 1, the first is a, line 3: 'Alien' after 'Heat'" in (
+        capsys.readouterr().out
+    )
+
+
+def test_labels_that_are_missing_are_named(in_project: Path) -> None:
+    put("a.jpg")
+    for name in ("none.csv", "pics"):
+        message = str(command("import", "pics", "--labels", name))
+        assert message == f"error: {name} is not a file; --labels should name a table of pictures and their genres"
+
+
 def test_rows_and_pictures_that_do_not_meet_are_counted(in_project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     put("a.jpg", 1), put("b.jpg", 2)
     Path("labels.csv").write_text("id,genres\na,Drama|Comedy\nz,Drama\nb b,Drama\nq,Dra;ma|x\n")
@@ -169,6 +284,7 @@ def test_rows_and_pictures_that_do_not_meet_are_counted(in_project: Path, capsys
         ("x,y\n1,2\n", "labels.csv has the columns x, y; it should have one named id or file and one named genres"),
         ("id,genres\na,\n", "no film of pics has a genre"),
         ("", "labels.csv is empty"),
+        ("imdb_id,genres\na b,Drama\n", "no row of labels.csv can be read; rows of labels.csv left out: 1"),
     ],
 )
 def test_labels_that_give_no_genres_are_refused(in_project: Path, table: str, message: str) -> None:
@@ -196,7 +312,9 @@ def test_a_catalogue_is_replaced_by_its_own_folder_alone(in_project: Path, capsy
 def test_a_folder_has_a_name_that_a_source_can_have(in_project: Path) -> None:
     assert "none is no folder" in str(command("import", "none"))
     Path("a{b}").mkdir()
-    assert "has one of the characters {, } and *" in str(command("import", "a{b}"))
+    Path("a\\b").mkdir()
+    for name in ("a{b}", "a\\b"):
+        assert "has {, }, * or \\ in its path, or ~ at its start; rename it" in str(command("import", name))
 
 
 def test_only_an_imported_catalogue_names_a_source(in_project: Path) -> None:

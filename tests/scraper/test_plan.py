@@ -48,6 +48,21 @@ def test_the_manifest_has_all_genres_where_the_film_stands(tmp_path: Path) -> No
     ]
 
 
+def test_rows_of_one_id_with_another_title_are_told(tmp_path: Path) -> None:
+    file = tmp_path / "films.csv"
+    titles = [("a", "Heat"), ("a", "HEAT"), ("a", "Alien"), ("b", ""), ("b", "Big"), ("b", "Bird"), ("c", "Big")]
+    file.write_text("film,name,tags\n" + "".join(f"{film_id},{title},War\n" for film_id, title in titles))
+    columns = {"id": "film", "title": "name", "genres": "tags", "poster": None, "page": None}
+    films = plan.Plan.read(file, make_params(columns=columns))
+    assert films.retitled == {3, 6}
+    with open_downloads(tmp_path / "downloads") as downloads:
+        rows = list(plan.ManifestRows(films, downloads))
+    assert [row.reason for row in rows[1:3]] == ["row 1 has the film", "row 1 has the film, by another title"]
+    assert summary.summarize(rows, retitled=films.retitled).as_json()["reasons"] == [
+        "2 rows have another title than their film, and may be other films: a in row 3 is 'Alien', b in row 6 is 'Bird'"
+    ]
+
+
 def test_a_row_that_is_refused_stands_for_no_film(tmp_path: Path) -> None:
     films = read_plan(tmp_path, "a,7.5,l", "a,Drama,l", "b,War,l,more", "b,War,l")
     assert films.repeats == {}

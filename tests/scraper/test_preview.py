@@ -47,7 +47,10 @@ def test_what_a_catalogue_holds_is_counted(in_project: Path, capsys: pytest.Capt
     assert command("catalogue", "films.csv") == 0
     subjects = lines_of(capsys.readouterr().out)
     assert subjects == {
-        "format": ["MovieGenre.csv: CSV with commas, Western European (cp1252)"],
+        "format": [
+            "MovieGenre.csv: CSV with commas, Western European (cp1252)",
+            "by its columns imdbId, Imdb Link, Title, Genre, Poster",
+        ],
         "rows": ["16"],
         "films": [
             "12, 10 of them with a poster to look for, 9 of these with a genre",
@@ -89,7 +92,7 @@ def test_the_encoding_is_told(in_project: Path, capsys: pytest.CaptureFixture[st
     with Path("films.csv").open("ab") as file:
         file.write(f"30,p,{text},,Drama,{PUBLIC}/30.jpg\n".encode(errors="surrogateescape"))
     assert command("catalogue", "films.csv") == 0
-    assert lines_of(capsys.readouterr().out)["format"] == [f"MovieGenre.csv: CSV with commas, {encoding}"]
+    assert lines_of(capsys.readouterr().out)["format"][0] == f"MovieGenre.csv: CSV with commas, {encoding}"
 
 
 def test_the_sample_can_be_used_as_it_is(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -175,6 +178,43 @@ def test_files_in_a_folder_are_counted(in_project: Path, capsys: pytest.CaptureF
     assert command("catalogue", "films.csv") == 0
     posters = lines_of(capsys.readouterr().out)["posters"]
     assert posters[1:] == ["7 images.example.org 1 s", "1 folder:mine/{id}.* files that are there"]
+
+
+def test_a_folder_is_listed_once_for_all_films(in_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (in_project / "mine").mkdir()
+    write_films(*((f"film{number}", "Drama", "") for number in range(5)))
+    set_scrape(source="folder:mine/{id}.*")
+    listed: list[Path] = []
+    glob = Path.glob
+
+    def spied(self: Path, pattern: str) -> Any:
+        listed.append(self)
+        return glob(self, pattern)
+
+    monkeypatch.setattr(Path, "glob", spied)
+    preview.read(Path("films.csv"), params.load("scrape", ScrapeParams), 1)
+    assert len(listed) == 1
+
+
+def test_an_imported_catalogue_names_its_folder(in_project: Path) -> None:
+    set_scrape()
+    source = "folder:pics/**/{id}.*"
+    Path("films.csv").write_text(f"film_id,title,genres,source\na,,Drama,{source}\nb,,War,{source}\n")
+    Path("other").mkdir()
+    for sources in ("poster", "page", "folder:none/{id}.*", "folder:other/{id}.JPG"):
+        set_scrape(source=sources)
+        refuse(f"scrape.source: {source}")
+
+
+def test_rows_with_another_title_are_counted(in_project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    set_scrape()
+    write_films()
+    with Path("films.csv").open("a") as file:
+        file.write(f"1,p,Heat,,Drama,{PUBLIC}/1.jpg\n1,p,film 1,,Drama,{PUBLIC}/1.jpg\n")
+    assert command("catalogue", "films.csv") == 0
+    assert lines_of(capsys.readouterr().out)["films"][1:] == [
+        "rows with another title than their film, perhaps other films: 1, the first is 9",
+    ]
 
 
 def test_two_genres_need_enough_films(in_project: Path) -> None:

@@ -2,15 +2,20 @@
 
 import pytest
 
+from scraper.private_hosts import PrivateHosts
 from scraper.sizes import Sizes, Width
 
 AMAZON = "https://m.media-amazon.com/images/M/MV5BMTc2@"
 TMDB = "https://image.tmdb.org/t/p"
 
 
-def first(link: str, width: Width = 300, images: str = "https://image.tmdb.org") -> str:
+def make_sizes(width: Width = 300, images: str = "https://image.tmdb.org", hosts: tuple[str, ...] = ()) -> Sizes:
+    return Sizes(width, images, PrivateHosts.parse(hosts))
+
+
+def first(link: str, width: Width = 300, images: str = "https://image.tmdb.org", hosts: tuple[str, ...] = ()) -> str:
     """The link that is asked first; the second is the link as it stands."""
-    links = Sizes(width, images).links(link)
+    links = make_sizes(width, images, hosts).links(link)
     assert links[-1] == link
     assert len(links) == len(set(links)) <= 2
     return links[0]
@@ -70,13 +75,15 @@ def test_the_hosts_that_resize(host: str) -> None:
         "https://m.media-amazon.com/images/M/MV5B@._V1_SX300",
         "http://127.0.0.1:8000/tt0084058.jpg",
         "https://example.org/t/p/w185/a.jpg",
+        "http://10.0.0.6/images/M/MV5B@._V1_SX182.jpg",
+        "http://10.0.0.5/posters/MV5B.jpg",
         "https://image.tmdb.org/t/p/a.jpg",
         "http://[",
         "",
     ],
 )
 def test_any_other_link_stays_as_it_is_and_costs_no_second_request(link: str) -> None:
-    assert Sizes(300, "https://image.tmdb.org").links(link) == [link]
+    assert make_sizes(hosts=("10.0.0.5",)).links(link) == [link]
 
 
 @pytest.mark.parametrize(
@@ -93,9 +100,19 @@ def test_any_other_link_stays_as_it_is_and_costs_no_second_request(link: str) ->
     ],
 )
 def test_tmdb_gives_the_next_size_that_is_wide_enough(width: int, size: str) -> None:
-    assert Sizes(width, "").tmdb_size() == size
+    assert make_sizes(width).tmdb_size() == size
     for asked in ("w600_and_h900_bestv2", "original"):
         assert first(f"{TMDB}/{asked}/a.jpg", width) == f"{TMDB}/{size}/a.jpg"
+
+
+@pytest.mark.parametrize("host", ["10.0.0.5", "10.0.0.5:8000", "mirror.lan"])
+def test_a_listed_private_host_is_a_mirror(host: str) -> None:
+    hosts = ("10.0.0.5", "mirror.lan:80")
+    for size in ("._V1_UX182_CR0,0,182,268_AL_", "._V1_", ""):
+        assert first(f"http://{host}/images/M/MV5B@{size}.jpg", hosts=hosts) == (
+            f"http://{host}/images/M/MV5B@._V1_SX300.jpg"
+        )
+    assert first(f"http://{host}/t/p/w92/a.jpg", hosts=hosts) == f"http://{host}/t/p/w342/a.jpg"
 
 
 def test_a_mirror_of_tmdb_is_known_by_the_parameters() -> None:
