@@ -90,12 +90,15 @@ def _from_hub(name: str) -> Entry:
     model = hub.look_up(name.removeprefix(HUB))
     _announce(name, model.bytes, model.licence, model.address)
     partial = _partial(name)
-    hub.fetch(model.repository, model.revision, model.files, partial)
-    settings.read(partial)  # refuses what is not computed here
+    small = [file for file in model.files if file != settings.WEIGHTS]
+    hub.fetch(model.repository, model.revision, small, partial)
+    settings.read(partial)  # refuses what is not computed here, before the weights are fetched
+    hub.fetch(model.repository, model.revision, [settings.WEIGHTS], partial)
     where = lock.Hub(repository=model.repository, revision=model.revision)
     entry = Entry(licence=model.licence, hub=where, files=lock.describe(partial, model.files))
     with files.atomic_folder(_cached(name, entry)) as new:
         _move(model.files, partial, new)
+    files.remove(partial)
     return entry
 
 
