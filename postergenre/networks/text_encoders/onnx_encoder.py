@@ -12,7 +12,7 @@ from postergenre import files, machine
 from postergenre.errors import InputError
 from postergenre.networks.text_encoders import onnx_graph, settings
 from postergenre.networks.text_encoders.onnx_graph import Precision
-from postergenre.networks.text_encoders.tokens import Tokens
+from postergenre.networks.text_encoders.tokens import Tokens, pad
 from postergenre.networks.text_encoders.weights import Weights
 
 if TYPE_CHECKING:  # `predict` waits for none of what finds an encoder
@@ -101,12 +101,5 @@ class OnnxEncoder:
         rows.sort(key=lambda row: len(tokens[row]))
         for start in range(0, len(rows), BATCH):
             batch = rows[start : start + BATCH]
-            yield batch, self._vectors([tokens[row] for row in batch])
-
-    def _vectors(self, tokens: list[list[int]]) -> npt.NDArray[np.float32]:
-        ids = np.full((len(tokens), max(map(len, tokens))), self._pad, np.int64)
-        mask = np.zeros_like(ids)
-        for row, numbers in enumerate(tokens):
-            ids[row, : len(numbers)], mask[row, : len(numbers)] = numbers, 1
-        vectors: npt.NDArray[np.float32] = self._session.run(None, {"ids": ids, "mask": mask})[0]
-        return vectors
+            ids, mask = pad([tokens[row] for row in batch], self._pad)
+            yield batch, self._session.run(None, {"ids": ids, "mask": mask})[0]

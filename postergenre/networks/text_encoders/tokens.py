@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from postergenre.errors import InputError
 
 
@@ -37,3 +40,15 @@ class Tokens:
         """The ids of each text's tokens."""
         prepared = [self._prompt + (text.lower() if self._lower else text).strip() for text in texts]
         return [encoding.ids for encoding in self._tokenizer.encode_batch(prepared)]
+
+
+def pad(tokens: Sequence[Sequence[int]], number: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Texts of several lengths as two arrays int64 `(texts, longest)`: the tokens' ids, and 1 where there is one.
+
+    number: the id that fills the shorter texts up.
+    """
+    ids = np.full((len(tokens), max(map(len, tokens))), number, np.int64)
+    mask = np.zeros_like(ids)
+    for row, numbers in enumerate(tokens):
+        ids[row, : len(numbers)], mask[row, : len(numbers)] = numbers, 1
+    return ids, mask

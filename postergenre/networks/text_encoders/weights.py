@@ -47,16 +47,9 @@ class Weights:
     """
 
     def __init__(self, folder: Path, settings: Settings):
-        try:
-            import safetensors
-        except ImportError:
-            raise InputError("text encoders need the package safetensors; pip install 'postergenre[text]'") from None
         self._file, self._settings = folder / WEIGHTS, settings
-        try:
-            self._tensors: Any = safetensors.safe_open(self._file, framework="np")
-        except (safetensors.SafetensorError, OSError) as error:
-            raise InputError(f"{self._file} is not of the format safetensors: {error}") from None
-        self._names = {_plain(name): name for name in self._tensors.keys()}  # noqa: SIM118 - no dictionary
+        self._tensors = _open(self._file)
+        self._names = {_plain(name): name for name in self._tensors.keys()}  # noqa: SIM118 - it is no dictionary
 
     def words(self) -> Array:
         """A vector for each token of the vocabulary: `(tokens, width)`."""
@@ -120,6 +113,18 @@ def buckets(distance: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64
     logarithm = np.log(np.maximum(far, 1).astype(np.float32) / np.float32(exact))
     shared = exact + (logarithm / np.float32(np.log(MAX_DISTANCE / exact)) * np.float32(half - exact)).astype(np.int64)
     return np.where(distance > 0, half, 0) + np.where(far < exact, far, np.minimum(shared, half - 1))
+
+
+def _open(file: Path) -> Any:
+    """The tensors of a file, which stays mapped into memory."""
+    try:
+        import safetensors
+    except ImportError:
+        raise InputError("text encoders need the package safetensors; pip install 'postergenre[text]'") from None
+    try:
+        return safetensors.safe_open(file, framework="np")
+    except (safetensors.SafetensorError, OSError) as error:
+        raise InputError(f"{file} is not of the format safetensors: {error}") from None
 
 
 def _plain(name: str) -> str:

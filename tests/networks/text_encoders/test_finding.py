@@ -17,7 +17,7 @@ from postergenre.errors import InputError
 from postergenre.networks.text_encoders import finding, lock
 from postergenre.networks.text_encoders.finding import EncoderFiles
 from tests.networks import text_models
-from tests.support import ROOT
+from tests.support import ROOT, command
 
 WEIGHTS = "model.safetensors"
 
@@ -136,6 +136,14 @@ def test_a_folder_is_locked_as_it_is_and_another_content_ends_the_stage_by_name(
     text_models.write(here / "mine", "bert", hidden_act="relu")
     add("mine")
     assert find("mine")
+
+
+def test_the_command_says_where_it_is_and_adds_it(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text_models.write(here / "mine", "mpnet")
+    assert command("encoder", "mine") == 0
+    assert capsys.readouterr().out.startswith("mine is in mine: 0 MB, licence not stated\n")
+    assert [*lock.read(Path("text_encoders.lock"))] == ["mine"]
+    assert "none is no text encoder: text_encoders.lock has mine; hf:ORG/NAME" in str(command("encoder", "none"))
 
 
 def test_packages_are_joined_once_and_kept_in_the_cache(here: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 """The forward pass in Keras and as ONNX, beside what `transformers` answers; pooling, prompts, lengths."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,14 @@ import numpy as np
 import pytest
 
 from postergenre.errors import InputError
-from postergenre.networks.text_encoders import keras_model, onnx_encoder, settings
+from postergenre.networks.text_encoders import finding, keras_model, onnx_encoder, settings
 from postergenre.networks.text_encoders.finding import EncoderFiles
 from postergenre.networks.text_encoders.onnx_encoder import OnnxEncoder
 from postergenre.networks.text_encoders.onnx_graph import Precision
-from postergenre.networks.text_encoders.tokens import Tokens
+from postergenre.networks.text_encoders.tokens import Tokens, pad
 from postergenre.networks.text_encoders.weights import Weights
+from tests import support
+from tests.factories import read_output
 from tests.networks import text_models
 from tests.networks.text_models import WORDS
 
@@ -141,10 +144,7 @@ def embed_by_keras(folder: Path, texts: list[str]) -> np.ndarray:
     """Embed texts in one batch, the shorter ones padded."""
     read = settings.read(folder)
     tokens = Tokens(folder / "tokenizer.json", read.prompt, read.lower, read.max_tokens)(texts)
-    ids = np.full((len(texts), max(map(len, tokens))), read.pad, np.int32)
-    mask = np.zeros_like(ids)
-    for row, numbers in enumerate(tokens):
-        ids[row, : len(numbers)], mask[row, : len(numbers)] = numbers, 1
+    ids, mask = pad(tokens, read.pad)
     return np.asarray(keras_model.build(read, Weights(folder, read))([ids, mask]))
 
 
@@ -253,3 +253,38 @@ def test_a_file_that_was_changed_is_noticed(tmp_path: Path) -> None:
     (tmp_path / "onnx/encoder.json").write_text(json.dumps(description | {"settings": {}}))
     with pytest.raises(InputError, match="describes no text encoder"):
         OnnxEncoder(tmp_path / "onnx")
+
+
+ON_JAX = """
+import json, sys
+from pathlib import Path
+from postergenre.networks import backend
+from tests.networks.text_encoders.test_models import TEXTS, embed_by_keras
+print(json.dumps([backend.name(), embed_by_keras(Path(sys.argv[1]), TEXTS).tolist()]))
+"""
+
+
+@pytest.mark.long  # jax is imported beside TensorFlow's packages
+def test_jax_computes_the_same(tmp_path: Path) -> None:
+    pytest.importorskip("jax", reason="jax is not installed")
+    folder = text_models.write(tmp_path / "model", "mpnet")
+    done = support.run(sys.executable, "-c", ON_JAX, str(folder), cwd=support.ROOT, env={"KERAS_BACKEND": "jax"})
+    name, vectors = json.loads(read_output(done).splitlines()[-1])
+    assert name == "jax"
+    np.testing.assert_allclose(vectors, TRANSFORMERS["mpnet"], atol=1e-4)
+
+
+@pytest.mark.long
+def test_mpnet_knows_what_is_alike(tmp_path: Path) -> None:
+    try:
+        files = finding.find("mpnet", support.ROOT / "text_encoders.lock")
+    except InputError as error:
+        pytest.skip(str(error))
+    texts = ["a funny film about love", "a tender comedy romance", "the car engine broke"]
+    by_keras = embed_by_keras(files.folder, texts)
+    onnx_encoder.export(files, tmp_path, "int8")
+    assert sum(file.stat().st_size for file in tmp_path.iterdir()) < 130e6
+    by_int8 = OnnxEncoder(tmp_path)(texts)
+    np.testing.assert_allclose(by_keras[0] @ by_keras[1:].T, [0.729, 0.188], atol=5e-4)
+    np.testing.assert_allclose(by_int8[0] @ by_int8[1:].T, [0.729, 0.188], atol=0.01)
+    assert ((by_keras * by_int8).sum(axis=1) > 0.998).all()
