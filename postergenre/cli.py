@@ -223,6 +223,19 @@ def use(arguments: argparse.Namespace) -> None:
         )
 
 
+def encoder(arguments: argparse.Namespace) -> None:
+    """Fetch a text encoder, check its files, and add it to text_encoders.lock if that does not have it.
+
+    NAME is one of the lock file, such as minilm or mpnet, hf:ORG/NAME for a model of the hub, or a folder. Its size and
+    its licence are printed before anything is fetched.
+    """
+    from postergenre.networks.text_encoders import finding
+
+    found = finding.add(arguments.name, Path("text_encoders.lock"))
+    print(f"{found.name} is in {found.folder}: {found.bytes / 1e6:,.0f} MB, licence {found.licence or 'not stated'}")
+    print("its files are those that text_encoders.lock lists")
+
+
 def team(arguments: argparse.Namespace) -> None:
     """Share data and results: the same DVC remote for everyone, and one cache for all on this host."""
     from postergenre.dvc_project import team
@@ -288,6 +301,7 @@ def _parser() -> argparse.ArgumentParser:
     _take_folder(add(import_, "make a catalogue of a folder of pictures"))
     _take_catalogue(add(use, "set params.yaml to a catalogue"))
     _take_new(add(split, "make another split of the films"))
+    _take_encoder(add(encoder, "fetch and check a text encoder"))
     _take_places(add(team, "share data and results in a team"))
     add(push, "send the team what was run here")
     add(verify, "compare what DVC keeps with its hashes")
@@ -349,6 +363,10 @@ def _take_folder(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--labels", type=_path, metavar="FILE", help="a table with a film's id or its picture's name, and its genres"
     )
+
+
+def _take_encoder(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", type=_named, metavar="NAME", help="minilm, mpnet, hf:ORG/NAME or a folder")
 
 
 def _take_places(parser: argparse.ArgumentParser) -> None:

@@ -56,6 +56,9 @@ LIBRARIES = {
     "keras": ("postergenre/networks", "postergenre/prediction", "postergenre/tracking/logged_models.py", "benchmarks"),
     "tensorflow": ("postergenre/networks", "postergenre/prediction/gradcam.py"),
     "jax": ("postergenre/networks", "postergenre/prediction/gradcam.py"),
+    "huggingface_hub": ("postergenre/networks/text_encoders",),
+    "safetensors": ("postergenre/networks/text_encoders",),
+    "tokenizers": ("postergenre/networks/text_encoders",),
 }
 
 

@@ -1,0 +1,130 @@
+"""A text encoder in Keras and as ONNX with its weights in each precision: texts a second, and what rounding changes.
+
+    python -m benchmarks.text_encoders FILE [--encoder NAME]
+
+FILE has a text a line. The nearest text of each text is looked up among the others, by the cosine.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from postergenre import errors
+from postergenre.errors import InputError
+from postergenre.networks import backend
+from postergenre.networks.text_encoders import finding, keras_model, settings
+from postergenre.networks.text_encoders.finding import EncoderFiles
+from postergenre.networks.text_encoders.onnx_encoder import BATCH, OnnxEncoder
+from postergenre.networks.text_encoders.tokens import Tokens, pad
+from postergenre.networks.text_encoders.weights import Weights
+
+Vectors = npt.NDArray[np.float32]
+Encoder = Callable[[Sequence[str]], Vectors]
+
+LOCK = Path("text_encoders.lock")
+COLUMNS = (
+    *("", "files, MB", "memory of the export, MB", "texts a second", "texts a processor second", "beside Keras"),
+    *("cosine to Keras, mean", "least", "same nearest text"),
+)
+# Exports an encoder; prints the process's peak memory.
+EXPORT = """
+import resource, sys
+from pathlib import Path
+from postergenre.networks.text_encoders import finding, onnx_encoder
+onnx_encoder.export(finding.find(sys.argv[1], Path(sys.argv[2])), Path(sys.argv[3]), sys.argv[4])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1000 if sys.platform == "linux" else 10**6))
+"""
+
+
+def export(name: str, folder: Path, precision: str) -> str:
+    """Export an encoder in a process of its own; returns that process's peak memory in MB.
+
+    Raises:
+        CalledProcessError: it failed.
+    """
+    folder.mkdir()
+    command = [sys.executable, "-c", EXPORT, name, str(LOCK), str(folder), precision]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
+def by_keras(files: EncoderFiles) -> Encoder:
+    """The encoder in Keras, by batches of similar length as `OnnxEncoder` has them."""
+    read = settings.read(files.folder)
+    tokens = Tokens(files.folder / settings.TOKENIZER, read.prompt, read.lower, read.max_tokens)
+    model = keras_model.build(read, Weights(files.folder, read))
+
+    def encode(texts: Sequence[str]) -> Vectors:
+        numbers = tokens(texts)
+        rows = sorted(range(len(texts)), key=lambda row: len(numbers[row]))
+        vectors = np.zeros((len(texts), read.width), np.float32)
+        for start in range(0, len(rows), BATCH):
+            batch = rows[start : start + BATCH]
+            vectors[batch] = np.asarray(model(list(pad([numbers[row] for row in batch], read.pad))))
+        return vectors
+
+    return encode
+
+
+def one_by_one(encoder: Encoder) -> Encoder:
+    """The encoder, given one text at a time."""
+    return lambda texts: np.concatenate([encoder([text]) for text in texts])
+
+
+def measure(encode: Encoder, texts: list[str]) -> tuple[Vectors, float, float]:
+    """The vectors, and texts a second, by the clock and by the seconds of all processors."""
+    encode(texts[:BATCH])
+    clock, used = time.monotonic(), time.process_time()
+    vectors = encode(texts)
+    return vectors, len(texts) / (time.monotonic() - clock), len(texts) / (time.process_time() - used)
+
+
+def likeness(vectors: Vectors, others: Vectors) -> list[str]:
+    """Mean and least cosine of the texts' vectors in both, and the share of texts that have the same nearest text."""
+    cosines = (vectors * others).sum(axis=1)
+    nearest = []
+    for each in (vectors, others):
+        table = each @ each.T
+        np.fill_diagonal(table, -2)
+        nearest.append(table.argmax(axis=1))
+    return [f"{cosines.mean():.4f}", f"{cosines.min():.4f}", f"{np.mean(nearest[0] == nearest[1]):.1%}"]
+
+
+def show(*cells: str) -> None:
+    print("|", " | ".join(cells), "|", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.text_encoders")
+    parser.add_argument("file", type=Path, metavar="FILE")
+    parser.add_argument("--encoder", default="mpnet")
+    arguments = parser.parse_args()
+    backend.start()
+    texts = [line for line in arguments.file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    if not texts:
+        raise InputError(f"{arguments.file} has no text; it should have a text a line")
+    files = finding.find(arguments.encoder, LOCK)
+    show(*COLUMNS)
+    show("---", *["--:"] * (len(COLUMNS) - 1))
+    plain, clock, first = measure(by_keras(files), texts)
+    show("Keras, float32", f"{files.bytes / 1e6:.0f}", "", f"{clock:.1f}", f"{first:.1f}", "1.00", "", "", "")
+    with tempfile.TemporaryDirectory() as scratch:
+        for precision in ("float32", "float16", "int8"):
+            folder = Path(scratch, precision)
+            memory = export(arguments.encoder, folder, precision)
+            size = f"{sum(file.stat().st_size for file in folder.iterdir()) / 1e6:.0f}"
+            encoder: Encoder = OnnxEncoder(folder)
+            for name, encode in ((precision, encoder), (f"{precision}, one by one", one_by_one(encoder))):
+                vectors, clock, used = measure(encode, texts)
+                speed = [f"{clock:.1f}", f"{used:.1f}", f"{used / first:.2f}"]
+                show(f"ONNX, {name}", size, memory, *speed, *likeness(plain, vectors))
+
+
+if __name__ == "__main__":
+    errors.run(main)
