@@ -41,7 +41,7 @@ def main() -> None:
     with checkpoints.checkpointed(kept, description) as checkpoint, runs.training_run(about, checkpoint.folder) as run:
         model = training.fit(network, train, data, checkpoint, run.log_epoch)
         calibrated = training.calibrate(model, data, train.threshold_shrinkage)
-        learned = texts and texts.fit(model, train, checkpoint)
+        learned = texts.fit(model, train, checkpoint) if texts else None
         history, best_epoch, genres = checkpoint.history, checkpoint.best_epoch, data.train.genres
         with files.atomic_folder(OUTPUT) as folder:
             trained = model_folder.Trained(model, history, best_epoch, *calibrated, genres, about, learned)

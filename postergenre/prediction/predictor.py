@@ -120,7 +120,7 @@ class Predictor:
     @cached_property
     def _read(self) -> engine.Read | None:
         """What reads a poster; None where it is not read."""
-        return engine.load(self.text.engine.name) if self.text else None
+        return engine.load_as(self.text.engine) if self.text else None
 
     def _open(self, picture: Picture) -> "_Poster | str":
         """A picture in the size of the network's input and what stands on it, or the reason why it cannot be read."""

@@ -5,8 +5,9 @@ alphabets it makes Latin letters that look alike, or nothing.
 """
 
 import importlib.metadata
+import sys
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -86,6 +87,29 @@ def load(name: Name) -> Read:
     """
     check_installed(name)
     return Reader() if name != NONE else lambda picture: []
+
+
+def load_as(engine: Engine) -> Read:
+    """What reads a picture as it was read for a model; one line on stderr says where another version reads.
+
+    Raises:
+        InputError: the engine is not known, or not installed.
+    """
+    name = next((name for name in get_args(Name) if name == engine.name), None)
+    if name is None:
+        raise InputError(f"the model reads posters with {engine.name}; this version has {', '.join(get_args(Name))}")
+    if not is_installed():
+        raise InputError(
+            f"this model reads posters with {name}, which is not installed; {HOW_TO_INSTALL}; --no-text "
+            "predicts by the picture alone"
+        )
+    here = describe(name)
+    if here != engine:
+        print(
+            f"warning: the model was trained on what {name} {engine.version} reads; here is {here.version}",
+            file=sys.stderr,
+        )
+    return load(name)
 
 
 def describe(name: Name) -> Engine:

@@ -11,7 +11,7 @@ from mlflow.pyfunc import PythonModel
 from postergenre.prediction import predictor
 
 
-class PosterModel(PythonModel):  # type: ignore[misc]
+class PosterModel(PythonModel):
     """From posters uint8 `(n, height, width, 3)` to probabilities float32 `(n, genres)`."""
 
     def load_context(self, context: Any) -> None:

@@ -18,13 +18,16 @@ from postergenre.networks.onnx_model import OnnxModel
 from postergenre.networks.text import fusion, ngrams
 from postergenre.networks.text.fusion import Fusion, log_odds
 from postergenre.networks.text.ngrams import Ngrams
-from postergenre.networks.text_encoders import OnnxEncoder, embed
+from postergenre.networks.text_encoders.embeddings import embed
+from postergenre.networks.text_encoders.onnx_encoder import OnnxEncoder
 
 if TYPE_CHECKING:  # `predict` reads the folder and does not wait for Keras
     from postergenre.networks.text.training import TrainedText
 
 DESCRIPTION, NGRAM_TABLE, HEAD, ENCODER = "text.json", "ngrams.npz", "head.onnx", "encoder"
 TRAIN = "`dvc repro train`"
+# In the folder of checkpoints: encoders as ONNX, and the vectors of texts.
+KEPT = "text"
 # The sources of a fusion.
 PICTURE, VECTORS, NGRAMS = "picture", "vectors", "ngrams"
 Floats = npt.NDArray[np.floating]
@@ -63,11 +66,14 @@ class TextModel:
         return probabilities
 
     def with_kept_vectors(self, folder: Path) -> "TextModel":
-        """The same, which keeps the vectors of texts in a folder and takes them from there."""
+        """The same, which keeps the vectors of texts, and takes them from there.
+
+        folder: of checkpoints.
+        """
         encoder = self.encoder
         if not isinstance(encoder, OnnxEncoder):
             return self
-        return replace(self, encoder=lambda texts: embed(encoder, texts, folder))
+        return replace(self, encoder=lambda texts: embed(encoder, texts, folder / KEPT))
 
     def predict_alone(self, lines: Read) -> npt.NDArray[np.float32]:
         """The probabilities `(n, genres)` by the texts alone."""

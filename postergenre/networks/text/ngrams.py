@@ -61,8 +61,8 @@ class Ngrams:
 
     def write(self, file: Path) -> None:
         """Write the table; equal tables give the same bytes."""
-        arrays = {kind: np.frombuffer("\n".join(self.terms[kind]).encode(), np.uint8) for kind in KINDS}
-        np.savez(file, **arrays, **{key: getattr(self, key) for key in KEYS})
+        arrays: dict[str, Any] = {kind: np.frombuffer("\n".join(self.terms[kind]).encode(), np.uint8) for kind in KINDS}
+        np.savez(file, allow_pickle=False, **arrays, **{key: getattr(self, key) for key in KEYS})
 
 
 def read(file: Path) -> Ngrams:
@@ -95,7 +95,8 @@ def fit(texts: Sequence[str], labels: npt.NDArray[np.uint8]) -> Ngrams:
         "words": TfidfVectorizer(ngram_range=WORDS, **options),
         "parts": TfidfVectorizer(ngram_range=PARTS, analyzer="char_wb", **options),
     }
-    features, idf, terms, first = [csr_array((len(texts), 0))], [np.zeros(0)], {}, 0
+    features, idf, first = [csr_array((len(texts), 0))], [np.zeros(0)], 0
+    terms = dict[str, dict[str, int]]()
     for kind, vectorizer in vectorizers.items():
         try:
             features.append(vectorizer.fit_transform(texts))

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from postergenre import files
 from postergenre.data import texts
 from postergenre.data.split_tables import Split
 from postergenre.data.texts import Engine, Texts
-from postergenre.networks import architecture, pretrained, text_encoders
+from postergenre.networks import architecture, pretrained
 from postergenre.networks.backend import keras
 from postergenre.networks.checkpoints import Checkpoint
 from postergenre.networks.config import TrainParams
@@ -18,10 +19,18 @@ from postergenre.networks.epochs import Epochs
 from postergenre.networks.text import fusion, ngrams
 from postergenre.networks.text.config import NGRAMS_ALONE, TextParams
 from postergenre.networks.text.fusion import Fusion, log_odds
-from postergenre.networks.text.model import NGRAMS, PICTURE, VECTORS, vectors
+from postergenre.networks.text.model import KEPT, NGRAMS, PICTURE, VECTORS, vectors
 from postergenre.networks.text.ngrams import Ngrams
+from postergenre.networks.text_encoders import finding, onnx_encoder, settings
+from postergenre.networks.text_encoders.embeddings import embed
+from postergenre.networks.text_encoders.finding import EncoderFiles
+from postergenre.networks.text_encoders.onnx_encoder import OnnxEncoder
+from postergenre.networks.text_encoders.onnx_graph import Precision
 from postergenre.networks.training_data import TrainingData
 from postergenre.networks.validation import predictions
+
+# Of the text encoder's weights. On real posters it makes no difference to mAP: benchmarks/README.md.
+PRECISION: Precision = "int8"
 
 
 @dataclass(frozen=True)
@@ -112,11 +121,22 @@ def prepare(folder: Path, params: TextParams, data: TrainingData, lock: Path, ke
         return None
     if params.encoder == NGRAMS_ALONE:
         return TextTraining(params, data, read, None, np.zeros((len(data.store), 0), np.float32))
-    exported = text_encoders.exported(text_encoders.find(params.encoder, lock), kept)
-    encoder = text_encoders.OnnxEncoder(exported)
+    folder = _export(finding.find(params.encoder, lock), kept / KEPT)
+    encoder = OnnxEncoder(folder)
     lines = [read.of(film_id).lines for film_id in data.store.film_ids]
-    encoded = vectors(lambda chosen: text_encoders.embed(encoder, chosen, kept), lines)
-    return TextTraining(params, data, read, exported, encoded)
+    encoded = vectors(lambda chosen: embed(encoder, chosen, kept / KEPT), lines)
+    return TextTraining(params, data, read, folder, encoded)
+
+
+def _export(encoder: EncoderFiles, folder: Path) -> Path:
+    """The encoder as ONNX in a folder of its own in `folder`, written where it is not there."""
+    names = [name for name in (*settings.NEEDED, *settings.OPTIONAL) if (encoder.folder / name).is_file()]
+    digest = files.sha256(*(encoder.folder / name for name in names))
+    place = folder / files.sha256_text(f"{encoder.name} {digest} {PRECISION}")[:16]
+    if not place.is_dir():
+        with files.atomic_folder(place) as new:
+            onnx_encoder.export(encoder, new, PRECISION)
+    return place
 
 
 def describe(description: dict[str, Any], training: TextTraining | None) -> dict[str, Any]:
@@ -126,7 +146,7 @@ def describe(description: dict[str, Any], training: TextTraining | None) -> dict
     """
     if training is None:
         return description
-    encoder = {"encoder": text_encoders.OnnxEncoder(training.encoder).digest} if training.encoder else {}
+    encoder = {"encoder": OnnxEncoder(training.encoder).digest} if training.encoder else {}
     return description | {
         "params": description["params"] | {"text": training.params.model_dump()},
         "data": description["data"] | {"text": training.texts.digest} | encoder,
