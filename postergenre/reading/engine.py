@@ -5,6 +5,7 @@ alphabets it makes Latin letters that look alike, or nothing.
 """
 
 import importlib.metadata
+import importlib.util
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -19,7 +20,7 @@ from postergenre.params import Section
 Name = Literal["none", "rapidocr"]
 # What reads a picture: the bytes of a file, or RGB uint8 `(height, width, 3)`.
 Read = Callable[[bytes | npt.NDArray[np.uint8]], list[Line]]
-
+RAPIDOCR: Name = "rapidocr"
 HOW_TO_INSTALL = "`uv pip install --editable '.[text]'` installs it"
 
 # Raise it where the code below makes other lines of what the engine answers.
@@ -34,6 +35,8 @@ QUIET: dict[str, Any] = {
     "EngineConfig.onnxruntime.intra_op_num_threads": 1,
     "EngineConfig.onnxruntime.inter_op_num_threads": 1,
 }
+# Processor seconds that a poster of 300 x 444 takes; benchmarks/README.md has the command.
+SECONDS = 0.5
 # A line this many times as high as wide stands on end: the engine turns it before it reads it.
 ON_END = 1.5
 # Digits of shares.
@@ -100,11 +103,7 @@ def describe(name: Name) -> Engine:
 
 def is_installed() -> bool:
     """Whether rapidocr is here."""
-    try:
-        importlib.metadata.version("rapidocr")
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
+    return importlib.util.find_spec(RAPIDOCR) is not None
 
 
 def check_installed(name: Name) -> None:
