@@ -424,12 +424,15 @@ def _tell_reading(posters: int) -> str:
     from scraper import preview_report
 
     if not engine.is_installed():
-        return f"what stands on the posters is not read: rapidocr is not installed; {engine.HOW_TO_INSTALL}, and this command again turns it on"
+        return (
+            f"what stands on the posters is not read: rapidocr is not installed; {engine.HOW_TO_INSTALL}, and this "
+            "command again has them read"
+        )
     cores = machine.processors()
     seconds = preview_report.tell_seconds(posters * engine.SECONDS / cores)
     return (
-        f"the stage `read` reads {posters:,} posters once, in about {seconds}: {engine.SECONDS:g} s a poster and core, "
-        f"{cores} cores"
+        f"the stage `read` reads {posters:,} posters, each once, in about {seconds} "
+        f"({engine.SECONDS:g} s a poster and core; cores: {cores})"
     )
 
 

@@ -2,8 +2,8 @@
 
 texts.jsonl has a line of JSON for each poster, in the order of the film ids:
 
-    {"film_id": "tt0084058", "lines": [{"text": "HEAT AND DUST", "confidence": 0.999, "box": [...], "height": 0.117}],
-     "error": null}
+    {"film_id": "tt99000001", "error": null,
+     "lines": [{"text": "THE LAST ORCHARD", "confidence": 0.999, "box": [...], "height": 0.117}]}
 
 texts.json says which engine read them, and of which posters they are.
 """

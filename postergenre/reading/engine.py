@@ -1,7 +1,7 @@
 """The engine that reads a poster: rapidocr, which finds lines of text and reads each, by ONNX Runtime on the processor.
 
-Its networks, PP-OCRv6, come with its package. It reads Latin letters with accents, Chinese and Japanese. Of other
-alphabets it makes Latin letters that look alike, or nothing.
+Its networks, PP-OCRv6, come with its package. They know Latin letters with accents, Chinese and Japanese signs, and
+some Greek. Of Cyrillic, Hebrew and Arabic they make nothing, or Latin letters that look alike.
 """
 
 import importlib.metadata

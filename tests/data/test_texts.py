@@ -39,7 +39,7 @@ def test_a_table_of_other_posters_is_refused(tmp_path: Path) -> None:
     table = written(tmp_path)
     table.check(dict(reversed(POSTERS.items())))
     for others in ({"tt1": "a" * 64}, POSTERS | {"tt3": "d" * 64}, POSTERS | {"tt4": "d" * 64}):
-        with pytest.raises(InputError, match="not the texts of the .* posters in the manifest; `dvc repro read`"):
+        with pytest.raises(InputError, match=r"not the texts of the . posters in the manifest; `dvc"):
             table.check(others)
     with pytest.raises(InputError, match="no poster of tt4; `dvc repro read` reads it"):
         table.of("tt4")

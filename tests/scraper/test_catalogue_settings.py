@@ -47,7 +47,9 @@ def test_a_catalogue_sets_its_keys_and_nothing_else(project: Path, capsys: pytes
     }
     out = capsys.readouterr().out.splitlines()
     assert out[0] == "params.yaml has now"
-    assert re.fullmatch(r"the stage `read` reads 120 posters once, in about .* s: 0\.5 s a poster .*", out.pop())
+    assert re.fullmatch(
+        r"the stage `read` reads 120 posters, .* \(\d\.\d+ s a poster and core; cores: \d+\)", out.pop()
+    )
     assert {line.strip() for line in out[1:]} == {
         "read.engine: rapidocr",
         "scrape.catalogue: Films of 1999.csv",
