@@ -27,13 +27,17 @@ HOW_TO_INSTALL = "`uv pip install --editable '.[text]'` installs it"
 WAY = 1
 # rapidocr's own settings, where ours differ. benchmarks/README.md says what each is worth.
 SETTINGS: dict[str, Any] = {
-    "Global.use_cls": False,  # turns no line by 180 degrees, as no poster needs
+    "Global.use_cls": False,  # no classifier of lines that are upside down
+    "Det.limit_side_len": 640,  # pixels of a picture's shorter side where lines are looked for
+    "Rec.rec_batch_num": 1,  # lines that are read at a time; shorter ones would be padded to the longest
+    "Rec.rec_img_shape": [3, 48, 64],  # channels, height, and the width to which a short line is padded
 }
 # They change no line.
-QUIET: dict[str, Any] = {
+RUNTIME: dict[str, Any] = {
     "Global.log_level": "critical",
     "EngineConfig.onnxruntime.intra_op_num_threads": 1,
     "EngineConfig.onnxruntime.inter_op_num_threads": 1,
+    "EngineConfig.onnxruntime.enable_cpu_mem_arena": True,
 }
 # Processor seconds that a poster of 300 x 444 takes; benchmarks/README.md has the command.
 SECONDS = 0.5
@@ -60,7 +64,7 @@ class Reader:
         from rapidocr import RapidOCR
 
         cv2.setNumThreads(1)
-        self._ocr = RapidOCR(params={**settings, **QUIET})
+        self._ocr = RapidOCR(params={**RUNTIME, **settings})
 
     def __call__(self, picture: bytes | npt.NDArray[np.uint8]) -> list[Line]:
         """The lines of a picture, from top to bottom; [] for none.

@@ -46,6 +46,7 @@ def cache(tmp_path: Path) -> Iterator[Cache]:
         yield made
 
 
+@pytest.mark.slow
 def test_a_poster_that_cannot_be_read_costs_itself_alone(
     tmp_path: Path, cache: Cache, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -70,6 +71,7 @@ def test_a_poster_that_cannot_be_read_costs_itself_alone(
     assert again == {"fails", "damaged"}, "what was read is read again, or what failed is not"
 
 
+@pytest.mark.slow
 def test_a_stage_that_was_killed_goes_on_from_there(tmp_path: Path, cache: Cache) -> None:
     words = [*(f"poster {n}" for n in range(12)), readers.KILLS.decode(), *(f"poster {n}" for n in range(12, 24))]
     digests = pack(tmp_path / "posters", {f"film{n}": word.encode() for n, word in enumerate(words)})
@@ -97,6 +99,7 @@ if __name__ == "__main__":
     assert all(digest in cache for digest in digests.values())
 
 
+@pytest.mark.slow
 def test_a_reader_that_does_not_load_ends_the_stage(tmp_path: Path, cache: Cache) -> None:
     digests = pack(tmp_path / "posters", {"a": b"one"})
     with pytest.raises(InputError, match="a process that reads posters could not start"):
