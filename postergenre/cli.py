@@ -194,10 +194,12 @@ def use(arguments: argparse.Namespace) -> None:
     """Set params.yaml to a catalogue: its source, its split, and sizes of posters and inputs that suit real posters.
 
     The catalogue is checked as `postergenre catalogue` does; where it cannot be used, nothing is written. Comments and
-    other values stay. Private hosts are printed only: to list them is for you. The sample's catalogue takes all back.
+    other values stay. Private hosts are printed only: to list them is for you. What stands on the posters is read if
+    the extra `text` is installed. The sample's catalogue takes all back.
     """
     from postergenre import params, params_edit
     from postergenre.data import packing
+    from postergenre.reading import engine
     from sample import site
     from scraper import catalogue_settings, plan, preview
 
@@ -208,6 +210,7 @@ def use(arguments: argparse.Namespace) -> None:
         values = catalogue_settings.for_sample(file.as_posix(), networks)
     else:
         values = catalogue_settings.for_catalogue(file, scrape, networks)
+        values |= {"read.engine": engine.RAPIDOCR} if engine.is_installed() else {}
     read = _preview(file, values)
     faults = preview.faults(read)
     if grave := [fault for fault in faults if not fault.is_private]:
@@ -217,6 +220,8 @@ def use(arguments: argparse.Namespace) -> None:
     split = Path("data/splits", f"{values['dataset.split']}.csv")
     if changed and split.exists():
         print(f"{split} is there: the films that it names stay in their splits")
+    if not site.is_sample(file):
+        print(_tell_reading(read.count(*preview.POSSIBLE)))
     if read.unlisted:
         print(
             f"these hosts are private; to have them asked, list them if they are yours:\n  {read.private_hosts_change}"
@@ -431,6 +436,25 @@ def _preview(file: Path, values: dict[str, Any]) -> "Preview":
     section = params.parse("scrape", plan.ScrapeParams, section.model_dump() | own)
     min_posters = params.load("dataset", splits.DatasetParams).min_posters
     return preview.read(file, section, min_posters, site.own_host(file))
+
+
+def _tell_reading(posters: int) -> str:
+    """What it takes to read what stands on these posters, or how to have it read."""
+    from postergenre import machine
+    from postergenre.reading import engine
+    from scraper import preview_report
+
+    if not engine.is_installed():
+        return (
+            f"what stands on the posters is not read: rapidocr is not installed; {engine.HOW_TO_INSTALL}, and this "
+            "command again has them read"
+        )
+    cores = machine.processors()
+    seconds = preview_report.tell_seconds(posters * engine.SECONDS / cores)
+    return (
+        f"the stage `read` reads {posters:,} posters, each once, in about {seconds} "
+        f"({engine.SECONDS:g} s a poster and core; cores: {cores})"
+    )
 
 
 def _configure_mlflow() -> None:

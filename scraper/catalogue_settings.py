@@ -30,6 +30,7 @@ def for_sample(catalogue: str, networks: Container[str]) -> dict[str, Any]:
     scrape = {"catalogue": catalogue, "columns": None, "source": "poster", "poster_width": None}
     return {f"scrape.{key}": value for key, value in scrape.items()} | {
         "dataset.split": SAMPLE,
+        "read.engine": "none",
         **_sizes(SAMPLE_SIZES, networks),
     }
 

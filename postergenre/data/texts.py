@@ -2,8 +2,8 @@
 
 texts.jsonl has a line of JSON for each poster, in the order of the film ids:
 
-    {"film_id": "tt0084058", "lines": [{"text": "HEAT AND DUST", "confidence": 0.999, "box": [...], "height": 0.117}],
-     "error": null}
+    {"film_id": "tt99000001", "error": null,
+     "lines": [{"text": "THE LAST ORCHARD", "confidence": 0.999, "box": [...], "height": 0.117}]}
 
 texts.json says which engine read them, and of which posters they are.
 """
@@ -12,12 +12,13 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from postergenre import files
 from postergenre.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TABLE, DESCRIPTION = "texts.jsonl", "texts.json"
 MADE_BY = "`dvc repro read`"
@@ -124,10 +125,8 @@ class Texts:
             InputError: they are the texts of others.
         """
         if digest_posters(posters) != self._posters_digest:
-            count = f"{len(self):,}" if self.engine.name != NONE else "other"
             raise InputError(
-                f"the table of texts is of {count} posters that are not the {len(posters):,} in the manifest; "
-                f"{MADE_BY} writes it anew"
+                f"these are not the texts of the {len(posters):,} posters in the manifest; {MADE_BY} writes them anew"
             )
 
 
@@ -150,7 +149,7 @@ def write(folder: Path, engine: Engine, texts: Iterable[PosterText], posters: Ma
     files.write_json(folder / DESCRIPTION, description)
 
 
-def list_posters(films: pd.DataFrame) -> dict[str, str]:
+def list_posters(films: "pd.DataFrame") -> dict[str, str]:
     """By film the SHA-256 of its poster, in the order of the film ids.
 
     films: the manifest.

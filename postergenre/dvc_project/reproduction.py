@@ -28,6 +28,7 @@ FRAME = "resize.height and resize.width in params.yaml"
 NEEDS = {
     "scrape": (0.4, "scrape.processes in params.yaml"),
     "resize": (0.3, f"{FRAME}, or the processors (`taskset -c 0 dvc repro`): each decodes in a process of its own"),
+    "read": (0.2, "the processors (`taskset -c 0 dvc repro`): each reads in a process of its own, of 0.6 GB"),
     "dataset": (0.3, "dataset.limit in params.yaml"),
     "train": (1.5, f"the network's architecture.input or training.batch_size, or {FRAME}"),
     "evaluate": (0.9, f"{FRAME}, or evaluate.pictures"),

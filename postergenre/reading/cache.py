@@ -54,7 +54,7 @@ def open_cache(folder: Path, engine: Engine) -> Iterator[Cache]:
     """Open the cache in a folder. Several processes may use it at a time. A new one is made where there is none.
 
     Raises:
-        InputError: the folder cannot be written, or the file holds something else.
+        InputError: the file cannot be written, or holds something else.
     """
     file = folder / FILE
     try:

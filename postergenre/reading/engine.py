@@ -1,10 +1,11 @@
 """The engine that reads a poster: rapidocr, which finds lines of text and reads each, by ONNX Runtime on the processor.
 
-Its networks, PP-OCRv6, come with its package. It reads Latin letters with accents, Chinese and Japanese. Of other
-alphabets it makes Latin letters that look alike, or nothing.
+Its networks, PP-OCRv6, come with its package. They know Latin letters with accents, Chinese and Japanese signs, and
+some Greek. Of Cyrillic, Hebrew and Arabic they make nothing, or Latin letters that look alike.
 """
 
 import importlib.metadata
+import importlib.util
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, get_args
@@ -20,21 +21,27 @@ from postergenre.params import Section
 Name = Literal["none", "rapidocr"]
 # What reads a picture: the bytes of a file, or RGB uint8 `(height, width, 3)`.
 Read = Callable[[bytes | npt.NDArray[np.uint8]], list[Line]]
-
+RAPIDOCR: Name = "rapidocr"
 HOW_TO_INSTALL = "`uv pip install --editable '.[text]'` installs it"
 
 # Raise it where the code below makes other lines of what the engine answers.
 WAY = 1
 # rapidocr's own settings, where ours differ. benchmarks/README.md says what each is worth.
 SETTINGS: dict[str, Any] = {
-    "Global.use_cls": False,  # turns no line by 180 degrees, as no poster needs
+    "Global.use_cls": False,  # no classifier of lines that are upside down
+    "Det.limit_side_len": 640,  # pixels of a picture's shorter side where lines are looked for
+    "Rec.rec_batch_num": 1,  # lines that are read at a time; shorter ones would be padded to the longest
+    "Rec.rec_img_shape": [3, 48, 64],  # channels, height, and the width to which a short line is padded
 }
 # They change no line.
-QUIET: dict[str, Any] = {
+RUNTIME: dict[str, Any] = {
     "Global.log_level": "critical",
     "EngineConfig.onnxruntime.intra_op_num_threads": 1,
     "EngineConfig.onnxruntime.inter_op_num_threads": 1,
+    "EngineConfig.onnxruntime.enable_cpu_mem_arena": True,
 }
+# Processor seconds that a poster of 300 x 444 takes; benchmarks/README.md has the command.
+SECONDS = 0.5
 # A line this many times as high as wide stands on end: the engine turns it before it reads it.
 ON_END = 1.5
 # Digits of shares.
@@ -58,7 +65,7 @@ class Reader:
         from rapidocr import RapidOCR
 
         cv2.setNumThreads(1)
-        self._ocr = RapidOCR(params={**settings, **QUIET})
+        self._ocr = RapidOCR(params={**RUNTIME, **settings})
 
     def __call__(self, picture: bytes | npt.NDArray[np.uint8]) -> list[Line]:
         """The lines of a picture, from top to bottom; [] for none.
@@ -124,11 +131,7 @@ def describe(name: Name) -> Engine:
 
 def is_installed() -> bool:
     """Whether rapidocr is here."""
-    try:
-        importlib.metadata.version("rapidocr")
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
+    return importlib.util.find_spec(RAPIDOCR) is not None
 
 
 def check_installed(name: Name) -> None:

@@ -1,6 +1,8 @@
 """`postergenre use`: params.yaml is set to a catalogue, and back to the sample, with its comments kept."""
 
+import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,7 @@ def test_a_catalogue_sets_its_keys_and_nothing_else(project: Path, capsys: pytes
     assert changed_lines() == {
         "catalogue: data/sample/MovieGenre.csv": "catalogue: Films of 1999.csv",
         "poster_width: null": "poster_width: 300",
+        "engine: none": "engine: rapidocr",
         "split: sample": "split: Films-of-1999",
         "height: 268": "height: 444",
         "width: 182": "width: 300",
@@ -44,7 +47,11 @@ def test_a_catalogue_sets_its_keys_and_nothing_else(project: Path, capsys: pytes
     }
     out = capsys.readouterr().out.splitlines()
     assert out[0] == "params.yaml has now"
+    assert re.fullmatch(
+        r"the stage `read` reads 120 posters, .* \(\d\.\d+ s a poster and core; cores: \d+\)", out.pop()
+    )
     assert {line.strip() for line in out[1:]} == {
+        "read.engine: rapidocr",
         "scrape.catalogue: Films of 1999.csv",
         "scrape.poster_width: 300",
         "dataset.split: Films-of-1999",
@@ -59,6 +66,15 @@ def test_a_catalogue_sets_its_keys_and_nothing_else(project: Path, capsys: pytes
     assert command("use", str(project / "Films of 1999.csv")) == 0
     assert PARAMS.read_bytes() == first
     assert "is set to Films of 1999.csv already" in capsys.readouterr().out
+
+
+def test_without_the_extra_no_poster_is_read(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "rapidocr", None)  # as Python has it where a package is not to be found
+    assert command("use", "Films of 1999.csv") == 0
+    assert yaml.safe_load(PARAMS.read_text())["read"] == {"engine": "none"}
+    assert "rapidocr is not installed; `uv pip install --editable '.[text]'` installs it" in capsys.readouterr().out
 
 
 def test_the_sample_takes_all_back(project: Path) -> None:
