@@ -101,7 +101,8 @@ def _train(folder: Path) -> Path:
     description = training.describe(make_network(), train, make_data())
     (folder / "models").mkdir()
     none, cuts = Calibration("none", np.ones(3), np.zeros(3), {}), np.array([0.4, 0.5, 0.6])
-    trained = Trained(model, checkpoint.history, checkpoint.best_epoch, none, cuts, 0.4, ["A", "B", "C"], description)
+    names, history = ["A", "B", "C"], checkpoint.history
+    trained = Trained(model, history, checkpoint.best_epoch, none, cuts, 0.4, names, description, None)
     model_folder.write(folder / "models", trained)
     return folder / "models"
 

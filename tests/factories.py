@@ -88,6 +88,8 @@ class Posters:
         noise = random.integers(0, 90, (count, 24, 16, 3))
         self.pixels = (noise + 160 * self.labels[:, :1, None, None]).astype(np.uint8)
 
+        self.film_ids = [f"tt{row:07d}" for row in range(count)]
+
     def __len__(self) -> int:
         return len(self.pixels)
 

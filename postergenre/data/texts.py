@@ -24,8 +24,8 @@ TABLE, DESCRIPTION = "texts.jsonl", "texts.json"
 MADE_BY = "`dvc repro read`"
 # The engine's name where no text is read.
 NONE = "none"
-# Between two lines where they become one text. A text encoder takes the lines for sentences then.
-JOINER = " . "
+# Between two lines where they become one text.
+JOINER = " "
 # The title's lettering: lines of at least this share of the largest height.
 TITLE_SHARE = 0.6
 

