@@ -85,7 +85,7 @@ def write_model(root: Path) -> None:
 
 
 def read(root: Path) -> EvaluationData:
-    return report.read_data(root / "posters/manifest.csv", root / "resized", root / "dataset", root / "models")
+    return report.read_data(root / "posters/manifest.csv", root / "resized", root / "text", root / "dataset", root / "models")
 
 
 def heatmaps(posters: np.ndarray, chosen: np.ndarray) -> np.ndarray:
@@ -95,11 +95,11 @@ def heatmaps(posters: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     return heat
 
 
-def predictions(data: EvaluationData) -> Predictions:
+def predictions(data: EvaluationData) -> dict[str, Predictions]:
     """Right more often than not."""
     truth = data.splits["test"].labels
     scores = np.random.default_rng(9).random(truth.shape) * 0.8 + 0.2 * truth
-    return Predictions(scores.astype(np.float32), np.full(3, 0.5), 0.5)
+    return {"model": Predictions(scores.astype(np.float32), np.full(3, 0.5), 0.5)}
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +215,7 @@ def test_a_genre_without_test_posters_is_shown_as_such(evaluated: Report, tmp_pa
     html_report.write(tmp_path / "report.html", without_drama, 2, heatmaps)
     assert (tmp_path / "report.html").read_text().count("no test poster") == 1
     assert without_drama.metrics()["genres_evaluated"] == 2
-    assert set(plot_tables.precision_recall(bare, predictions(data))["genre"]) == {"Comedy", "Drama"}
+    assert set(plot_tables.precision_recall(bare, predictions(data)["model"])["genre"]) == {"Comedy", "Drama"}
 
 
 def test_metrics_before_calibration_are_those_of_the_probabilities_before_it(evaluated: Report) -> None:

@@ -29,7 +29,7 @@ def predictions(films: Split) -> dict[str, Predictions]:
 
 def table_of(films: Split, titles: list[str]) -> pd.DataFrame:
     named = dict(zip(films.film_ids, titles, strict=True))
-    return subgroups.subgroup_table(films, named, predictions(films), resample_counts(POSTERS, 1000, 1))
+    return subgroups.subgroup_table(films, named, None, predictions(films), resample_counts(POSTERS, 1000, 1))
 
 
 def test_intervals_are_as_wide_as_the_standard_error_says(films: Split) -> None:

@@ -84,7 +84,10 @@ def test_the_picture_is_turned_upright_as_in_training(models: Path, tmp_path: Pa
     upright.save(tmp_path / "upright.png")
     names = [str(turned), str(tmp_path / "upright.png")]
     predictions = dict(predictor.load(models).predict_pictures(map(find.from_file, names)))
-    np.testing.assert_array_equal(predictions[names[0]], predictions[names[1]])
+    first, other = predictions[names[0]], predictions[names[1]]
+    assert not isinstance(first, str)
+    assert not isinstance(other, str)
+    np.testing.assert_array_equal(first.probabilities, other.probabilities)
 
 
 def test_many_pictures_come_back_in_order(models: Path, tmp_path: Path) -> None:
@@ -97,7 +100,7 @@ def test_many_pictures_come_back_in_order(models: Path, tmp_path: Path) -> None:
     first, same = predictions[0][1], predictions[9][1]
     assert not isinstance(first, str)
     assert not isinstance(same, str)
-    np.testing.assert_allclose(first, same, atol=1e-6)
+    np.testing.assert_allclose(first.probabilities, same.probabilities, atol=1e-6)
 
 
 def predict(*arguments: str) -> int | str | None:
