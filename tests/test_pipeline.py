@@ -94,7 +94,7 @@ def test_no_film_stands_in_two_splits(whole: Path) -> None:
 def test_repro_again_runs_no_stage(whole: Path) -> None:
     again = repro(whole)
     assert again.returncode == 0
-    assert again.stdout.count("didn't change, skipping") == 5
+    assert again.stdout.count("didn't change, skipping") == 6
     assert "Running stage" not in again.stdout
 
 
@@ -127,7 +127,7 @@ def test_another_run_from_nothing_gives_the_same_bytes_though_its_training_was_k
     whole: Path, tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     killed = make_copies_project(tmp_path, site)
-    assert repro(killed, "dataset").returncode == 0
+    assert repro(killed, "read", "dataset").returncode == 0
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     # In a folder such as `dvc exp run --temp` and `--queue` work in, and DVC then removes.
     aside = killed / ".dvc/tmp/exps/aside"
@@ -294,7 +294,7 @@ def test_an_experiment_changes_what_it_names_and_a_checkout_of_the_run_before_br
     assert support.run(*me, cwd=folder).returncode == 0
     done = support.run("dvc", "exp", "run", "-S", "networks.small.training.epochs=1", cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("didn't change, skipping") == 3
+    assert done.stdout.count("didn't change, skipping") == 4
     newest = read_runs(folder).sort_values("start_time").iloc[-1]
     assert (newest["tags.git.commit"], newest["tags.git.dirty"]) == (head(folder), "true")
     assert len(pd.read_csv(folder / "models/history.csv")) == 1
