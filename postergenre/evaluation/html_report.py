@@ -47,6 +47,7 @@ class MetricRow:
     verdict: whether the model beats the best baseline.
     best_baseline: its name.
     best_value: its value.
+    parts: the value of each part of the model.
     baselines: the value of each, and whether it equals the best one while not all are equal.
     """
 
@@ -55,6 +56,7 @@ class MetricRow:
     verdict: Verdict
     best_baseline: str
     best_value: str
+    parts: list[str]
     baselines: list[tuple[str, bool]]
 
 
@@ -78,6 +80,8 @@ def write(file: Path, report: Report, pictures: int, heatmaps: Heatmaps) -> None
     html = templates.get_template("report.html.jinja").render(
         data=report.data,
         counts=report.metrics(),
+        parts=report.comparison.parts,
+        gains=[(METRICS[key].label, gain) for key, gain in report.text_gains.items()],
         baselines=report.comparison.baselines,
         headlines=[_metric_row(report.comparison, key) for key in HEADLINES],
         groups={title: [_metric_row(report.comparison, key) for key in keys] for title, keys in GROUPS.items()},
@@ -109,6 +113,7 @@ def _metric_row(comparison: Comparison, key: str) -> MetricRow:
         verdict=comparison.verdict(key),
         best_baseline=best,
         best_value=comparison.score(key, best).format().value,
+        parts=[comparison.score(key, name).format().value for name in comparison.parts],
         baselines=list(zip(values, is_best, strict=True)),
     )
 

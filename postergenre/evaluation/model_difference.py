@@ -1,5 +1,6 @@
 """Whether one model is better than another on the same test posters."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,10 +65,10 @@ def common_test(one: TestPredictions, other: TestPredictions) -> CommonTest:
 
 @dataclass(frozen=True)
 class Difference:
-    """The mAP of two models on the same posters, and the interval of their difference.
+    """A metric of two models on the same posters, and the interval of their difference.
 
-    one: mAP of the one model.
-    other: mAP of the other.
+    one: of the one model.
+    other: of the other.
     low, high: the 95 % interval of `one - other`.
     """
 
@@ -78,7 +79,7 @@ class Difference:
 
     @property
     def value(self) -> float:
-        """Above 0 if the one model is better."""
+        """How much higher the metric of the one model is."""
         return self.one - self.other
 
 
@@ -102,7 +103,24 @@ def map_difference(
         resample_counts: from `bootstrap.resample_counts`.
     """
     half = np.full(labels.shape[1], 0.5)  # mAP needs no thresholds
-    evaluators = [Evaluator(labels, Predictions(probabilities, half, 0.5)) for probabilities in (one, other)]
-    map_one, map_other = (float(e.metrics(original_counts(len(labels)))["map"][0]) for e in evaluators)
-    samples_one, samples_other = (e.metrics(resample_counts)["map"] for e in evaluators)
-    return Difference(map_one, map_other, *basic_interval(map_one - map_other, samples_one - samples_other))
+    first, second = (Predictions(probabilities, half, 0.5) for probabilities in (one, other))
+    return differences(labels, first, second, resample_counts, ["map"])["map"]
+
+
+def differences(
+    labels: npt.NDArray[np.uint8],
+    one: Predictions,
+    other: Predictions,
+    resample_counts: npt.NDArray[np.integer],
+    keys: Iterable[str],
+) -> dict[str, Difference]:
+    """Metrics of two models by their keys, and their differences with 95 % intervals; see `map_difference`."""
+    evaluators = [Evaluator(labels, predictions) for predictions in (one, other)]
+    values = [evaluator.metrics(original_counts(len(labels))) for evaluator in evaluators]
+    samples = [evaluator.metrics(resample_counts) for evaluator in evaluators]
+    made = {}
+    for key in keys:
+        first, second = (float(of_model[key][0]) for of_model in values)
+        interval = basic_interval(first - second, samples[0][key] - samples[1][key])
+        made[key] = Difference(first, second, *interval)
+    return made

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from postergenre.data import texts
 from postergenre.evaluation.baselines import GENRE_PRIOR
 from postergenre.evaluation.report import Report
 from postergenre.networks.calibration import binary_cross_entropy
@@ -58,6 +59,7 @@ class FilmCard:
         reverse; 1 or more.
     is_better: whether they are more probable by the model.
     genres: the most probable first.
+    text: what was read on the poster, "" where the model does not use it.
     """
 
     title: str
@@ -65,6 +67,7 @@ class FilmCard:
     likelihood_ratio: float
     is_better: bool
     genres: list[GenreProbability]
+    text: str
 
 
 @dataclass(frozen=True)
@@ -178,6 +181,7 @@ def _film_card(report: Report, poster: int, log_ratio: float) -> FilmCard:
             GenreProbability(test.genres[k], float(probabilities[k]), bool(is_true[k]), bool(is_predicted[k]))
             for k in shown
         ],
+        text="" if report.data.lines is None else texts.whole(report.data.lines[poster]),
     )
 
 

@@ -20,6 +20,7 @@ from postergenre.evaluation import baselines, bootstrap, comparison, plot_tables
 from postergenre.evaluation.comparison import MODEL, PICTURE_ALONE, TEXT_ALONE, Comparison, Score
 from postergenre.evaluation.evaluator import Predictions
 from postergenre.evaluation.metrics import CALIBRATION, METRICS
+from postergenre.evaluation.model_difference import Difference, differences
 from postergenre.evaluation.per_genre import per_genre_table
 from postergenre.evaluation.subgroups import subgroup_table
 from postergenre.networks import model_folder
@@ -27,6 +28,9 @@ from postergenre.networks.calibration import Calibration
 from postergenre.networks.text.fusion import Fusion
 from postergenre.params import Section
 from postergenre.prediction import predictor
+
+# The metrics by which the text's gain is told.
+GAINS = ("map", "roc_auc", "f1_macro", "f1_micro_at_global_threshold")
 
 
 class EvaluateParams(Section):
@@ -72,6 +76,7 @@ class Report:
     uncalibrated: the model's predictions before calibration.
     comparison: the scores of every predictor.
     uncalibrated_scores: the model's scores before calibration, by metric.
+    text_gains: of the metrics in GAINS, the model beside the picture alone; empty where it uses no text.
     genres: see `per_genre_table`; also the genre's name and its posters in each split.
     subgroups: see `subgroup_table`.
     """
@@ -81,6 +86,7 @@ class Report:
     uncalibrated: Predictions
     comparison: Comparison
     uncalibrated_scores: dict[str, Score]
+    text_gains: dict[str, Difference]
     genres: pd.DataFrame
     subgroups: pd.DataFrame
 
@@ -96,11 +102,17 @@ class Report:
         """The contents of metrics.json.
 
         The model's metrics by their key, without those that are undefined. Those that calibration should improve also
-        before calibration, such as `ece_uncalibrated`. `genres_evaluated` of the `genres` have test posters; averages
-        over genres are over these.
+        before calibration, such as `ece_uncalibrated`. Where posters were read, `map_gain_by_text` and so on, each with
+        its 95 % interval. `genres_evaluated` of the `genres` have test posters; averages over genres are over these.
         """
+        gains = {
+            f"{key}_gain_by_text{suffix}": round(value, 6)
+            for key, gain in self.text_gains.items()
+            for suffix, value in (("", gain.value), ("_low", gain.low), ("_high", gain.high))
+        }
         values = {key: self.comparison.score(key).value for key in METRICS}
         return {key: round(value, 6) for key, value in values.items() if not np.isnan(value)} | {
+            **gains,
             **{f"{key}_uncalibrated": round(self.uncalibrated_scores[key].value, 6) for key in CALIBRATION},
             "test_posters": len(self.test.rows),
             "genres": len(self.test.genres),
@@ -171,6 +183,7 @@ def evaluate(data: EvaluationData, of_model: Mapping[str, Predictions], params: 
         uncalibrated=uncalibrated,
         comparison=comparison.compare(test.labels, predictions, resample_counts),
         uncalibrated_scores=comparison.evaluate(test.labels, uncalibrated, resample_counts),
+        text_gains=_text_gains(test, of_model, resample_counts),
         genres=_genres(data.splits, model, resample_counts),
         subgroups=subgroup_table(test, data.titles, words, predictions, resample_counts),
     )
@@ -198,6 +211,14 @@ def _read_lines(folder: Path, run: Mapping[str, Any], films: pd.DataFrame, test:
         raise InputError(f"the model was trained on other texts than {folder} holds; run `dvc repro`")
     read.check(texts.list_posters(films))
     return [read.of(film_id).lines for film_id in test.film_ids]
+
+
+def _text_gains(
+    test: Split, of_model: Mapping[str, Predictions], resample_counts: npt.NDArray[np.integer]
+) -> dict[str, Difference]:
+    if PICTURE_ALONE not in of_model:
+        return {}
+    return differences(test.labels, of_model[MODEL], of_model[PICTURE_ALONE], resample_counts, GAINS)
 
 
 def _predictions(probabilities: npt.NDArray[np.floating], fusion: Fusion) -> Predictions:

@@ -1,4 +1,5 @@
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,8 +9,10 @@ import pytest
 
 from postergenre import files, params
 from postergenre.data import genres, manifest, split_tables
+from postergenre.data.texts import Line
 from postergenre.errors import InputError
 from postergenre.evaluation import (
+    comparison,
     html_report,
     model_card,
     plot_tables,
@@ -85,7 +88,8 @@ def write_model(root: Path) -> None:
 
 
 def read(root: Path) -> EvaluationData:
-    return report.read_data(root / "posters/manifest.csv", root / "resized", root / "text", root / "dataset", root / "models")
+    folders = (root / name for name in ("resized", "text", "dataset", "models"))
+    return report.read_data(root / "posters/manifest.csv", *folders)
 
 
 def heatmaps(posters: np.ndarray, chosen: np.ndarray) -> np.ndarray:
@@ -158,6 +162,38 @@ def test_the_folder_holds_every_metric_of_every_predictor(evaluated: Report, tmp
         "genre_counts.csv",
         "cooccurrence.csv",
     }
+
+
+LINE = Line("A <b>funny</b> film", 0.9, (0.0,) * 8, 0.1)
+READ: list[Sequence[Line]] = [(LINE,) if row % 3 else () for row in range(POSTERS["test"])]
+
+
+def test_a_model_that_reads_stands_beside_its_parts(evaluated: Report, tmp_path: Path) -> None:
+    truth, random = evaluated.test.labels, np.random.default_rng(5)
+    picture, text = (random.random(truth.shape) * noise + (1 - noise) * truth for noise in (0.9, 0.8))
+    parts = {"model": (picture + text) / 2, "picture alone": picture, "text alone": text}
+    each = {name: Predictions(scores.astype(np.float32), np.full(3, 0.5), 0.5) for name, scores in parts.items()}
+    run = evaluated.data.run | {"params": evaluated.data.run["params"] | {"text": {"encoder": "mpnet"}}}
+    made = report.evaluate(replace(evaluated.data, lines=READ, run=run), each, PARAMS)
+    assert made.comparison.parts == ["picture alone", "text alone"]
+    assert made.comparison.baselines == evaluated.comparison.baselines
+    gain = made.comparison.score("map").value - made.comparison.score("map", "picture alone").value
+    metrics = made.metrics()
+    assert metrics["map_gain_by_text"] == pytest.approx(gain, abs=1e-6)
+    assert metrics["map_gain_by_text_low"] < metrics["map_gain_by_text"] < metrics["map_gain_by_text_high"]
+    words = made.subgroups[made.subgroups["kind"] == "words"]
+    assert dict(zip(words["group"], words["posters"], strict=True)) == {"0 to 2 words": 10, "3 to 7 words": 20}
+    html_report.write(tmp_path / "report.html", made, 4, heatmaps)
+    page = (tmp_path / "report.html").read_text()
+    assert "A &lt;b&gt;funny&lt;/b&gt; film" in page
+    assert "<b>funny" not in page
+    assert f"{gain:+.3f} to mAP" in page
+    model_card.write(tmp_path / "card.md", made)
+    assert "the text encoder `mpnet`" in (tmp_path / "card.md").read_text()
+    made.comparison.write(tmp_path / "comparison.csv")
+    again = comparison.read(tmp_path / "comparison.csv")
+    assert again.parts == made.comparison.parts
+    assert "picture" in terminal.results_table(again).splitlines()[0]
 
 
 def test_the_same_posters_give_the_same_bytes(evaluated: Report, tmp_path: Path) -> None:
