@@ -4,8 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
-import numpy as np
-import numpy.typing as npt
 from mlflow.pyfunc import PythonModel
 
 from postergenre.prediction import predictor
@@ -17,9 +15,8 @@ class PosterModel(PythonModel):
     def load_context(self, context: Any) -> None:
         self._predictor = predictor.load(Path(context.artifacts["models"]))
 
-    def predict(
-        self, context: Any, model_input: npt.NDArray[np.uint8], params: dict[str, Any] | None = None
-    ) -> npt.NDArray[np.float32]:
+    # Without type hints, in which MLflow would look for a signature.
+    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
         return self._predictor.read_and_predict(model_input)
 
 
