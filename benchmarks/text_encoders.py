@@ -19,7 +19,7 @@ import numpy.typing as npt
 from postergenre import errors
 from postergenre.errors import InputError
 from postergenre.networks import backend
-from postergenre.networks.text_encoders import finding, keras_model, settings
+from postergenre.networks.text_encoders import finding, settings
 from postergenre.networks.text_encoders.finding import EncoderFiles
 from postergenre.networks.text_encoders.onnx_encoder import BATCH, OnnxEncoder
 from postergenre.networks.text_encoders.tokens import Tokens, pad
@@ -33,18 +33,19 @@ COLUMNS = (
     *("", "files, MB", "memory of the export, MB", "texts a second", "texts a processor second", "beside Keras"),
     *("cosine to Keras, mean", "least", "same nearest text"),
 )
-# Exports an encoder; prints the process's peak memory.
+# Exports an encoder; prints the process's peak memory in MB. `resource` would count its parent's too.
 EXPORT = """
-import resource, sys
+import re, sys
 from pathlib import Path
 from postergenre.networks.text_encoders import finding, onnx_encoder
 onnx_encoder.export(finding.find(sys.argv[1], Path(sys.argv[2])), Path(sys.argv[3]), sys.argv[4])
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1000 if sys.platform == "linux" else 10**6))
+status = Path("/proc/self/status")
+print(int(re.search(r"VmHWM:\\s+(\\d+)", status.read_text())[1]) // 1000 if status.exists() else "")
 """
 
 
 def export(name: str, folder: Path, precision: str) -> str:
-    """Export an encoder in a process of its own; returns that process's peak memory in MB.
+    """Export an encoder in a process of its own; returns that process's peak memory in MB, on Linux.
 
     Raises:
         CalledProcessError: it failed.
@@ -56,6 +57,9 @@ def export(name: str, folder: Path, precision: str) -> str:
 
 def by_keras(files: EncoderFiles) -> Encoder:
     """The encoder in Keras, by batches of similar length as `OnnxEncoder` has them."""
+    backend.start()  # before the next line imports Keras
+    from postergenre.networks.text_encoders import keras_model
+
     read = settings.read(files.folder)
     tokens = Tokens(files.folder / settings.TOKENIZER, read.prompt, read.lower, read.max_tokens)
     model = keras_model.build(read, Weights(files.folder, read))
@@ -105,7 +109,6 @@ def main() -> None:
     parser.add_argument("file", type=Path, metavar="FILE")
     parser.add_argument("--encoder", default="mpnet")
     arguments = parser.parse_args()
-    backend.start()
     texts = [line for line in arguments.file.read_text(encoding="utf-8").splitlines() if line.strip()]
     if not texts:
         raise InputError(f"{arguments.file} has no text; it should have a text a line")

@@ -240,6 +240,14 @@ def test_what_is_not_computed_is_refused(name: str, value: Any, sentence: str, t
         settings.read(folder)
 
 
+@pytest.mark.parametrize("package", ["safetensors", "tokenizers"])
+def test_a_missing_package_is_named(package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = text_models.write(tmp_path / "model", "bert")
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(InputError, match=rf"need the package {package}; pip install 'postergenre\[text\]'"):
+        exported(folder, tmp_path / "onnx")
+
+
 def test_a_file_that_was_changed_is_noticed(tmp_path: Path) -> None:
     exported(text_models.write(tmp_path / "model", "bert"), tmp_path / "onnx")
     description = json.loads((tmp_path / "onnx/encoder.json").read_text())
