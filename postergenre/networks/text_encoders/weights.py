@@ -98,7 +98,10 @@ class Weights:
     def _read(self, name: str) -> Array:
         if name not in self._names:
             raise InputError(f"{self._file} has no {name}, which a model of {self._settings.family} has")
-        return np.asarray(self._tensors.get_tensor(self._names[name]), np.float32)
+        try:
+            return np.asarray(self._tensors.get_tensor(self._names[name]), np.float32)
+        except TypeError as error:  # bfloat16
+            raise InputError(f"{self._file} has weights that NumPy cannot hold ({error}); float32 is right") from None
 
 
 def buckets(distance: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:

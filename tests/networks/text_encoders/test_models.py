@@ -248,6 +248,34 @@ def test_a_missing_package_is_named(package: str, tmp_path: Path, monkeypatch: p
         exported(folder, tmp_path / "onnx")
 
 
+def test_weights_that_numpy_cannot_hold_are_refused(tmp_path: Path) -> None:
+    folder = text_models.write(tmp_path / "model", "bert")
+    file = folder / "model.safetensors"
+    data = file.read_bytes()
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    words = header["embeddings.word_embeddings.weight"]
+    words |= {"dtype": "BF16", "shape": [words["shape"][0], 2 * words["shape"][1]]}
+    new = json.dumps(header).encode()
+    file.write_bytes(len(new).to_bytes(8, "little") + new + data[8 + size :])
+    with pytest.raises(InputError, match=r"has weights that NumPy cannot hold .*bfloat16.*; float32 is right"):
+        exported(folder, tmp_path / "bfloat16")
+    file.write_bytes(data[:100])
+    with pytest.raises(InputError, match="is not of the format safetensors"):
+        exported(folder, tmp_path / "cut")
+
+
+def test_the_longest_text_is_the_shortest_of_what_the_files_say(tmp_path: Path) -> None:
+    folder = text_models.write(tmp_path / "model", "mpnet", pad_token_id=None)
+    assert settings.read(folder).max_tokens == 180
+    (folder / "sentence_bert_config.json").unlink()
+    read = settings.read(folder)
+    assert (read.pad, read.max_tokens) == (1, 198)  # its first two positions are for padding
+    text_models.write_json(folder / "tokenizer_config.json", {"model_max_length": 64})
+    assert settings.read(folder).max_tokens == 64
+    assert len(exported(folder, tmp_path / "onnx")([LONG])) == 1
+
+
 def test_a_file_that_was_changed_is_noticed(tmp_path: Path) -> None:
     exported(text_models.write(tmp_path / "model", "bert"), tmp_path / "onnx")
     description = json.loads((tmp_path / "onnx/encoder.json").read_text())
