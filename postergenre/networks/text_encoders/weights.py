@@ -98,10 +98,7 @@ class Weights:
     def _read(self, name: str) -> Array:
         if name not in self._names:
             raise InputError(f"{self._file} has no {name}, which a model of {self._settings.family} has")
-        try:
-            return np.asarray(self._tensors.get_tensor(self._names[name]), np.float32)
-        except TypeError as error:  # bfloat16
-            raise InputError(f"{self._file} has weights that NumPy cannot hold ({error}); float32 is right") from None
+        return np.asarray(self._tensors.get_tensor(self._names[name]), np.float32)
 
 
 def buckets(distance: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:
@@ -121,6 +118,7 @@ def buckets(distance: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64
 def _open(file: Path) -> Any:
     """The tensors of a file, which stays mapped into memory."""
     try:
+        import ml_dtypes  # noqa: F401 - a part of onnx; with it NumPy reads bfloat16
         import safetensors
     except ImportError:
         raise InputError("text encoders need the package safetensors; pip install 'postergenre[text]'") from None
