@@ -24,6 +24,7 @@ SLOW = (
     "tests/networks/test_training.py",
     "tests/networks/test_backbones.py",
     "tests/networks/test_backend.py",
+    "tests/networks/text_encoders",
     "tests/team",
     "tests/test_import.py",
     "tests/test_real_posters.py",

@@ -9,6 +9,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import filelock
+
 from postergenre import files
 from postergenre.errors import InputError
 from postergenre.networks.text_encoders import hub, lock, packages, settings
@@ -52,8 +54,9 @@ def find(name: str, lock_file: Path) -> EncoderFiles:
     else:
         folder = _cached(name, entry)
         remedy = f"delete {folder}, and it is fetched again"
-        if not folder.is_dir():
-            _fetch(name, entry, folder)
+        with _alone(name):
+            if not folder.is_dir():
+                _fetch(name, entry, folder)
     lock.check(name, entry, folder, remedy)
     return EncoderFiles(name, folder, entry.licence, entry.bytes)
 
@@ -91,14 +94,13 @@ def _from_hub(name: str) -> Entry:
     _announce(name, model.bytes, model.licence, model.address)
     partial = _partial(name)
     small = [file for file in model.files if file != settings.WEIGHTS]
-    hub.fetch(model.repository, model.revision, small, partial)
-    settings.read(partial)  # refuses what is not computed here, before the weights are fetched
-    hub.fetch(model.repository, model.revision, [settings.WEIGHTS], partial)
-    where = lock.Hub(repository=model.repository, revision=model.revision)
-    entry = Entry(licence=model.licence, hub=where, files=lock.describe(partial, model.files))
-    with files.atomic_folder(_cached(name, entry)) as new:
-        _move(model.files, partial, new)
-    files.remove(partial)
+    with _alone(name):
+        hub.fetch(model.repository, model.revision, small, partial)
+        settings.read(partial)  # refuses what is not computed here, before the weights are fetched
+        hub.fetch(model.repository, model.revision, [settings.WEIGHTS], partial)
+        where = lock.Hub(repository=model.repository, revision=model.revision)
+        entry = Entry(licence=model.licence, hub=where, files=lock.describe(partial, model.files))
+        _keep(name, entry, _cached(name, entry))
     return entry
 
 
@@ -147,6 +149,13 @@ def _keep(name: str, entry: Entry, folder: Path) -> None:
             _move(list(entry.files), partial, new)
     finally:
         files.remove(partial)
+
+
+def _alone(name: str) -> filelock.BaseFileLock:
+    """Held by the process that fetches an encoder; others wait, and then have it."""
+    file = cache() / f"{_slug(name)}.lock"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return filelock.FileLock(file)
 
 
 def _move(names: list[str], source: Path, target: Path) -> None:

@@ -11,6 +11,7 @@ from postergenre import files
 from postergenre.errors import InputError
 
 FAMILIES = ("bert", "mpnet")
+PADS = {"bert": 0, "mpnet": 1}  # where a model names no token for padding
 CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "model.safetensors"
 MODULES, SENTENCES, PROMPTS = "modules.json", "sentence_bert_config.json", "config_sentence_transformers.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
@@ -76,7 +77,7 @@ def read(folder: Path) -> Settings:
             heads=int(config["num_attention_heads"]),
             activation=config.get("hidden_act", "gelu"),
             epsilon=float(config.get("layer_norm_eps", 1e-12)),
-            pad=int(config.get("pad_token_id") or 0),
+            pad=_pad(config),
             pooling=_pooling(folder / POOLING) if "Pooling" in kinds else "mean",
             normalize="Normalize" in kinds,
             prompt=_prompt(folder),
@@ -140,11 +141,16 @@ def _prompt(folder: Path) -> str:
     return str(next((prompts[name] for name in (default, *DOCUMENT_PROMPTS) if name in prompts), ""))
 
 
+def _pad(config: dict[str, Any]) -> int:
+    number = config.get("pad_token_id")
+    return PADS[config["model_type"]] if number is None else int(number)
+
+
 def _max_tokens(folder: Path, config: dict[str, Any], sentences: dict[str, Any]) -> int:
     """The tokens of the longest text, the special ones counted."""
     places = int(config["max_position_embeddings"])
     if config["model_type"] == "mpnet":  # its positions begin after that of the padding
-        places -= int(config.get("pad_token_id") or 0) + 1
+        places -= _pad(config) + 1
     tokenizer = _read(folder / TOKENIZER_CONFIG) if (folder / TOKENIZER_CONFIG).exists() else {}
     most = sentences.get("max_seq_length") or tokenizer.get("model_max_length") or places
     return int(min(most, places))

@@ -118,6 +118,7 @@ def buckets(distance: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64
 def _open(file: Path) -> Any:
     """The tensors of a file, which stays mapped into memory."""
     try:
+        import ml_dtypes  # noqa: F401 - a part of onnx; with it NumPy reads bfloat16
         import safetensors
     except ImportError:
         raise InputError("text encoders need the package safetensors; pip install 'postergenre[text]'") from None

@@ -240,6 +240,42 @@ def test_what_is_not_computed_is_refused(name: str, value: Any, sentence: str, t
         settings.read(folder)
 
 
+@pytest.mark.parametrize("package", ["safetensors", "tokenizers"])
+def test_a_missing_package_is_named(package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = text_models.write(tmp_path / "model", "bert")
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(InputError, match=rf"need the package {package}; pip install 'postergenre\[text\]'"):
+        exported(folder, tmp_path / "onnx")
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_weights_of_half_the_size_are_read(dtype: str, tmp_path: Path) -> None:
+    import ml_dtypes  # NumPy's bfloat16
+    import safetensors.numpy
+
+    folder = text_models.write(tmp_path / "model", "bert")
+    file = folder / "model.safetensors"
+    weights = safetensors.numpy.load_file(file)
+    half = ml_dtypes.bfloat16 if dtype == "bfloat16" else np.float16
+    safetensors.numpy.save_file({f"bert.{name}": weight.astype(half) for name, weight in weights.items()}, file)
+    vectors = exported(folder, tmp_path / "onnx")(TEXTS)
+    assert ((vectors * np.array(TRANSFORMERS["bert"])).sum(axis=1) > 0.999).all()
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(InputError, match="is not of the format safetensors"):
+        exported(folder, tmp_path / "cut")
+
+
+def test_the_longest_text_is_the_shortest_of_what_the_files_say(tmp_path: Path) -> None:
+    folder = text_models.write(tmp_path / "model", "mpnet", pad_token_id=None)
+    assert settings.read(folder).max_tokens == 180
+    (folder / "sentence_bert_config.json").unlink()
+    read = settings.read(folder)
+    assert (read.pad, read.max_tokens) == (1, 198)  # its first two positions are for padding
+    text_models.write_json(folder / "tokenizer_config.json", {"model_max_length": 64})
+    assert settings.read(folder).max_tokens == 64
+    assert len(exported(folder, tmp_path / "onnx")([LONG])) == 1
+
+
 def test_a_file_that_was_changed_is_noticed(tmp_path: Path) -> None:
     exported(text_models.write(tmp_path / "model", "bert"), tmp_path / "onnx")
     description = json.loads((tmp_path / "onnx/encoder.json").read_text())
