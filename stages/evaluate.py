@@ -12,7 +12,9 @@ from pathlib import Path
 
 from postergenre import errors, files, params
 from postergenre.evaluation import html_report, model_card, report
+from postergenre.evaluation.evaluator import Predictions
 from postergenre.networks import backend, model_folder
+from postergenre.prediction import predictor
 from postergenre.tracking import runs
 
 MANIFEST = Path("data/posters/manifest.csv")
@@ -30,8 +32,11 @@ def main() -> None:
 
     section = params.load("evaluate", report.EvaluateParams)
     data = report.read_data(MANIFEST, RESIZED, TEXT, DATASET, MODELS)
-    predictions = report.predict(data, MODELS, files.project_root(Path.cwd()) / CHECKPOINTS)
-    evaluation = report.evaluate(data, predictions, section)
+    model = predictor.load(MODELS, with_text=False)
+    probabilities = model.predict_store(data.store, data.splits["test"].rows)
+    by_picture = Predictions(probabilities, model.thresholds, model.global_threshold)
+    text = model_folder.load_text(MODELS, model.genres, files.project_root(Path.cwd()) / CHECKPOINTS)
+    evaluation = report.evaluate(data, report.with_text(data, by_picture, text), section)
     report.write(OUTPUT, evaluation)
     model_card.write(OUTPUT / "model_card.md", evaluation)
     heatmaps = partial(gradcam.heatmaps, model_folder.load_keras(MODELS))

@@ -53,7 +53,7 @@ LIBRARIES = {
     "scrapy": ("scraper",),
     "twisted": ("scraper",),
     "rapidocr": ("postergenre/reading",),
-    "keras": ("postergenre/networks", "postergenre/prediction", "postergenre/tracking/logged_models.py", "benchmarks"),
+    "keras": ("postergenre/networks", "postergenre/prediction", "postergenre/tracking/saved_models.py", "benchmarks"),
     "tensorflow": ("postergenre/networks", "postergenre/prediction/gradcam.py"),
     "jax": ("postergenre/networks", "postergenre/prediction/gradcam.py"),
     "huggingface_hub": ("postergenre/networks/text_encoders",),
@@ -267,7 +267,7 @@ def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("project")
     for name in (*PACKAGES, "data/sample", "data/splits"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("dvc.yaml", "params.yaml", ".dvcignore"):
+    for name in ("dvc.yaml", "params.yaml", "text_encoders.lock", ".dvcignore"):
         shutil.copy(ROOT / name, folder / name)
     for stage in STAGES.values():
         for out in [*stage.get("outs", []), *stage.get("metrics", []), *stage.get("plots", [])]:

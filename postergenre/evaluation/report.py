@@ -26,8 +26,8 @@ from postergenre.evaluation.subgroups import subgroup_table
 from postergenre.networks import model_folder
 from postergenre.networks.calibration import Calibration
 from postergenre.networks.text.fusion import Fusion
+from postergenre.networks.text.model import TextModel
 from postergenre.params import Section
-from postergenre.prediction import predictor
 
 # The metrics by which the text's gain is told.
 GAINS = ("map", "roc_auc", "f1_macro", "f1_micro_at_global_threshold")
@@ -147,21 +147,17 @@ def read_data(manifest_file: Path, resized: Path, text: Path, dataset: Path, mod
     )
 
 
-def predict(data: EvaluationData, models: Path, kept: Path) -> dict[str, Predictions]:
+def with_text(data: EvaluationData, picture: Predictions, text: TextModel | None) -> dict[str, Predictions]:
     """The predictions for the test posters of the model, and of its parts, where it has parts.
 
-    kept: the folder that keeps the vectors of texts.
+    picture: by the pictures alone.
+    text: what predicts by the text too; None where the model uses pictures alone.
     """
-    by_picture = predictor.load(models, with_text=False)
-    probabilities = by_picture.predict_store(data.store, data.splits["test"].rows)
-    alone = Predictions(probabilities, by_picture.thresholds, by_picture.global_threshold)
-    text = model_folder.load_text(models, by_picture.genres)
     if text is None or data.lines is None:
-        return {MODEL: alone}
-    text = text.with_kept_vectors(kept)
+        return {MODEL: picture}
     return {
-        MODEL: _predictions(text.predict(probabilities, data.lines), text.both),
-        PICTURE_ALONE: alone,
+        MODEL: _predictions(text.predict(picture.probabilities, data.lines), text.both),
+        PICTURE_ALONE: picture,
         TEXT_ALONE: _predictions(text.predict_alone(data.lines), text.alone),
     }
 
@@ -169,7 +165,7 @@ def predict(data: EvaluationData, models: Path, kept: Path) -> dict[str, Predict
 def evaluate(data: EvaluationData, of_model: Mapping[str, Predictions], params: EvaluateParams) -> Report:
     """Evaluate predictions for the test posters, and the baselines on the same resamples.
 
-    of_model: of the model and its parts, see `predict`.
+    of_model: of the model and its parts, see `with_text`.
     """
     train, val, test = (data.splits[name] for name in split_tables.NAMES)
     shrinkage = data.run["params"]["train"]["threshold_shrinkage"]

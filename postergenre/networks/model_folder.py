@@ -179,8 +179,10 @@ def load_keras(folder: Path) -> "keras.Model":
     return model
 
 
-def load_text(folder: Path, genres: list[str]) -> "TextModel | None":
+def load_text(folder: Path, genres: list[str], kept: Path | None = None) -> "TextModel | None":
     """What predicts by the text on the poster too; None where the model was trained on pictures alone.
+
+    kept: the folder of checkpoints, which keeps the vectors of texts; None computes each anew.
 
     Raises:
         InputError: a file is missing, or they are not of one training.
@@ -189,7 +191,8 @@ def load_text(folder: Path, genres: list[str]) -> "TextModel | None":
         return None
     from postergenre.networks.text import model as text_model
 
-    return text_model.read(folder / TEXT, genres)
+    text = text_model.read(folder / TEXT, genres)
+    return text if kept is None else text.with_kept_vectors(kept)
 
 
 def has_text(folder: Path) -> bool:
