@@ -7,8 +7,10 @@ Keeps   checkpoints/ of the project, outside DVC: the vectors of texts
 Params  evaluate
 """
 
-from functools import partial
 from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
 
 from postergenre import errors, files, params
 from postergenre.evaluation import html_report, model_card, report
@@ -26,10 +28,15 @@ OUTPUT = Path("reports")
 CHECKPOINTS = Path("checkpoints")
 
 
-def main() -> None:
-    backend.start()  # before the next line imports Keras
+def heatmaps(posters: npt.NDArray[np.uint8], genres: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    """Heatmaps of posters, see `gradcam.heatmaps`. Only a report with pictures waits for Keras."""
+    backend.start()
     from postergenre.prediction import gradcam
 
+    return gradcam.heatmaps(model_folder.load_keras(MODELS), posters, genres)
+
+
+def main() -> None:
     section = params.load("evaluate", report.EvaluateParams)
     data = report.read_data(MANIFEST, RESIZED, TEXT, DATASET, MODELS)
     model = predictor.load(MODELS, with_text=False)
@@ -39,7 +46,6 @@ def main() -> None:
     evaluation = report.evaluate(data, report.with_text(data, by_picture, text), section)
     report.write(OUTPUT, evaluation)
     model_card.write(OUTPUT / "model_card.md", evaluation)
-    heatmaps = partial(gradcam.heatmaps, model_folder.load_keras(MODELS))
     html_report.write(OUTPUT / "report.html", evaluation, section.pictures, heatmaps)
     with runs.evaluation_run(MODELS) as run:
         run.log_evaluation(OUTPUT)

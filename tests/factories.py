@@ -247,7 +247,7 @@ def make_project(
     sections["resize"] |= {"height": 24, "width": 16}
     sections["dataset"] |= {"min_posters": 3, "split": "films"}
     sections["train"] |= {"network": "small", "device": "cpu"}
-    sections["evaluate"] |= {"bootstrap": 100}
+    sections["evaluate"] |= {"bootstrap": 100, "pictures": 0}  # no heatmaps, for which Keras would be imported
     sections["networks"]["small"] = NETWORK
     for section, values in changes.items():
         sections[section] |= values

@@ -43,7 +43,7 @@ def make_copies_project(folder: Path, site: Site) -> Path:
     for n in range(1, 25):
         site.responses[f"/again{n}.jpg"] = Response(encode(make_picture(n).resize((66, 99))))
         rows.append((str(200 + n), "Drama", f"{site.url}/again{n}.jpg"))
-    return make_project(folder, site, rows)
+    return make_project(folder, site, rows, evaluate={"pictures": 2})
 
 
 def copy_project(whole: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
