@@ -11,10 +11,15 @@ from postergenre import files, params
 from postergenre.data.texts import NONE, Engine, Texts
 from postergenre.data.texts import write as write_texts
 from postergenre.errors import InputError
-from postergenre.networks import model_folder
+from postergenre.networks import architecture, model_folder
+from postergenre.networks.backend import keras
+from postergenre.networks.checkpoints import Checkpoint
+from postergenre.networks.config import TrainParams
 from postergenre.networks.text import training as text_training
 from postergenre.networks.text.config import TextParams
+from postergenre.networks.text.training import TextTraining
 from postergenre.prediction import predictor
+from tests.factories import RECIPE, TRAIN, make_network, prepare
 from tests.networks.text import texts
 
 
@@ -93,6 +98,38 @@ def test_the_same_training_writes_the_same_bytes(reading: Path, tmp_path: Path) 
         place = file.relative_to(reading)
         if place.name not in ("text.json", "encoder.json"):  # they name the folder of the encoder
             assert file.read_bytes() == (again / place).read_bytes(), place
+
+
+def learn(training: TextTraining, checkpoint: Path) -> Any:
+    """The heads on texts, beside a network for pictures that is not trained."""
+    section = params.parse("train", TrainParams, TRAIN)
+    network = architecture.build(make_network().architecture, 24, 16, np.full(3, 0.5), 1, "network")
+    head = training.fit(network, section, Checkpoint(checkpoint)).head
+    assert head is not None
+    return head
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change", ["texts", "training"])
+def test_heads_go_on_from_those_on_the_same_texts_alone(tmp_path: Path, change: str) -> None:
+    prepare(params.parse("train", TrainParams, TRAIN))
+    learn(texts.make_training(tmp_path / "before"), tmp_path / "checkpoint")
+    slower = texts.SECTION | {"training": RECIPE | {"epochs": 3, "learning_rate": 0.0001}}
+    options: dict[str, Any] = {"texts": {"shuffled": True}, "training": {"section": slower}}[change]
+    changed = texts.make_training(tmp_path / "after", **options)
+    resumed, fresh = (learn(changed, tmp_path / name).get_weights() for name in ("checkpoint", "other"))
+    for one, other in zip(resumed, fresh, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.slow
+def test_heads_that_are_trained_in_mixed_precision_end_in_float32(tmp_path: Path) -> None:
+    prepare(params.parse("train", TrainParams, TRAIN | {"mixed_precision": True}))
+    try:
+        head = learn(texts.make_training(tmp_path), tmp_path / "checkpoint")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert {layer.compute_dtype for layer in head.layers if layer.weights} == {"float32"}
 
 
 @pytest.mark.slow
