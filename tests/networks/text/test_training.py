@@ -18,8 +18,10 @@ from postergenre.networks.config import TrainParams
 from postergenre.networks.text import training as text_training
 from postergenre.networks.text.config import TextParams
 from postergenre.networks.text.training import TextTraining
+from postergenre.networks.text_encoders import finding, onnx_encoder
 from postergenre.prediction import predictor
 from tests.factories import RECIPE, TRAIN, make_network, prepare
+from tests.networks import text_models
 from tests.networks.text import texts
 
 
@@ -115,11 +117,27 @@ def test_heads_go_on_from_those_on_the_same_texts_alone(tmp_path: Path, change: 
     prepare(params.parse("train", TrainParams, TRAIN))
     learn(texts.make_training(tmp_path / "before"), tmp_path / "checkpoint")
     slower = texts.SECTION | {"training": RECIPE | {"epochs": 3, "learning_rate": 0.0001}}
-    options: dict[str, Any] = {"texts": {"shuffled": True}, "training": {"section": slower}}[change]
-    changed = texts.make_training(tmp_path / "after", **options)
+    shuffled, section = change == "texts", slower if change == "training" else texts.SECTION
+    changed = texts.make_training(tmp_path / "after", shuffled=shuffled, section=section)
     resumed, fresh = (learn(changed, tmp_path / name).get_weights() for name in ("checkpoint", "other"))
     for one, other in zip(resumed, fresh, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_an_encoder_that_other_code_wrote_is_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = str(text_models.write(tmp_path / "encoder", "bert"))
+    finding.add(encoder, tmp_path / "text_encoders.lock")
+    folder, kept = texts.write_texts(tmp_path / "texts", texts.make_posters()), set[Path | None]()
+    section = params.parse("text", TextParams, texts.SECTION | {"encoder": encoder})
+    for code in ("", "", "class Weights: ..."):
+        if code:
+            (tmp_path / "weights.py").write_text(code)
+            monkeypatch.setattr(onnx_encoder, "__file__", str(tmp_path / "onnx_encoder.py"))
+        data, lock = texts.make_posters(), tmp_path / "text_encoders.lock"
+        prepared = text_training.prepare(folder, section, data, lock, tmp_path / "kept")
+        assert prepared is not None
+        kept.add(prepared.encoder)
+    assert len(kept) == 2
 
 
 @pytest.mark.slow
@@ -153,6 +171,16 @@ def test_a_model_that_lost_its_text_is_refused(reading: Path, tmp_path: Path) ->
         predictor.load(copy)
     with pytest.raises(InputError, match="is not one model"):
         model_folder.load_keras(copy)
+
+
+@pytest.mark.slow
+def test_a_model_with_the_text_of_another_one_is_refused(reading: Path, tmp_path: Path) -> None:
+    copy, text = shutil.copytree(reading / "models", tmp_path / "models"), tmp_path / "models/text/text.json"
+    contents = files.read_json(text, "")
+    contents["both"]["weights"]["picture"] += 1
+    files.write_json(text, contents)
+    with pytest.raises(InputError, match=r"is not one model: the hash of .* and text\.json is not the one in run"):
+        predictor.load(copy)
 
 
 @pytest.mark.slow
