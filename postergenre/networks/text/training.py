@@ -131,7 +131,7 @@ def prepare(folder: Path, params: TextParams, data: TrainingData, lock: Path, ke
         return TextTraining(params, data, read, None, np.zeros((len(data.store), 0), np.float32))
     folder = _export(finding.find(params.encoder, lock), kept / KEPT)
     encoder = OnnxEncoder(folder)
-    lines = [read.of(film_id).lines for film_id in data.store.film_ids]
+    lines = (read.of(film_id).lines for film_id in data.store.film_ids)
     encoded = vectors(lambda chosen: embed(encoder, chosen, kept / KEPT), lines)
     return TextTraining(params, data, read, folder, encoded)
 
@@ -140,7 +140,8 @@ def _export(encoder: EncoderFiles, folder: Path) -> Path:
     """The encoder as ONNX in a folder of its own in `folder`, written where it is not there."""
     names = [name for name in (*settings.NEEDED, *settings.OPTIONAL) if (encoder.folder / name).is_file()]
     digest = files.sha256(*(encoder.folder / name for name in names))
-    place = folder / files.sha256_text(f"{encoder.name} {digest} {PRECISION}")[:16]
+    code = files.sha256(*sorted(Path(onnx_encoder.__file__).parent.glob("*.py")))  # other code may write another file
+    place = folder / files.sha256_text(f"{encoder.name} {digest} {PRECISION} {code}")[:16]
     if not place.is_dir():
         with files.atomic_folder(place) as new:
             onnx_encoder.export(encoder, new, PRECISION)
