@@ -201,6 +201,12 @@ def has_text(folder: Path) -> bool:
     return TEXT in read_run(folder)["params"]
 
 
+def small_files(folder: Path) -> list[Path]:
+    """The files that say what the model is, relative to the folder: all but those with its weights."""
+    text = Path(TEXT, TEXT_DESCRIPTION)
+    return [*map(Path, SMALL), *([text] if (folder / text).exists() else [])]
+
+
 def _model_files(folder: Path) -> list[Path]:
     """The files whose hash names the model. Of the text, its description has the hashes of all others."""
     text = folder / TEXT / TEXT_DESCRIPTION

@@ -16,10 +16,6 @@ def test_a_posters_vectors_are_those_of_its_own_text_and_title() -> None:
 
     first, second = (texts.line("for you", 0.2), texts.line("good", 0.05)), (texts.line("one", 0.05),)
     lines: list[tuple[Line, ...]] = [(), first, second]
-        (),
-        (texts.line("for you", 0.2), texts.line("good", 0.05)),
-        (texts.line("one", 0.05),),
-    ]
     made = model.vectors(encode, iter(lines))
     np.testing.assert_array_equal(made, [[0, 0, 0, 0], [12, 4, 7, 2], [3, 1, 3, 1]])
     assert asked == ["", "", "for you good", "for you", "one", "one"]
