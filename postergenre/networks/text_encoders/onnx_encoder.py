@@ -91,10 +91,11 @@ class OnnxEncoder:
 
         A text that is longer than the model's longest is cut.
         """
-        vectors = np.zeros((len(texts), self.width), np.float32)
-        for rows, computed in self.batches(texts):
+        places = {text: place for place, text in enumerate(dict.fromkeys(texts))}  # equal texts are computed once
+        vectors = np.zeros((len(places), self.width), np.float32)
+        for rows, computed in self.batches(list(places)):
             vectors[rows] = computed
-        return vectors
+        return vectors[[places[text] for text in texts]]
 
     def batches(self, texts: Sequence[str]) -> Iterator[tuple[list[int], npt.NDArray[np.float32]]]:
         """The vectors as they are computed: texts of similar length together, the shortest first.
