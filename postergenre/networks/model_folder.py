@@ -192,12 +192,19 @@ def load_text(folder: Path, genres: list[str], kept: Path | None = None) -> "Tex
     from postergenre.networks.text import model as text_model
 
     text = text_model.read(folder / TEXT, genres)
+    _check(folder, "model", *_model_files(folder))
     return text if kept is None else text.with_kept_vectors(kept)
 
 
 def has_text(folder: Path) -> bool:
     """Whether the model predicts by the text on posters too."""
     return TEXT in read_run(folder)["params"]
+
+
+def small_files(folder: Path) -> list[Path]:
+    """The files that say what the model is, relative to the folder: all but those with its weights."""
+    text = Path(TEXT, TEXT_DESCRIPTION)
+    return [*map(Path, SMALL), *([text] if (folder / text).exists() else [])]
 
 
 def _model_files(folder: Path) -> list[Path]:

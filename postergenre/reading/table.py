@@ -35,10 +35,10 @@ def write(posters: Path, digests: Mapping[str, str], folder: Path, name: engine.
         return "no poster is read, because read.engine is none"
     with open_cache(downloads, described) as known:
         failures = read_new(_find(posters, digests), known, partial(engine.load, name))
-        made = [_text(film_id, digest, known, failures) for film_id, digest in digests.items()]
-    texts.write(folder, described, made, digests)
-    empty = sum(not text.lines and not text.error for text in made)
-    return f"{len(made):,} posters, {empty:,} of them without text; {len(failures):,} could not be read"
+        made = (_text(film_id, digest, known, failures) for film_id, digest in digests.items())
+        empty = texts.write(folder, described, made, digests)
+    failed = sum(digest in failures for digest in digests.values())
+    return f"{len(digests):,} posters, {empty - failed:,} of them without text; {failed:,} could not be read"
 
 
 def read_new(members: Mapping[str, Member], known: Cache, load: Callable[[], workers.Read]) -> dict[str, str]:

@@ -207,8 +207,9 @@ class Delivery:
 
     def _send_training(self, model: str) -> Iterator[None]:
         client, run_id = mlflow.MlflowClient(), self._run.info.run_id
-        for name in model_folder.SMALL:
-            client.log_artifact(run_id, str(self._entry.folder / "models" / name), "models")
+        models = self._entry.folder / "models"
+        for name in model_folder.small_files(models):
+            client.log_artifact(run_id, str(models / name), ("models" / name.parent).as_posix())
             yield
         yield from self._send_lineage()
         yield from self._send_model()

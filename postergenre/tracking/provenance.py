@@ -40,7 +40,7 @@ def facts() -> dict[str, str]:
         if branch := _output_of(*GIT, "symbolic-ref", "--short", "HEAD"):  # none in an experiment's own folder
             facts["git.branch"] = branch
     facts |= {name: os.environ[name] for name in ("DVC_EXP_NAME", "DVC_EXP_BASELINE_REV") if name in os.environ}
-    return facts | output_hashes("scrape", "resize", "dataset")
+    return facts | output_hashes("scrape", "resize", "read", "dataset")
 
 
 def versions() -> dict[str, str]:

@@ -2,12 +2,11 @@
 
 One that predicts by pictures alone is a Keras model. One that predicts by the text on the poster too is a `pyfunc` with
 the whole folder of the train stage and with this package's code; it reads the posters itself. Both take posters, uint8
-`(n, height, width, 3)`, and give probabilities, float32 `(n, genres)`.
+`(n, height, width, 3)` in the size of the network's input, and give probabilities, float32 `(n, genres)`.
 """
 
 import importlib.metadata
 import tempfile
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,9 +27,9 @@ if TYPE_CHECKING:
 MODELS = "models"
 # The code of a `pyfunc`. It is not imported here, for it runs when MLflow loads the model.
 POSTER_MODEL = Path(__file__).with_name("poster_model.py")
-# What a `pyfunc` needs beside the text encoder's own packages.
-PACKAGES = ("numpy", "onnxruntime", "pillow", "simplejpeg", "pydantic", "pyyaml", "filelock", "psutil", "pandas")
-TEXT_PACKAGES = ("rapidocr", "tokenizers")
+# What a `pyfunc` imports: to predict by the picture, and to read the poster and embed its text.
+PACKAGES = ("numpy", "onnxruntime", "pillow", "simplejpeg", "pydantic", "pyyaml", "filelock", "psutil", "tqdm")
+TEXT_PACKAGES = ("rapidocr", "opencv-python-headless", "tokenizers")
 
 
 def save(models: Path, folder: Path, logged: Any, run: Any) -> None:
@@ -49,25 +48,35 @@ def save(models: Path, folder: Path, logged: Any, run: Any) -> None:
             model_uuid=logged.model_id,
             model_id=logged.model_id,
             metadata=metadata,
+            # Given as an option, MLflow would warn that a pyfunc has no example: a poster as a megabyte of JSON.
+            signature=ModelSignature(inputs=Schema([posters]), outputs=Schema([genres])),
         ),
-        "signature": ModelSignature(inputs=Schema([posters]), outputs=Schema([genres])),
     }
     # Requirements are given, since MLflow would start a process that loads the model to find them out.
     if model_folder.has_text(models):
-        # An example would be a poster as a megabyte of JSON; the signature says enough.
-        warnings.filterwarnings("ignore", "An input example was not provided")
         mlflow.pyfunc.save_model(
             str(folder),
             python_model=str(POSTER_MODEL),
             artifacts={MODELS: str(models)},
             code_paths=[str(Path(postergenre.__file__).parent)],
-            pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in (*PACKAGES, *TEXT_PACKAGES)],
+            pip_requirements=requirements(),
             **options,
         )
     else:
         names = ("keras", run.data.tags["system.backend"], "numpy")
-        requirements = [f"{name}=={run.data.tags[f'system.{name}']}" for name in names]
-        mlflow.keras.save_model(model_folder.load_keras(models), str(folder), pip_requirements=requirements, **options)
+        pinned = [f"{name}=={run.data.tags[f'system.{name}']}" for name in names]
+        mlflow.keras.save_model(model_folder.load_keras(models), str(folder), pip_requirements=pinned, **options)
+
+
+def requirements() -> list[str]:
+    """What a `pyfunc` imports, in the versions that are here; what is not, as where others read the posters, in any."""
+    made = []
+    for name in (*PACKAGES, *TEXT_PACKAGES):
+        try:
+            made.append(f"{name}=={importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            made.append(name)
+    return made
 
 
 def has_text(info: Any) -> bool:

@@ -22,7 +22,7 @@ ENGINE = Engine("rapidocr", "3.10.0-1", {"Global.use_cls": False})
 
 
 def written(folder: Path) -> Texts:
-    texts.write(folder, ENGINE, MADE, POSTERS)
+    assert texts.write(folder, ENGINE, iter(MADE), POSTERS) == 2
     return Texts.read(folder)
 
 

@@ -181,6 +181,9 @@ def test_a_model_that_reads_stands_beside_its_parts(evaluated: Report, tmp_path:
     metrics = made.metrics()
     assert metrics["map_gain_by_text"] == pytest.approx(gain, abs=1e-6)
     assert metrics["map_gain_by_text_low"] < metrics["map_gain_by_text"] < metrics["map_gain_by_text_high"]
+    before, after = made.uncalibrated.probabilities, made.model.probabilities
+    changed = ~np.isclose(before, after).all(axis=1)
+    assert changed.tolist() == [bool(lines) for lines in READ]
     words = made.subgroups[made.subgroups["kind"] == "words"]
     assert dict(zip(words["group"], words["posters"], strict=True)) == {"0 to 2 words": 10, "3 to 7 words": 20}
     html_report.write(tmp_path / "report.html", made, 4, heatmaps)

@@ -1,7 +1,7 @@
 """`models/text/`: what predictions need of the text. Only this module knows its files: it writes and reads them."""
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -95,11 +95,10 @@ class TextModel:
         return sources
 
 
-def vectors(encode: Encode, lines: Read) -> npt.NDArray[np.float32]:
+def vectors(encode: Encode, lines: Iterable[Sequence[Line]]) -> npt.NDArray[np.float32]:
     """The vectors of posters, float32 `(n, 2 k)`: of all that was read, and of the title's lettering."""
-    whole, title = [texts.whole(read) for read in lines], [texts.title(read) for read in lines]
-    encoded = encode([*whole, *title])
-    return np.concatenate([encoded[: len(lines)], encoded[len(lines) :]], axis=1)
+    encoded = encode([text for read in lines for text in (texts.whole(read), texts.title(read))])
+    return encoded.reshape(-1, 2 * encoded.shape[1])
 
 
 def write(folder: Path, trained: "TrainedText", genres: list[str]) -> None:

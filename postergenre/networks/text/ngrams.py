@@ -107,7 +107,8 @@ def fit(texts: Sequence[str], labels: npt.NDArray[np.uint8]) -> Ngrams:
         terms[kind] = {name: first + place for place, name in enumerate(names)}
         idf.append(vectorizer.idf_)
         first += len(names)
-    coefficients, intercept = zip(*(_regress(hstack(features).tocsr(), column) for column in labels.T), strict=True)
+    joined = hstack(features).tocsr()
+    coefficients, intercept = zip(*(_regress(joined, column) for column in labels.T), strict=True)
     return Ngrams(
         terms,
         np.concatenate(idf).astype(np.float32),

@@ -1,5 +1,6 @@
 """Training on what was read: n-grams, heads on the text encoder's vectors, and the fusion with the picture."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from postergenre import files
 from postergenre.data import texts
 from postergenre.data.split_tables import Split
 from postergenre.data.texts import Engine, Texts
-from postergenre.networks import architecture, pretrained
+from postergenre.networks import architecture, backend, pretrained
 from postergenre.networks.backend import keras
 from postergenre.networks.checkpoints import Checkpoint
 from postergenre.networks.config import TrainParams
@@ -75,19 +76,25 @@ class TextTraining:
 
         model: from posters to calibrated probabilities.
         train: the section `train` of params.yaml.
-        checkpoint: of the training; the heads have one in its folder.
+        checkpoint: of the training on pictures; the heads have one in its folder, for these texts and params alone.
         """
         data, val, head = self.data, self.data.val, None
         table = ngrams.fit(self._whole(data.train), data.train.labels)
         sources: dict[str, npt.NDArray[np.floating]] = {NGRAMS: table.log_odds(self._whole(val))}
         if self.encoder:
-            head = self._head(train, Checkpoint(checkpoint.folder / "text"))
+            key = files.sha256_text(json.dumps(self.about(), sort_keys=True))[:16]
+            head = self._head(train, Checkpoint(checkpoint.folder / f"text-{key}"))
             sources[VECTORS] = log_odds(predictions(head, self.vectors, val))
         shares, shrinkage = data.train.labels.mean(axis=0), train.threshold_shrinkage
         alone = fusion.fit(val.labels, sources, shares, shrinkage)
         sources[PICTURE] = log_odds(predictions(model, data.store, val))
         both = fusion.fit(val.labels, sources, shares, shrinkage)
         return TrainedText(self.texts.engine, table, self.encoder, head, both, alone)
+
+    def about(self) -> dict[str, dict[str, Any]]:
+        """What decides the result beside the training on pictures, by the part of run.json in which it stands."""
+        encoder = {"encoder": onnx_encoder.digest(self.encoder)} if self.encoder else {}
+        return {"params": {"text": self.params.model_dump()}, "data": {"text": self.texts.digest} | encoder}
 
     def _head(self, train: TrainParams, checkpoint: Checkpoint) -> keras.Model:
         """Heads that are trained independently, merged into one."""
@@ -99,7 +106,8 @@ class TextTraining:
 
         heads = epochs.train_heads(self.params.heads, build, self.vectors)
         wide = head.widened(self.params.heads)
-        merged = architecture.build_vector_head(wide, size, shares, train.seed, "text")
+        with backend.float32():
+            merged = architecture.build_vector_head(wide, size, shares, train.seed, "text")
         pretrained.merge(heads, merged)
         return merged
 
@@ -123,7 +131,7 @@ def prepare(folder: Path, params: TextParams, data: TrainingData, lock: Path, ke
         return TextTraining(params, data, read, None, np.zeros((len(data.store), 0), np.float32))
     folder = _export(finding.find(params.encoder, lock), kept / KEPT)
     encoder = OnnxEncoder(folder)
-    lines = [read.of(film_id).lines for film_id in data.store.film_ids]
+    lines = (read.of(film_id).lines for film_id in data.store.film_ids)
     encoded = vectors(lambda chosen: embed(encoder, chosen, kept / KEPT), lines)
     return TextTraining(params, data, read, folder, encoded)
 
@@ -132,7 +140,8 @@ def _export(encoder: EncoderFiles, folder: Path) -> Path:
     """The encoder as ONNX in a folder of its own in `folder`, written where it is not there."""
     names = [name for name in (*settings.NEEDED, *settings.OPTIONAL) if (encoder.folder / name).is_file()]
     digest = files.sha256(*(encoder.folder / name for name in names))
-    place = folder / files.sha256_text(f"{encoder.name} {digest} {PRECISION}")[:16]
+    code = files.sha256(*sorted(Path(onnx_encoder.__file__).parent.glob("*.py")))  # other code may write another file
+    place = folder / files.sha256_text(f"{encoder.name} {digest} {PRECISION} {code}")[:16]
     if not place.is_dir():
         with files.atomic_folder(place) as new:
             onnx_encoder.export(encoder, new, PRECISION)
@@ -144,10 +153,5 @@ def describe(description: dict[str, Any], training: TextTraining | None) -> dict
 
     description: see `networks.training.describe`.
     """
-    if training is None:
-        return description
-    encoder = {"encoder": OnnxEncoder(training.encoder).digest} if training.encoder else {}
-    return description | {
-        "params": description["params"] | {"text": training.params.model_dump()},
-        "data": description["data"] | {"text": training.texts.digest} | encoder,
-    }
+    about = training.about() if training else {}
+    return description | {part: description[part] | more for part, more in about.items()}

@@ -1,6 +1,7 @@
 """Texts' vectors, kept by the texts' SHA-256, so that each text is embedded once."""
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -30,21 +31,21 @@ def embed(encoder: OnnxEncoder, texts: Sequence[str], folder: Path) -> npt.NDArr
     """
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{encoder.digest[:16]}.sqlite"
-    keys = [files.sha256_text(text) for text in texts]
-    text_of = dict(zip(keys, texts, strict=True))
+    vectors, rows = np.zeros((len(texts), encoder.width), np.float32), defaultdict[str, list[int]](list)
+    for row, text in enumerate(texts):
+        if text.strip():
+            rows[text].append(row)
+    text_of = {files.sha256_text(text): text for text in rows}
     try:
         with closing(sqlite3.connect(file, timeout=PATIENCE)) as database:
             database.execute("CREATE TABLE IF NOT EXISTS vectors (text TEXT PRIMARY KEY, vector BLOB) WITHOUT ROWID")
-            vectors = dict(_read(database, list(text_of), encoder.width))
-            missing = {key: text for key, text in text_of.items() if key not in vectors and text.strip()}
-            vectors |= _compute(encoder, missing, database)
+            for key, vector in _read(database, list(text_of), encoder.width):
+                vectors[rows[text_of.pop(key)]] = vector
+            for key, vector in _compute(encoder, text_of, database):
+                vectors[rows[text_of[key]]] = vector
     except (sqlite3.DatabaseError, ValueError) as error:
         raise InputError(f"{file} cannot be used ({error}); delete it, and the texts are embedded again") from None
-    result = np.zeros((len(texts), encoder.width), np.float32)
-    for row, key in enumerate(keys):
-        if key in vectors:
-            result[row] = vectors[key]
-    return result
+    return vectors
 
 
 def _read(database: sqlite3.Connection, keys: list[str], width: int) -> Iterator[tuple[str, Vector]]:
@@ -59,15 +60,14 @@ def _read(database: sqlite3.Connection, keys: list[str], width: int) -> Iterator
             yield key, vector
 
 
-def _compute(encoder: OnnxEncoder, texts: dict[str, str], database: sqlite3.Connection) -> dict[str, Vector]:
-    """Embed texts, and keep each batch as it comes."""
-    vectors, keys = dict[str, Vector](), list(texts)
+def _compute(encoder: OnnxEncoder, texts: dict[str, str], database: sqlite3.Connection) -> Iterator[tuple[str, Vector]]:
+    """Embed texts by their digests, and keep each batch as it comes."""
+    keys = list(texts)
     with tqdm(total=len(texts), desc=f"texts by {encoder.name}", unit=" texts", disable=None) as progress:
         for rows, computed in encoder.batches(list(texts.values())):
             batch = {keys[row]: vector for row, vector in zip(rows, computed, strict=True)}
             with database:
                 pairs = [(key, vector.astype("<f4").tobytes()) for key, vector in batch.items()]
                 database.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", pairs)
-            vectors |= batch
             progress.update(len(batch))
-    return vectors
+            yield from batch.items()

@@ -45,12 +45,17 @@ def export(encoder: "EncoderFiles", folder: Path, precision: Precision) -> None:
     files.write_json(folder / DESCRIPTION, description)
 
 
+def digest(folder: Path) -> str:
+    """The SHA-256 over all that decides a text's vector, of an encoder in a folder that `export` wrote."""
+    return files.sha256(folder / DESCRIPTION)
+
+
 class OnnxEncoder:
     """The encoder in a folder that `export` wrote.
 
     name: as params.yaml has it.
     width: of a vector.
-    digest: of all that decides a text's vector, in hexadecimal.
+    digest: see `digest`.
 
     Raises:
         InputError: the folder is not as `export` writes it, or `tokenizers` is missing.
@@ -61,8 +66,8 @@ class OnnxEncoder:
 
         description = files.read_json(folder / DESCRIPTION, MADE_BY)
         try:
-            for file, digest in description["sha256"].items():
-                if files.sha256(folder / file) != digest:
+            for file, listed in description["sha256"].items():
+                if files.sha256(folder / file) != listed:
                     raise InputError(
                         f"{folder / file} is not what {DESCRIPTION} beside it names; {MADE_BY} writes both"
                     )
@@ -76,7 +81,7 @@ class OnnxEncoder:
             raise InputError(
                 f"{folder / DESCRIPTION} describes no text encoder ({error!r}); {MADE_BY} writes it"
             ) from None
-        self.digest = files.sha256(folder / DESCRIPTION)
+        self.digest = digest(folder)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = machine.processors()
         self._session = onnxruntime.InferenceSession(folder / MODEL, options, providers=["CPUExecutionProvider"])
@@ -86,10 +91,11 @@ class OnnxEncoder:
 
         A text that is longer than the model's longest is cut.
         """
-        vectors = np.zeros((len(texts), self.width), np.float32)
-        for rows, computed in self.batches(texts):
+        places = {text: place for place, text in enumerate(dict.fromkeys(texts))}  # equal texts are computed once
+        vectors = np.zeros((len(places), self.width), np.float32)
+        for rows, computed in self.batches(list(places)):
             vectors[rows] = computed
-        return vectors
+        return vectors[[places[text] for text in texts]]
 
     def batches(self, texts: Sequence[str]) -> Iterator[tuple[list[int], npt.NDArray[np.float32]]]:
         """The vectors as they are computed: texts of similar length together, the shortest first.

@@ -11,10 +11,17 @@ from postergenre import files, params
 from postergenre.data.texts import NONE, Engine, Texts
 from postergenre.data.texts import write as write_texts
 from postergenre.errors import InputError
-from postergenre.networks import model_folder
+from postergenre.networks import architecture, model_folder
+from postergenre.networks.backend import keras
+from postergenre.networks.checkpoints import Checkpoint
+from postergenre.networks.config import TrainParams
 from postergenre.networks.text import training as text_training
 from postergenre.networks.text.config import TextParams
+from postergenre.networks.text.training import TextTraining
+from postergenre.networks.text_encoders import finding, onnx_encoder
 from postergenre.prediction import predictor
+from tests.factories import RECIPE, TRAIN, make_network, prepare
+from tests.networks import text_models
 from tests.networks.text import texts
 
 
@@ -95,6 +102,54 @@ def test_the_same_training_writes_the_same_bytes(reading: Path, tmp_path: Path) 
             assert file.read_bytes() == (again / place).read_bytes(), place
 
 
+def learn(training: TextTraining, checkpoint: Path) -> Any:
+    """The heads on texts, beside a network for pictures that is not trained."""
+    section = params.parse("train", TrainParams, TRAIN)
+    network = architecture.build(make_network().architecture, 24, 16, np.full(3, 0.5), 1, "network")
+    head = training.fit(network, section, Checkpoint(checkpoint)).head
+    assert head is not None
+    return head
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change", ["texts", "training"])
+def test_heads_go_on_from_those_on_the_same_texts_alone(tmp_path: Path, change: str) -> None:
+    prepare(params.parse("train", TrainParams, TRAIN))
+    learn(texts.make_training(tmp_path / "before"), tmp_path / "checkpoint")
+    slower = texts.SECTION | {"training": RECIPE | {"epochs": 3, "learning_rate": 0.0001}}
+    shuffled, section = change == "texts", slower if change == "training" else texts.SECTION
+    changed = texts.make_training(tmp_path / "after", shuffled=shuffled, section=section)
+    resumed, fresh = (learn(changed, tmp_path / name).get_weights() for name in ("checkpoint", "other"))
+    for one, other in zip(resumed, fresh, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_an_encoder_that_other_code_wrote_is_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = str(text_models.write(tmp_path / "encoder", "bert"))
+    finding.add(encoder, tmp_path / "text_encoders.lock")
+    folder, kept = texts.write_texts(tmp_path / "texts", texts.make_posters()), set[Path | None]()
+    section = params.parse("text", TextParams, texts.SECTION | {"encoder": encoder})
+    for code in ("", "", "class Weights: ..."):
+        if code:
+            (tmp_path / "weights.py").write_text(code)
+            monkeypatch.setattr(onnx_encoder, "__file__", str(tmp_path / "onnx_encoder.py"))
+        data, lock = texts.make_posters(), tmp_path / "text_encoders.lock"
+        prepared = text_training.prepare(folder, section, data, lock, tmp_path / "kept")
+        assert prepared is not None
+        kept.add(prepared.encoder)
+    assert len(kept) == 2
+
+
+@pytest.mark.slow
+def test_heads_that_are_trained_in_mixed_precision_end_in_float32(tmp_path: Path) -> None:
+    prepare(params.parse("train", TrainParams, TRAIN | {"mixed_precision": True}))
+    try:
+        head = learn(texts.make_training(tmp_path), tmp_path / "checkpoint")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert {layer.compute_dtype for layer in head.layers if layer.weights} == {"float32"}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["ngrams.npz", "head.onnx", "encoder/encoder.onnx", "encoder/tokenizer.json"])
 def test_parts_of_another_training_are_refused(reading: Path, tmp_path: Path, name: str) -> None:
@@ -116,6 +171,16 @@ def test_a_model_that_lost_its_text_is_refused(reading: Path, tmp_path: Path) ->
         predictor.load(copy)
     with pytest.raises(InputError, match="is not one model"):
         model_folder.load_keras(copy)
+
+
+@pytest.mark.slow
+def test_a_model_with_the_text_of_another_one_is_refused(reading: Path, tmp_path: Path) -> None:
+    copy, text = shutil.copytree(reading / "models", tmp_path / "models"), tmp_path / "models/text/text.json"
+    contents = files.read_json(text, "")
+    contents["both"]["weights"]["picture"] += 1
+    files.write_json(text, contents)
+    with pytest.raises(InputError, match=r"is not one model: the hash of .* and text\.json is not the one in run"):
+        predictor.load(copy)
 
 
 @pytest.mark.slow

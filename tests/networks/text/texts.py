@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from postergenre.networks.config import TrainParams
 from postergenre.networks.model_folder import Trained
 from postergenre.networks.text import training as text_training
 from postergenre.networks.text.config import TextParams
+from postergenre.networks.text.training import TextTraining
 from postergenre.networks.text_encoders import finding
 from postergenre.networks.training_data import TrainingData
 from tests.factories import RECIPE, TRAIN, make_data, make_network, prepare
@@ -60,19 +62,28 @@ def write_texts(folder: Path, data: TrainingData, shuffled: bool = False) -> Pat
     return folder
 
 
-def train(folder: Path, encoder: str = "small", shuffled: bool = False) -> Trained:
-    """Train the small network, and on texts; the checkpoints are in a folder."""
-    data, section = make_posters(), params.parse("train", TrainParams, TRAIN)
-    prepare(section)
+def make_training(
+    folder: Path, encoder: str = "small", shuffled: bool = False, section: dict[str, Any] = SECTION
+) -> TextTraining:
+    """What is needed to train on texts; they are in a folder."""
+    folder.mkdir(exist_ok=True)
+    data, lock = make_posters(), folder / "text_encoders.lock"
     written = write_texts(folder / "texts", data, shuffled)
-    lock = folder / "text_encoders.lock"
     if encoder == "small":
         encoder = str(text_models.write(folder / "encoder", "bert"))
         finding.add(encoder, lock)
-    text = params.parse("text", TextParams, SECTION | {"encoder": encoder})
+    text = params.parse("text", TextParams, section | {"encoder": encoder})
     prepared = text_training.prepare(written, text, data, lock, folder / "kept")
     assert prepared is not None
-    checkpoint = Checkpoint(folder / "checkpoint")
+    return prepared
+
+
+def train(folder: Path, encoder: str = "small", shuffled: bool = False) -> Trained:
+    """Train the small network, and on texts; the checkpoints are in a folder."""
+    section = params.parse("train", TrainParams, TRAIN)
+    prepare(section)
+    prepared = make_training(folder, encoder, shuffled)
+    data, checkpoint = prepared.data, Checkpoint(folder / "checkpoint")
     model = training.fit(make_network(epochs=3), section, data, checkpoint, lambda *_: None)
     calibrated = training.calibrate(model, data, 2)
     about = text_training.describe(training.describe(make_network(), section, data), prepared)

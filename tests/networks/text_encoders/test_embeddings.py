@@ -45,6 +45,8 @@ def make_encoder(folder: Path, family: str) -> CountingEncoder:
 
 def test_a_text_is_embedded_once(encoder: CountingEncoder, tmp_path: Path) -> None:
     expected = encoder(TEXTS)
+    np.testing.assert_array_equal(expected[0], expected[3])
+    assert sorted(encoder.computed) == ["a funny film", "love", "the car"]
     encoder.computed.clear()
     np.testing.assert_allclose(embeddings.embed(encoder, TEXTS, tmp_path / "kept"), expected, atol=1e-6)
     assert sorted(encoder.computed) == ["a funny film", "love", "the car"]
