@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import numpy as np
 from mlflow.pyfunc import PythonModel
 
 from postergenre.prediction import predictor
@@ -15,8 +16,8 @@ class PosterModel(PythonModel):
     def load_context(self, context: Any) -> None:
         self._predictor = predictor.load(Path(context.artifacts["models"]))
 
-    # Without type hints, in which MLflow would look for a signature.
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
+    # MLflow remarks on every other type of `model_input`, and on none.
+    def predict(self, context: Any, model_input: np.ndarray, params: Any = None) -> np.ndarray:
         return self._predictor.read_and_predict(model_input)
 
 

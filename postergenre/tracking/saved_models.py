@@ -55,7 +55,7 @@ def save(models: Path, folder: Path, logged: Any, run: Any) -> None:
     # Requirements are given, since MLflow would start a process that loads the model to find them out.
     if model_folder.has_text(models):
         # An example would be a poster as a megabyte of JSON; the signature says enough.
-        warnings.filterwarnings("ignore", "An input example was not provided")
+        warnings.filterwarnings("ignore", ".*An input example was not provided")
         mlflow.pyfunc.save_model(
             str(folder),
             python_model=str(POSTER_MODEL),

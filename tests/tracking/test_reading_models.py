@@ -13,18 +13,21 @@ from tests.networks.text import texts
 
 
 def test_a_model_that_reads_is_logged_whole(
-    in_project: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    in_project: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
 ) -> None:
     trained, models = texts.train(tmp_path), Path("models")
     models.mkdir()
     model_folder.write(models, trained)
     with runs.training_run(trained.description, tmp_path / "checkpoint") as run:
         run.log_training(models)
+    assert not recwarn.list
     assert "warning" not in capfd.readouterr().err.lower()
     uri = f"runs:/{run.id}/model"
     posters = np.random.default_rng(0).integers(0, 256, (3, 24, 16, 3), dtype=np.uint8)
     expected = predictor.load(models).read_and_predict(posters)
-    np.testing.assert_allclose(mlflow.pyfunc.load_model(uri).predict(posters), expected, atol=1e-6)
+    model = mlflow.pyfunc.load_model(uri)
+    np.testing.assert_allclose(model.predict(posters), expected, atol=1e-6)
+    assert model.predict(posters[:0]).shape == (0, 3)
     loaded = logged_models.load_predictor(uri, in_project)
     lines = [(texts.line("a funny comedy"),)] * 3
     own = predictor.load(models)
