@@ -192,6 +192,7 @@ def load_text(folder: Path, genres: list[str], kept: Path | None = None) -> "Tex
     from postergenre.networks.text import model as text_model
 
     text = text_model.read(folder / TEXT, genres)
+    _check(folder, "model", *_model_files(folder))
     return text if kept is None else text.with_kept_vectors(kept)
 
 
