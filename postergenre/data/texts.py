@@ -95,12 +95,15 @@ class Texts:
             InputError: the folder lacks a file, or its files do not belong together.
         """
         description, table = files.read_json(folder / DESCRIPTION, MADE_BY), folder / TABLE
-        if not table.is_file() or files.sha256(table) != description["sha256"]:
-            raise InputError(f"{table} is not the table that {DESCRIPTION} describes; {MADE_BY} writes both anew")
-        with table.open(encoding="utf-8") as lines:
-            texts = {_parse(line).film_id: line for line in lines}
-        engine = Engine(description["engine"], description["version"], description["settings"])
-        return cls(engine, description["sha256"], description["posters_sha256"], texts)
+        try:
+            if not table.is_file() or files.sha256(table) != description["sha256"]:
+                raise InputError(f"{table} is not the table that {DESCRIPTION} describes; {MADE_BY} writes both anew")
+            with table.open(encoding="utf-8") as lines:
+                texts = {_parse(line).film_id: line for line in lines}
+            engine = Engine(description["engine"], description["version"], description["settings"])
+            return cls(engine, description["sha256"], description["posters_sha256"], texts)
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{folder} does not hold texts ({error!r}); {MADE_BY} writes them anew") from None
 
     def __len__(self) -> int:
         return len(self._texts)

@@ -96,6 +96,8 @@ class Predictor:
 
     def read_and_predict(self, posters: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """The probabilities `(n, genres)` of posters uint8 `(n, height, width, 3)`, by what stands on them too."""
+        if not len(posters):
+            return np.zeros((0, len(self.genres)), np.float32)
         by_picture = self.predict(posters)
         if self.text is None or self._read is None:
             return by_picture

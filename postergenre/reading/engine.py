@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from postergenre.data import images
 from postergenre.data.texts import NONE, Engine, Line
-from postergenre.errors import InputError
+from postergenre.errors import InputError, one_line
 from postergenre.params import Section
 
 Name = Literal["none", "rapidocr"]
@@ -90,10 +90,15 @@ def load(name: Name) -> Read:
     """What reads a picture; for `none` it finds nothing.
 
     Raises:
-        InputError: the engine's package is not installed.
+        InputError: the engine's package is not installed, or does not load.
     """
     check_installed(name)
-    return Reader() if name != NONE else lambda picture: []
+    if name == NONE:
+        return lambda picture: []
+    try:
+        return Reader()
+    except ImportError as error:  # OpenCV lacks a library of the system, or another package is broken
+        raise InputError(f"{name} is installed and does not load ({one_line(error)})") from None
 
 
 def load_as(engine: Engine) -> Read:
@@ -112,10 +117,8 @@ def load_as(engine: Engine) -> Read:
         )
     here = describe(name)
     if here != engine:
-        print(
-            f"warning: the model was trained on what {name} {engine.version} reads; here is {here.version}",
-            file=sys.stderr,
-        )
+        other = here.version if here.version != engine.version else "the same with other settings"
+        print(f"warning: the model was trained on what {name} {engine.version} reads; here is {other}", file=sys.stderr)
     return load(name)
 
 

@@ -1,10 +1,12 @@
 """The table of texts in data/text/."""
 
 import json
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
+from postergenre import files
 from postergenre.data import texts
 from postergenre.data.texts import Engine, Line, PosterText, Texts
 from postergenre.errors import InputError
@@ -54,6 +56,22 @@ def test_a_changed_table_is_refused(tmp_path: Path) -> None:
     (tmp_path / "texts.json").unlink()
     with pytest.raises(InputError, match=r"texts\.json is missing; `dvc repro read` writes it"):
         Texts.read(tmp_path)
+
+
+@pytest.mark.parametrize("table", [b'{"film_id": "tt1", "lines": [{}]}', b"HEAT", b"\xff"])
+def test_a_table_that_is_none_is_refused(tmp_path: Path, table: bytes) -> None:
+    about = {
+        "engine": "rapidocr",
+        "version": "",
+        "settings": {},
+        "posters_sha256": "",
+        "sha256": sha256(table).hexdigest(),
+    }
+    (tmp_path / "texts.jsonl").write_bytes(table)
+    for description in (about, {}):
+        files.write_json(tmp_path / "texts.json", description)
+        with pytest.raises(InputError, match=r"does not hold texts .* `dvc repro read` writes them anew"):
+            Texts.read(tmp_path)
 
 
 def test_without_an_engine_no_poster_has_text(tmp_path: Path) -> None:

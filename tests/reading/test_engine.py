@@ -7,6 +7,7 @@ import sys
 import tarfile
 import unicodedata
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -89,6 +90,14 @@ def test_an_engine_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatc
         with pytest.raises(InputError, match=re.escape(sentence)):
             call("rapidocr")
     assert engine.load("none")(b"a picture") == []
+
+
+def test_an_engine_that_does_not_load_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "cv2.py").write_text("raise ImportError('libGL.so.1: no such file')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "cv2", raising=False)
+    with pytest.raises(InputError, match=r"rapidocr is installed and does not load \(libGL\.so\.1: no such file\)"):
+        engine.load("rapidocr")
 
 
 def test_without_an_engine_nothing_heavy_is_loaded() -> None:

@@ -58,7 +58,9 @@ def test_a_model_that_reads_is_logged_whole(
     expected = own.text.predict(by_picture, [lines] * 3)
     assert np.abs(expected - by_picture).max() > 0.1
     monkeypatch.setattr(engine, "load_as", lambda _: lambda poster: lines)
-    np.testing.assert_allclose(mlflow.pyfunc.load_model(uri).predict(posters), expected, atol=1e-6)
+    model = mlflow.pyfunc.load_model(uri)
+    np.testing.assert_allclose(model.predict(posters), expected, atol=1e-6)
+    assert model.predict(posters[:0]).shape == (0, 3)
     loaded = logged_models.load_predictor(uri, in_project)
     np.testing.assert_array_equal(loaded.read_and_predict(posters), expected)
     assert loaded.thresholds.tolist() == own.thresholds.tolist()

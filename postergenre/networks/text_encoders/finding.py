@@ -5,6 +5,7 @@ Whatever way its files come, they are compared with the lock file.
 
 import os
 import re
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,9 +47,9 @@ def find(name: str, lock_file: Path) -> EncoderFiles:
     """
     entry = lock.read(lock_file).get(name)
     if entry is None:
-        raise InputError(f"{lock_file} has no text encoder {name}; `postergenre encoder {name}` fetches it and adds it")
+        raise InputError(f"{lock_file} has no text encoder {name}; {_command(name)} fetches it and adds it")
     if entry.is_folder:
-        folder, remedy = Path(name), f"if that is meant, `postergenre encoder {name}` adds it anew"
+        folder, remedy = Path(name), f"if that is meant, {_command(name)} adds it anew"
         if not folder.is_dir():
             raise InputError(f"the text encoder {name} is no folder here; it should hold {', '.join(entry.files)}")
     else:
@@ -172,6 +173,11 @@ def _cached(name: str, entry: Entry) -> Path:
 def _partial(name: str) -> Path:
     """Where an encoder lies while it is fetched. What an interrupted fetch left there is used."""
     return cache() / "partial" / _slug(name)
+
+
+def _command(name: str) -> str:
+    """What adds an encoder to the lock file, as it is typed into a shell."""
+    return f"`postergenre encoder {shlex.quote(name)}`"
 
 
 def _slug(name: str) -> str:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Annotated
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from postergenre import files
-from postergenre.errors import InputError
+from postergenre.errors import InputError, one_line
+from postergenre.networks.text_encoders import settings
 
 HEADER = """\
 # The text encoders that params.yaml may name, their licences, where they come from, and the SHA-256 of their files.
@@ -83,6 +84,15 @@ class Entry(_Section):
     hub: Hub | None = None
     files: dict[str, File]
 
+    @field_validator("files")
+    @classmethod
+    def _check_names(cls, listed: dict[str, File]) -> dict[str, File]:
+        if missing := [name for name in settings.NEEDED if name not in listed]:
+            raise ValueError(f"{missing[0]} is missing")
+        if other := [name for name in listed if name not in (*settings.NEEDED, *settings.OPTIONAL)]:
+            raise ValueError(f"{other[0]} is no file of a text encoder")
+        return listed
+
     @property
     def is_folder(self) -> bool:
         """Whether its name is a folder."""
@@ -110,7 +120,7 @@ def read(file: Path) -> dict[str, Entry]:
         place = ".".join(map(str, first["loc"]))
         raise InputError(f"{file} is not as `postergenre encoder` writes it: {place}: {first['msg']}") from None
     except (yaml.YAMLError, UnicodeDecodeError, AttributeError) as error:
-        raise InputError(f"{file} is not as `postergenre encoder` writes it: {error}") from None
+        raise InputError(f"{file} is not as `postergenre encoder` writes it: {one_line(error)}") from None
 
 
 def add(file: Path, name: str, entry: Entry) -> None:

@@ -164,6 +164,15 @@ def test_parts_of_another_training_are_refused(reading: Path, tmp_path: Path, na
 
 
 @pytest.mark.slow
+def test_another_trainings_text_is_refused(reading: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(reading / "models", tmp_path / "models")
+    text = copy / "text/text.json"
+    text.write_text(text.read_text().replace('"picture": ', '"picture": 1'))
+    with pytest.raises(InputError, match=r"is not one model: the hash of .* and text\.json is not the one in run"):
+        predictor.load(copy)
+
+
+@pytest.mark.slow
 def test_a_model_that_lost_its_text_is_refused(reading: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(reading / "models", tmp_path / "models")
     shutil.rmtree(copy / "text")

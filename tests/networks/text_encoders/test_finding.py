@@ -230,7 +230,13 @@ def test_another_family_is_not_added(here: Path) -> None:
 
 
 def test_a_lock_file_that_is_not_one_is_refused(here: Path) -> None:
-    for text in ("[", "- a", "minilm: {licence: MIT, files: {a: {bytes: 1, sha256: short}}}"):
+    file = f"{{bytes: 1, sha256: {'0' * 64}}}"
+    own = f"model.safetensors: {file}, tokenizer.json: {file}, config.json: {file}"
+    for files in (f"model.safetensors: {file}", f"{own}, ../../other: {file}", f"{own}, modules.json: {{bytes: 1}}"):
+        Path("encoders.lock").write_text(f"minilm: {{licence: MIT, files: {{{files}}}}}")
+        with pytest.raises(InputError, match=r"encoders\.lock is not as `postergenre encoder` writes it: files"):
+            find("minilm")
+    for text in ("[", "- a"):
         Path("encoders.lock").write_text(text)
         with pytest.raises(InputError, match=r"encoders\.lock is not as `postergenre encoder` writes it"):
             find("minilm")
