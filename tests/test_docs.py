@@ -258,7 +258,7 @@ def test_every_command_and_option_of_ours_exists() -> None:
             continue  # its options are those of `dvc repro`
         text = help_of(*command)
         assert text, f"{place}: postergenre has no command {words[1]}"
-        missing = options - set(re.findall(r"--\w+", text))
+        missing = options - set(re.findall(r"--[\w-]+", text))
         assert not missing, f"{place}: {' '.join(words[:2])} has no option {', '.join(missing)}"
 
 
