@@ -27,6 +27,8 @@ def write(file: Path, report: Report) -> None:
         data=report.data,
         run=report.data.run,
         metrics=report.metrics(),
+        parts=report.comparison.parts,
+        gains=[(METRICS[key].label, gain) for key, gain in report.text_gains.items()],
         rows=[_row(report.comparison, key) for key in dict.fromkeys((*MAIN, *CALIBRATION))],
         best=genres.head(NAMED_GENRES).to_dict("records"),
         worst=genres.tail(NAMED_GENRES).to_dict("records"),
@@ -37,8 +39,9 @@ def write(file: Path, report: Report) -> None:
         new.write_text(card, encoding="utf-8")
 
 
-def _row(comparison: Comparison, key: str) -> tuple[str, str, str, str]:
-    """The metric's heading, the model's value and interval, and the value of the best baseline with its name."""
+def _row(comparison: Comparison, key: str) -> tuple[str, str, str, list[str], str]:
+    """The metric's heading, the model's value and interval, the value of each part, and the best baseline's."""
     model, best = comparison.score(key).format(), comparison.best_baseline(key)
     baseline = f"{comparison.score(key, best).format().value} ({best})"
-    return METRICS[key].heading, model.value, model.interval, baseline
+    parts = [comparison.score(key, name).format().value for name in comparison.parts]
+    return METRICS[key].heading, model.value, model.interval, parts, baseline

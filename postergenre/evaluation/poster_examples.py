@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from postergenre.data import texts
 from postergenre.evaluation.baselines import GENRE_PRIOR
 from postergenre.evaluation.report import Report
 from postergenre.networks.calibration import binary_cross_entropy
@@ -59,7 +58,7 @@ class FilmCard:
         reverse; 1 or more.
     is_better: whether they are more probable by the model.
     genres: the most probable first.
-    text: what was read on the poster, "" where the model does not use it.
+    text: the lines that were read on the poster, "" where the model does not use them.
     """
 
     title: str
@@ -181,7 +180,7 @@ def _film_card(report: Report, poster: int, log_ratio: float) -> FilmCard:
             GenreProbability(test.genres[k], float(probabilities[k]), bool(is_true[k]), bool(is_predicted[k]))
             for k in shown
         ],
-        text="" if report.data.lines is None else texts.whole(report.data.lines[poster]),
+        text="" if report.data.lines is None else " | ".join(line.text for line in report.data.lines[poster]),
     )
 
 

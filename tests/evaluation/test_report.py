@@ -190,9 +190,12 @@ def test_a_model_that_reads_stands_beside_its_parts(evaluated: Report, tmp_path:
     page = (tmp_path / "report.html").read_text()
     assert "A &lt;b&gt;funny&lt;/b&gt; film" in page
     assert "<b>funny" not in page
-    assert f"{gain:+.3f} to mAP" in page
+    assert f"<b>{gain:+.3f}</b> to mAP" in page
     model_card.write(tmp_path / "card.md", made)
-    assert "the text encoder `mpnet`" in (tmp_path / "card.md").read_text()
+    card = (tmp_path / "card.md").read_text()
+    assert "the text encoder `mpnet`" in card
+    assert "| | model | 95 % interval | picture alone | text alone | best baseline |" in card
+    assert f"the words add {gain:+.3f} to mAP" in card
     made.comparison.write(tmp_path / "comparison.csv")
     again = comparison.read(tmp_path / "comparison.csv")
     assert again.parts == made.comparison.parts

@@ -83,7 +83,8 @@ class TextTraining:
         sources: dict[str, npt.NDArray[np.floating]] = {NGRAMS: table.log_odds(self._whole(val))}
         if self.encoder:
             key = files.sha256_text(json.dumps(self.about(), sort_keys=True))[:16]
-            head = self._head(train, Checkpoint(checkpoint.folder / f"text-{key}"))
+            kept = Checkpoint(checkpoint.folder / f"text-{key}")
+            head = train_head(self.params, train, data, self.vectors, kept)
             sources[VECTORS] = log_odds(predictions(head, self.vectors, val))
         shares, shrinkage = data.train.labels.mean(axis=0), train.threshold_shrinkage
         alone = fusion.fit(val.labels, sources, shares, shrinkage)
@@ -96,23 +97,29 @@ class TextTraining:
         encoder = {"encoder": onnx_encoder.digest(self.encoder)} if self.encoder else {}
         return {"params": {"text": self.params.model_dump()}, "data": {"text": self.texts.digest} | encoder}
 
-    def _head(self, train: TrainParams, checkpoint: Checkpoint) -> keras.Model:
-        """Heads that are trained independently, merged into one."""
-        epochs = Epochs(self.params, train, self.data, checkpoint, lambda epoch, figures: None)
-        head, size, shares = self.params.head, self.vectors.shape[1], epochs.prevalence()
-
-        def build(seed: int, name: str) -> keras.Model:
-            return architecture.build_vector_head(head, size, shares, seed, name)
-
-        heads = epochs.train_heads(self.params.heads, build, self.vectors)
-        wide = head.widened(self.params.heads)
-        with backend.float32():
-            merged = architecture.build_vector_head(wide, size, shares, train.seed, "text")
-        pretrained.merge(heads, merged)
-        return merged
-
     def _whole(self, split: Split) -> list[str]:
         return [texts.whole(self.texts.of(film_id).lines) for film_id in split.film_ids]
+
+
+def train_head(
+    params: TextParams, train: TrainParams, data: TrainingData, encoded: npt.NDArray[np.float32], checkpoint: Checkpoint
+) -> keras.Model:
+    """Heads that are trained independently, merged into one.
+
+    encoded: the vectors of the posters' texts, float32 `(rows of the store, k)`.
+    """
+    epochs = Epochs(params, train, data, checkpoint, lambda epoch, figures: None)
+    size, shares = encoded.shape[1], epochs.prevalence()
+
+    def build(seed: int, name: str) -> keras.Model:
+        return architecture.build_vector_head(params.head, size, shares, seed, name)
+
+    heads = epochs.train_heads(params.heads, build, encoded)
+    wide = params.head.widened(params.heads)
+    with backend.float32():
+        merged = architecture.build_vector_head(wide, size, shares, train.seed, "text")
+    pretrained.merge(heads, merged)
+    return merged
 
 
 def prepare(folder: Path, params: TextParams, data: TrainingData, lock: Path, kept: Path) -> TextTraining | None:
