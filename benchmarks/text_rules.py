@@ -20,8 +20,8 @@ you you're your
 """
 # Frequent words of French, Spanish, Portuguese, Italian and German that hardly an English text has.
 FOREIGN = """
-au aux avec dans der des du ein eine el em est et gli ich il je las les mit não nel non para por pour que qui sie sur tra
-tu uma un una und une
+au aux avec dans der des du ein eine el em est et gli ich il je las les mit não nel non para por pour que qui sie sur
+tra tu uma un una und une
 """
 # Frequent words of English; some are words of those languages, too.
 ENGLISH = """
