@@ -5,9 +5,10 @@
     python -m benchmarks.leaderboard
 
 Takes the newest run of each network from MLflow, on the same test posters. Prints the table and writes it into
-reports/leaderboard.md. Posters a second are measured now, one network after another, as `postergenre predict` runs it,
-without the decoding of files. Training seconds are those of the run; a run that found the features of an earlier one in
-checkpoints/ did not compute them again.
+reports/leaderboard.md. A model that reads the posters has rows for its picture alone and its text alone, too. Posters a
+second are measured now, one network after another, as `postergenre predict --no-text` runs it, without the decoding of
+files. They and the weights are those of the network for pictures. Training seconds are those of the run; a run that
+found the features or vectors of an earlier one in checkpoints/ did not compute them again.
 """
 
 import sys
@@ -24,7 +25,7 @@ import yaml
 from benchmarks.predict import TIMES
 from postergenre import files
 from postergenre.data import split_tables, store
-from postergenre.evaluation.comparison import Comparison
+from postergenre.evaluation.comparison import MODEL, Comparison
 from postergenre.evaluation.metrics import METRICS
 from postergenre.prediction.predictor import BATCH
 from postergenre.tracking import mlflow_settings
@@ -38,7 +39,7 @@ POSTERS = 512
 
 
 def table(networks: "Mapping[str, EvaluatedRun]", speeds: Mapping[str, float]) -> str:
-    """The networks, the best by mAP first, then the baselines; speeds: posters a second."""
+    """The networks, the best by mAP first, each before its parts, then the baselines; speeds: posters a second."""
     headings = [METRICS[key].heading for key in SHOWN]
     lines = [
         f"| | {' | '.join(headings)} | weights | training, s | posters a second |",
@@ -47,8 +48,10 @@ def table(networks: "Mapping[str, EvaluatedRun]", speeds: Mapping[str, float]) -
     by_map = sorted(networks, key=lambda name: networks[name].comparison.score("map").value, reverse=True)
     for name in by_map:
         run = networks[name]
-        cells = [*_scores(run.comparison), f"{run.weights:,}", f"{run.seconds:.0f}", f"{speeds[name]:.0f}"]
+        cells = [*_scores(run.comparison, MODEL), f"{run.weights:,}", f"{run.seconds:.0f}", f"{speeds[name]:.0f}"]
         lines.append(f"| `{name}` | {' | '.join(cells)} |")
+        for part in run.comparison.parts:
+            lines.append(f"| `{name}`, {part} | {' | '.join(_scores(run.comparison, part))} | | | |")
     comparison = networks[by_map[0]].comparison  # the baselines are the same in all
     for baseline in comparison.baselines:
         values = [comparison.score(key, baseline).format().value for key in SHOWN]
@@ -80,8 +83,8 @@ def _as_onnx(run_id: str) -> Any:
         return onnx_model.OnnxModel(file)
 
 
-def _scores(comparison: Comparison) -> list[str]:
-    scores = [comparison.score(key).format() for key in SHOWN]
+def _scores(comparison: Comparison, predictor: str) -> list[str]:
+    scores = [comparison.score(key, predictor).format() for key in SHOWN]
     return [f"{score.value} ({score.low}-{score.high})" for score in scores]
 
 

@@ -13,11 +13,10 @@ import argparse
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks import text_tables
-from benchmarks.text_trials import Learned, Trial
 from postergenre import errors, files, params
 from postergenre.data import manifest, split_tables
 from postergenre.data.split_tables import Split
@@ -28,17 +27,21 @@ from postergenre.networks import backend, model_folder
 from postergenre.networks.text.fusion import Floats
 from postergenre.networks.text.model import KEPT
 
+if TYPE_CHECKING:  # they import Keras
+    from benchmarks.text_trials import Trial
+
 RESIZED, DATASET, TEXT = Path("data/resized"), Path("data/dataset"), Path("data/text")
 MANIFEST, MODELS, CHECKPOINTS = Path("data/posters/manifest.csv"), Path("models"), Path("checkpoints")
 LOCK, OUTPUT = Path("text_encoders.lock"), Path("reports/text.md")
 
 
-def read(encoder: str | None) -> Trial:
+def read(encoder: str | None) -> "Trial":
     """What params.yaml and the stages' outputs hold; encoder: in the place of `text.encoder`.
 
     Raises:
         InputError: something is missing, or n-grams alone are used.
     """
+    from benchmarks.text_trials import Trial
     from postergenre.networks import config, training_data
     from postergenre.networks.text import training
     from postergenre.networks.text.config import TextParams
@@ -73,9 +76,11 @@ def picture(store: Store, splits: Sequence[Split]) -> Floats:
     return np.load(file)  # type: ignore[no-any-return]
 
 
-def report(trial: Trial, titles: dict[str, str], seeds: Sequence[int]) -> str:
+def report(trial: "Trial", titles: dict[str, str], seeds: Sequence[int]) -> str:
     """All tables, as Markdown. titles: by film id."""
-    learned: list[Learned] = [trial.learn(seed, with_whole=True) for seed in seeds]
+    from benchmarks import text_tables
+
+    learned = [trial.learn(seed, with_whole=True) for seed in seeds]
     train, val, test = (len(split.rows) for split in (trial.data.train, trial.data.val, trial.test))
     about = f"{train:,} training, {val:,} validation and {test:,} test posters; text encoder {trial.params.encoder}"
     sections = {

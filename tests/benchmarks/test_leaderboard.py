@@ -25,8 +25,9 @@ def in_project(in_project: Path, empty_store: Path) -> Path:
     return in_project
 
 
-def comparison(value: float) -> Comparison:
+def comparison(value: float, **parts: float) -> Comparison:
     scores = {"model": Score(value, value - 0.1, value + 0.1), "genre prior": Score(0.25, 0.2, 0.3)}
+    scores |= {name.replace("_", " "): Score(part, part - 0.1, part + 0.1) for name, part in parts.items()}
     return Comparison({name: dict.fromkeys(METRICS, score) for name, score in scores.items()})
 
 
@@ -72,6 +73,16 @@ def test_the_best_network_comes_first_and_the_baselines_last() -> None:
     assert lines[2].startswith("| `b` | 0.500 (0.400-0.600) |")
     assert lines[3].endswith("| 1,234,567 | 61 | 100 |")
     assert lines[4].startswith("| genre prior | 0.250 | 0.250 |")
+
+
+def test_a_network_that_reads_has_rows_for_its_parts_below_it() -> None:
+    parts = comparison(0.5, picture_alone=0.3, text_alone=0.45)
+    networks = {"a": EvaluatedRun("id", 1, 1.0, parts), "b": EvaluatedRun("id", 1, 1.0, comparison(0.4))}
+    lines = leaderboard.table(networks, {"a": 1.0, "b": 1.0}).splitlines()
+    assert len({line.count("|") for line in lines}) == 1
+    names = [line.split(" | ")[0] for line in lines[2:]]
+    assert names == ["| `a`", "| `a`, picture alone", "| `a`, text alone", "| `b`", "| genre prior"]
+    assert lines[3].startswith("| `a`, picture alone | 0.300 (0.200-0.400) |")
 
 
 def test_the_written_leaderboard_has_the_columns_that_would_be_written_now() -> None:

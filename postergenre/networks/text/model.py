@@ -155,7 +155,7 @@ def read(folder: Path, genres: list[str]) -> TextModel:
     _check(folder, about.digests)
     table, encoder, head = ngrams.read(folder / NGRAM_TABLE), None, None
     if HEAD in about.digests:
-        encoder, head = OnnxEncoder(folder / ENCODER), OnnxModel(folder / HEAD)
+        encoder, head = OnnxEncoder(folder / ENCODER, checked=True), OnnxModel(folder / HEAD)
     return TextModel(about.engine, table, encoder, head, about.both, about.alone)
 
 
