@@ -7,16 +7,14 @@ Keeps   checkpoints/ of the project, outside DVC: the vectors of texts
 Params  evaluate
 """
 
+from functools import partial
 from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
 
 from postergenre import errors, files, params
 from postergenre.evaluation import html_report, model_card, report
 from postergenre.evaluation.evaluator import Predictions
-from postergenre.networks import backend, model_folder
-from postergenre.prediction import predictor
+from postergenre.networks import model_folder
+from postergenre.prediction import heatmaps, predictor
 from postergenre.tracking import runs
 
 MANIFEST = Path("data/posters/manifest.csv")
@@ -26,14 +24,6 @@ DATASET = Path("data/dataset")
 MODELS = Path("models")
 OUTPUT = Path("reports")
 CHECKPOINTS = Path("checkpoints")
-
-
-def heatmaps(posters: npt.NDArray[np.uint8], genres: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    """Heatmaps of posters, see `gradcam.heatmaps`. Only a report with pictures waits for Keras."""
-    backend.start()
-    from postergenre.prediction import gradcam
-
-    return gradcam.heatmaps(model_folder.load_keras(MODELS), posters, genres)
 
 
 def main() -> None:
@@ -46,7 +36,7 @@ def main() -> None:
     evaluation = report.evaluate(data, report.with_text(data, by_picture, text), section)
     report.write(OUTPUT, evaluation)
     model_card.write(OUTPUT / "model_card.md", evaluation)
-    html_report.write(OUTPUT / "report.html", evaluation, section.pictures, heatmaps)
+    html_report.write(OUTPUT / "report.html", evaluation, section.pictures, partial(heatmaps.draw, MODELS))
     with runs.evaluation_run(MODELS) as run:
         run.log_evaluation(OUTPUT)
     print(f"test mAP {evaluation.comparison.score('map').format().value}; `postergenre results` prints the table")
