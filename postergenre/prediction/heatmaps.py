@@ -1,4 +1,4 @@
-"""Heatmaps by the model in a folder. Keras is imported when some are asked for: a report without pictures needs none."""
+"""Heatmaps by the model in a folder. Keras is imported when some are drawn: a report without pictures needs none."""
 
 from pathlib import Path
 
