@@ -11,7 +11,7 @@ import pandas as pd
 from postergenre.data.split_tables import Split
 from postergenre.evaluation.baselines import GENRE_PRIOR
 from postergenre.evaluation.bootstrap import percentile_interval
-from postergenre.evaluation.comparison import MODEL
+from postergenre.evaluation.comparison import MODEL, PICTURE_ALONE
 from postergenre.evaluation.evaluator import Predictions, lrap_per_poster
 
 # As in "Alien (1979)", "Crash (1996/II)", "Roots (TV Mini Series 1977)" and "Duel (1971) (TV)". Of a range of years,
@@ -24,7 +24,7 @@ NO_YEAR = "no year in the title"
 MOST_GENRES = 3
 # The fewest words of each group but the first, which has none to two.
 WORDS = (3, 8, 20, 50)
-COLUMNS = ["kind", "group", "posters", "lrap", "low", "high", "prior"]
+COLUMNS = ["kind", "group", "posters", "lrap", "low", "high"]
 
 
 def subgroup_table(
@@ -42,15 +42,18 @@ def subgroup_table(
     lrap: label ranking average precision of the model.
     low, high: its 95 % percentile interval.
     prior: LRAP of the genre prior.
+    picture: LRAP of the picture alone; no such column where the model has no parts.
 
     Args:
         test: the test posters.
         titles: by film id.
         words: how many were read on each test poster; None where they were not read.
-        predictions: for the test posters, those of the model and of the genre prior among them.
+        predictions: for the test posters, those of the model, of the genre prior and of the model's parts among them.
         resample_counts: from `bootstrap.resample_counts`.
     """
-    model, prior = (lrap_per_poster(test.labels, predictions[name]) for name in (MODEL, GENRE_PRIOR))
+    names = {"prior": GENRE_PRIOR, "picture": PICTURE_ALONE}
+    others = {column: predictions[name] for column, name in names.items() if name in predictions}
+    model, *lrap_of_others = (lrap_per_poster(test.labels, each) for each in (predictions[MODEL], *others.values()))
     rows = []
     kinds = {"genres": _by_genres(test), "decade": _by_decade(test, titles)}
     if words is not None:
@@ -59,9 +62,9 @@ def subgroup_table(
         for group in sorted(set(groups), key=_order):
             members = np.array([each == group for each in groups])
             low, high = _interval(model[members], resample_counts[:, members])
-            means = model[members].mean(), low, high, prior[members].mean()
-            rows.append((kind, group, int(members.sum()), *means))
-    return pd.DataFrame(rows, columns=COLUMNS)
+            means = (lrap[members].mean() for lrap in lrap_of_others)
+            rows.append((kind, group, int(members.sum()), model[members].mean(), low, high, *means))
+    return pd.DataFrame(rows, columns=[*COLUMNS, *others])
 
 
 def _by_genres(test: Split) -> list[str]:

@@ -186,6 +186,9 @@ def test_a_model_that_reads_stands_beside_its_parts(evaluated: Report, tmp_path:
     assert changed.tolist() == [bool(lines) for lines in READ]
     words = made.subgroups[made.subgroups["kind"] == "words"]
     assert dict(zip(words["group"], words["posters"], strict=True)) == {"0 to 2 words": 10, "3 to 7 words": 20}
+    by_picture = made.comparison.score("lrap", "picture alone").value
+    assert np.average(words["picture"], weights=words["posters"]) == pytest.approx(by_picture)
+    assert "picture" not in evaluated.subgroups
     html_report.write(tmp_path / "report.html", made, 4, heatmaps)
     page = (tmp_path / "report.html").read_text()
     assert "A &lt;b&gt;funny&lt;/b&gt; film" in page
