@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from postergenre.data import images
+from postergenre.data.images import ImageError
 from postergenre.data.texts import NONE, Engine, Line
 from postergenre.errors import InputError, one_line
 from postergenre.params import Section
@@ -73,10 +74,13 @@ class Reader:
         picture: the bytes of a file, or RGB uint8 `(height, width, 3)`.
 
         Raises:
-            ImageError: the bytes are no usable picture.
+            ImageError: the bytes are no usable picture, or the engine fails on it.
         """
         rgb = np.asarray(images.decode(picture)) if isinstance(picture, bytes) else picture
-        read: Any = self._ocr(np.ascontiguousarray(rgb[:, :, ::-1]))
+        try:
+            read: Any = self._ocr(np.ascontiguousarray(rgb[:, :, ::-1]))
+        except Exception as error:  # its libraries raise exceptions of any type
+            raise ImageError(f"its reader failed ({one_line(error)})") from error
         if read.boxes is None:
             return []
         height, width = rgb.shape[:2]

@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image, ImageDraw, ImageFont
@@ -76,6 +77,27 @@ def test_where_nothing_reads_one_sentence_says_so(
         "installs it; --no-text predicts by the picture alone"
     )
     assert predict(reading, file, "--no-text") == 0
+
+
+def test_a_picture_that_the_engine_fails_on_costs_itself_alone(
+    reading: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Failing:
+        def __init__(self, params: object) -> None:
+            self.first = True
+
+        def __call__(self, picture: object) -> SimpleNamespace:
+            if self.first:
+                self.first = False
+                raise RuntimeError("bad shape")
+            return SimpleNamespace(boxes=None)
+
+    monkeypatch.setattr("rapidocr.RapidOCR", Failing)
+    first, second = (str(draw(tmp_path / name, "love")) for name in ("1.jpg", "2.jpg"))
+    assert predict(reading, first, second) == 1
+    output = capsys.readouterr()
+    assert output.err.splitlines()[-1] == f"error: {first}: its reader failed (bad shape)"
+    assert output.out.startswith(second)
 
 
 def test_another_version_of_the_engine_is_told(
