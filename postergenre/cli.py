@@ -211,15 +211,19 @@ def use(arguments: argparse.Namespace) -> None:
     else:
         values = catalogue_settings.for_catalogue(file, scrape, networks)
         values |= {"read.engine": engine.RAPIDOCR} if engine.is_installed() else {}
-    read = _preview(file, values)
+    split = Path("data/splits", f"{values['dataset.split']}.csv")
+    read = _preview(file, values, split)
     faults = preview.faults(read)
     if grave := [fault for fault in faults if not fault.is_private]:
         raise InputError("\n".join(map(str, grave)))
     changed = params_edit.change(params.FILE, values)
     print("\n  ".join([f"{params.FILE} has now" if changed else f"{params.FILE} is set to {file} already", *changed]))
-    split = Path("data/splits", f"{values['dataset.split']}.csv")
     if changed and split.exists():
-        print(f"{split} is there: the films that it names stay in their splits")
+        print(f"{split} is there: {read.in_split:,} of the catalogue's {read.films:,} films are in it, and stay there")
+        if not read.in_split:
+            print(
+                "it seems to be of other films; give this catalogue another name in params.yaml:\n  dataset.split: NAME"
+            )
     if not site.is_sample(file):
         print(_tell_reading(read.count(*preview.POSSIBLE)))
     if read.unlisted:
@@ -421,21 +425,24 @@ def _in_project(path: Path) -> Path:
     return absolute.relative_to(here) if absolute.is_relative_to(here) else absolute
 
 
-def _preview(file: Path, values: dict[str, Any]) -> "Preview":
+def _preview(file: Path, values: dict[str, Any], split: Path | None = None) -> "Preview":
     """A catalogue's preview.
 
     values: of keys of params.yaml, in the place of those there.
+    split: its table, which may be missing.
     """
-    from postergenre import params
+    from postergenre import params, params_edit
     from postergenre.data import splits
     from sample import site
     from scraper import plan, preview
 
     own = {name.removeprefix("scrape."): value for name, value in values.items() if name.startswith("scrape.")}
+    params_edit.check_names(params.FILE)
     section = params.load("scrape", plan.ScrapeParams)
     section = params.parse("scrape", plan.ScrapeParams, section.model_dump() | own)
     min_posters = params.load("dataset", splits.DatasetParams).min_posters
-    return preview.read(file, section, min_posters, site.own_host(file))
+    films = splits.read_given(split) if split and split.exists() else {}
+    return preview.read(file, section, min_posters, site.own_host(file), films)
 
 
 def _tell_reading(posters: int) -> str:

@@ -32,6 +32,18 @@ def change(file: Path, values: Mapping[str, Any]) -> list[str]:
     return changed
 
 
+def check_names(file: Path) -> None:
+    """Check that no key is written by its whole name, as messages have it: nothing would read it.
+
+    Raises:
+        InputError: one is.
+    """
+    for name in map(str, params.read(file)):
+        section, _, key = name.partition(".")
+        if key:
+            raise InputError(f"{file} has {name} at its top; write {key} in the section {section} there")
+
+
 def edit(file: Path, text: str, before: Any, values: Mapping[str, Any]) -> str:
     """The text of a file with other values.
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import yaml
 
-from postergenre.data import tables
 from postergenre.data.catalogue import Catalogue
 from postergenre.data.catalogue_formats import MOVIES
 from scraper import picture_folder, preview
@@ -42,7 +41,7 @@ def for_catalogue(path: Path, scrape: ScrapeParams, networks: Container[str]) ->
     networks: the names of the networks in params.yaml.
     """
     values: dict[str, Any] = {"scrape.catalogue": path.as_posix(), "scrape.poster_width": POSTER_WIDTH}
-    table = tables.open_table(path / MOVIES if (path / MOVIES).is_file() else path)
+    table = preview.open_table(path)
     is_other = path.resolve() != Path(scrape.catalogue).resolve()
     if scrape.columns and preview.is_published(table) and (is_other or not preview.fits(path, scrape.columns)):
         values["scrape.columns"] = None

@@ -260,7 +260,7 @@ def _own_labels(
     if film is None or genre is None:
         raise InputError(
             f"{table.file} has the columns {', '.join(table.columns[:30])}; it should have one named id or file and "
-            "one named genres"
+            f"one named genres{proposed_columns.tell_several(table.columns)}"
         )
     names = [film, genre, *([title] if title else [])]
     cells = GenreCells((row.values[1] for row in table.rows(names) if not row.fault), genre_names)

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from math import floor
 from pathlib import Path
@@ -83,10 +83,12 @@ class Preview:
     bad: rows that are faulty, by their reason; the first one in full.
     set_aside: rows that are not asked for, by status.
     genres: films whose poster can come, by genre.
-    unlabelled: those of them that have no genre.
+    all_genres: all films, by genre.
+    unlabelled: films whose poster can come, without a genre.
     origins: films by where they are looked for first.
     first_broken: the first link that is no URL.
     pages: films without a link that have one to a page which may be asked.
+    in_split: films that are in a split.
     """
 
     plan: Plan
@@ -99,10 +101,12 @@ class Preview:
     bad: dict[str, tuple[str, int]] = field(default_factory=dict)
     set_aside: Counter[str] = field(default_factory=Counter)
     genres: Counter[str] = field(default_factory=Counter)
+    all_genres: Counter[str] = field(default_factory=Counter)
     unlabelled: int = 0
     origins: Counter[Origin] = field(default_factory=Counter)
     first_broken: str = ""
     pages: int = 0
+    in_split: int = 0
 
     @property
     def faulty(self) -> int:
@@ -125,10 +129,11 @@ class Preview:
         return f"scrape.private_hosts: {params_edit.write(hosts)}"
 
 
-def read(path: Path, params: ScrapeParams, min_posters: int, own_host: str = "") -> Preview:
+def read(path: Path, params: ScrapeParams, min_posters: int, own_host: str = "", split: Container[str] = ()) -> Preview:
     """Read a catalogue twice, and count what it holds.
 
     own_host: the `host:port` that the crawl serves itself, "" for none.
+    split: the ids of films that are in a split.
 
     Raises:
         InputError: the file is none, or cannot be read to its end, or a folder of scrape.source is missing.
@@ -141,6 +146,7 @@ def read(path: Path, params: ScrapeParams, min_posters: int, own_host: str = "")
     preview = Preview(plan, "; ".join(dict.fromkeys(encodings)), min_posters, own_host, allowed)
     for film in plan.catalogue:
         _count(preview, film)
+        preview.in_split += not film.problem and film.row not in plan.repeats and film.film_id in split
     return preview
 
 
@@ -150,14 +156,28 @@ def check_columns(path: Path, params: ScrapeParams) -> None:
     Raises:
         InputError: it is not; with the value of scrape.columns that its header suggests.
     """
-    table = tables.open_table(path / MOVIES if (path / MOVIES).is_file() else path)
+    table = open_table(path)
     try:
         catalogue_formats.recognise(table, params.columns)
     except InputError as error:
         if "scrape.columns" not in str(error):
             raise
         columns = "null" if params.columns and is_published(table) else proposed_columns.propose(table.columns)
-        raise InputError(str(Fault(str(error), f"scrape.columns: {columns}"))) from None
+        problem = f"{error}{proposed_columns.tell_several(table.columns)}"
+        raise InputError(str(Fault(problem, f"scrape.columns: {columns}"))) from None
+
+
+def open_table(path: Path) -> tables.Table:
+    """The table of a catalogue.
+
+    path: its file, or MovieLens's folder.
+
+    Raises:
+        InputError: the file is missing, empty or no table, or it is a folder of other things.
+    """
+    if path.is_dir() and not (path / MOVIES).is_file():
+        raise InputError(f"{path} is a folder; `postergenre import` makes a catalogue of the pictures in a folder")
+    return tables.open_table(path / MOVIES if path.is_dir() else path)
 
 
 def check_folders(path: Path, params: ScrapeParams) -> None:
@@ -220,7 +240,8 @@ def _count(preview: Preview, film: Film) -> None:
 
 
 def _count_film(preview: Preview, film: Film) -> None:
-    origin = _origin(preview, film)
+    origin, genres = _origin(preview, film), preview.plan.merged.get(film.row, film.genres)
+    preview.all_genres.update(genres)
     if origin is None:
         preview.set_aside["no-link"] += 1
         preview.pages += bool(film.page) and not film.page.startswith(NO_PAGES)
@@ -228,7 +249,6 @@ def _count_film(preview: Preview, film: Film) -> None:
     preview.origins[origin] += 1
     if origin.place not in POSSIBLE:
         return
-    genres = preview.plan.merged.get(film.row, film.genres)
     preview.genres.update(genres)
     preview.unlabelled += not genres
 
@@ -273,6 +293,10 @@ def _host(preview: Preview, source: Source) -> Origin:
 
 def _faults_of_links(preview: Preview) -> Iterator[Fault]:
     params, linked = preview.plan.params, preview.origins.total()
+    if preview.bad and not preview.films:
+        first, _ = max(preview.bad.values(), key=lambda value: value[1])
+        yield Fault(f"no row of {preview.plan.catalogue.file} can be used; {first.partition(', ')[2]}", "")
+        return
     if not linked:
         change = "scrape.source: page" if preview.pages else folder_change(preview.plan.catalogue.file)
         yield Fault(
@@ -312,7 +336,9 @@ def _no_source(preview: Preview) -> Fault:
             "the suffix as it stands there (.* takes any)",
             folder_change(preview.plan.catalogue.file),
         )
-    return Fault(f"no link can be asked: {_tell_losses(preview)}", "scrape.source: page" if preview.pages else "")
+    files = "; if they name files of yours, `postergenre import FOLDER --labels TABLE` makes a catalogue of them"
+    problem = f"no link can be asked: {_tell_losses(preview)}{files if preview.count('broken') else ''}"
+    return Fault(problem, "scrape.source: page" if preview.pages else "")
 
 
 def _tell_losses(preview: Preview) -> str:

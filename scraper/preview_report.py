@@ -51,13 +51,15 @@ def _films(preview: Preview) -> Iterator[str]:
     if preview.plan.merged:
         yield f"{len(preview.plan.merged):,} of them have rows with different genres, which are put together"
     if rows := preview.plan.retitled:
-        yield f"rows with another title than their film, perhaps other films: {len(rows):,}, the first is {min(rows):,}"
+        yield f"rows with another title than their film, perhaps other films: {len(rows):,}; first in row {min(rows):,}"
 
 
 def _genres(preview: Preview) -> Iterator[str]:
-    enough = [(genre, n) for genre, n in preview.genres.most_common() if n >= preview.min_posters]
-    rare = preview.genres.most_common()[len(enough) :]
-    yield f"{len(preview.genres):,}, {len(enough):,} with {preview.min_posters} films or more (dataset.min_posters)"
+    """Films by genre: those whose poster can come, or all where none can."""
+    counts = (preview.genres if preview.count(*POSSIBLE) else preview.all_genres).most_common()
+    enough = [(genre, n) for genre, n in counts if n >= preview.min_posters]
+    rare = counts[len(enough) :]
+    yield f"{len(counts):,}, {len(enough):,} with {preview.min_posters} films or more (dataset.min_posters)"
     width, digits = (
         max(map(len, texts), default=0) for texts in ([g for g, _ in enough], [f"{n:,}" for _, n in enough])
     )

@@ -8,7 +8,20 @@ from postergenre import params_edit
 # Names of columns, the most telling first, in lower case, letters and digits alone.
 NAMES = {
     "id": (
-        *("imdbid", "tconst", "imdb", "tmdbid", "tmdb", "id", "filmid", "movieid", "titleid", "showid", "itemid"),
+        *(
+            "imdbid",
+            "tconst",
+            "const",
+            "imdb",
+            "tmdbid",
+            "tmdb",
+            "id",
+            "filmid",
+            "movieid",
+            "titleid",
+            "showid",
+            "itemid",
+        ),
         *("uid", "key", "code", "slug", "file", "filename", "imageid", "image", "film", "movie"),
     ),
     "title": ("title", "name", "filmtitle", "movietitle", "filmname", "moviename", "originaltitle", "film", "movie"),
@@ -33,11 +46,27 @@ def choose(columns: Sequence[str]) -> dict[str, str | None]:
     for key, names in NAMES.items():
         likely = (by_name[name] for name in names if name in by_name)
         column = next((column for column in likely if column not in chosen.values()), None)
-        if column is None and key in ("genres", "poster"):
-            word = key.removesuffix("s")
-            column = next((name for name in columns if word in _key(name) and name not in chosen.values()), None)
+        if column is None and key == "poster":
+            column = next((name for name in columns if key in _key(name) and name not in chosen.values()), None)
+        if key == "genres":
+            alike = genre_columns([name for name in columns if name not in chosen.values()])
+            column = alike[0] if len(alike) == 1 else None
         chosen[key] = column
     return chosen
+
+
+def genre_columns(columns: Sequence[str]) -> list[str]:
+    """The columns that seem to hold genres; several, such as genre1 and genre2, where each holds a part of them."""
+    for name in NAMES["genres"]:
+        if alike := [column for column in columns if _key(column).rstrip("0123456789") == name]:
+            return alike
+    return [column for column in columns if "genre" in _key(column)]
+
+
+def tell_several(columns: Sequence[str]) -> str:
+    """What to do where genres stand in several columns; "" where they do not."""
+    alike = genre_columns(columns)
+    return f"; put the genres of {', '.join(alike)} into one column, such as A|B" if len(alike) > 1 else ""
 
 
 def propose(columns: Sequence[str]) -> str:

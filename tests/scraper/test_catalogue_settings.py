@@ -115,6 +115,18 @@ def test_other_edits_stay(project: Path) -> None:
     assert PARAMS.read_text() == mine
 
 
+def test_a_split_of_other_films_is_named(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("data/splits").mkdir()
+    table = Path("data/splits/Films-of-1999.csv")
+    for film_id, films in (("tt0000001", 1), ("a-film-of-another-catalogue", 0)):
+        table.write_text(f"film_id,split\n{film_id},test\n")
+        PARAMS.write_text(COMMITTED)
+        assert command("use", "Films of 1999.csv") == 0
+        out = capsys.readouterr().out
+        assert f"{table} is there: {films} of the catalogue's 120 films are in it, and stay there" in out
+        assert ("dataset.split: NAME" in out) is (films == 0)
+
+
 def test_private_hosts_are_proposed_and_not_written(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [(str(n), "Drama|Comedy", f"http://127.0.0.1:8765/{n}.jpg") for n in range(1, 61)]
     write_catalogue(Path("films.csv"), rows)

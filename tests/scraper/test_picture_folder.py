@@ -209,6 +209,13 @@ def test_the_links_of_posters_name_no_pictures(in_project: Path) -> None:
     assert read_films() == {"a": "War", "b": "Drama"}
 
 
+def test_labels_in_several_columns_are_not_taken_from_one_of_them(in_project: Path) -> None:
+    put("a.jpg", 1)
+    Path("labels.csv").write_text("file,genre1,genre2\na.jpg,War,Drama\n")
+    message = str(command("import", "pics", "--labels", "labels.csv"))
+    assert message.endswith("one named genres; put the genres of genre1, genre2 into one column, such as A|B")
+
+
 @pytest.mark.parametrize(
     ("path", "fits"),
     [

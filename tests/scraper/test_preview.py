@@ -129,10 +129,63 @@ def test_columns_are_proposed_by_the_header(in_project: Path) -> None:
         (["title", "movie", "listed_in", "img"], "movie|title|listed_in|img|None"),
         (["id", "film", "movie_genres"], "id|film|movie_genres|None|None"),
         (["a", "b"], "None|None|None|None|None"),
+        (["Const", "Title", "URL", "Genres"], "Const|Title|Genres|None|URL"),
+        (["id", "genre1", "genre2"], "id|None|None|None|None"),
+        (["id", "Genre", "Genre 2"], "id|None|None|None|None"),
+        (["id", "main_genre", "second_genre"], "id|None|None|None|None"),
+        (["id", "genre_ids", "genres"], "id|None|genres|None|None"),
     ],
 )
 def test_columns_are_chosen_by_their_names(header: list[str], proposed: str) -> None:
     assert "|".join(map(str, proposed_columns.choose(header).values())) == proposed
+
+
+def test_genres_in_several_columns_are_not_taken_from_one_of_them(in_project: Path) -> None:
+    set_scrape()
+    Path("films.csv").write_text(f"film,genre1,genre2,picture\na,drama,war,{PUBLIC}/a.jpg\n")
+    message = refuse("scrape.columns: {id: film, title: null, genres: COLUMN, poster: picture, page: null}")
+    assert "; put the genres of genre1, genre2 into one column, such as A|B; " in message
+
+
+def test_a_proposed_line_at_the_top_of_the_file_is_refused(in_project: Path) -> None:
+    set_scrape()
+    write_films()
+    with Path("params.yaml").open("a") as file:
+        file.write("scrape.columns: {id: film, title: null, genres: tags, poster: null, page: null}\n")
+    assert "params.yaml has scrape.columns at its top; write columns in the section scrape there" in refuse()
+
+
+def test_a_folder_of_pictures_is_imported_first(in_project: Path) -> None:
+    Path("pics/Drama").mkdir(parents=True)
+    expected = "pics is a folder; `postergenre import` makes a catalogue of the pictures in a folder"
+    for name in ("catalogue", "use"):
+        assert expected in str(command(name, "pics"))
+
+
+def test_the_genres_are_counted_where_no_poster_can_come(in_project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    set_scrape()
+    write_catalogue(Path("films.csv"), [(str(n), ("Drama", "War|Drama")[n % 2], "") for n in range(1, 5)])
+    refuse("scrape.source: page")
+    assert lines_of(capsys.readouterr().out)["genres"][1:] == ["Drama 4 War 2"]
+
+
+def test_a_catalogue_of_bad_rows_is_refused_by_the_first(in_project: Path) -> None:
+    set_scrape()
+    write_catalogue(Path("films.csv"), [(f"x{n}", "Drama", f"{PUBLIC}/{n}.jpg") for n in range(4)])
+    assert refuse().startswith("error: no row of films.csv can be used; line 2: 'x0' is not an IMDb id")
+
+
+def test_links_that_may_be_files_lead_to_the_import(in_project: Path) -> None:
+    set_scrape()
+    Path("pics").mkdir()
+    for n in range(4):
+        Path(f"pics/{n}.jpg").write_bytes(encode(make_picture(n)))
+    rows = [f"{n + 7},{('Drama', 'War')[n % 2]},pics/{n}.jpg\n" for n in range(4)]
+    Path("films.csv").write_text("".join(["film,genres,poster\n", *rows]))
+    set_scrape(columns={"id": "film", "title": None, "genres": "genres", "poster": "poster", "page": None})
+    assert "if they name files of yours, `postergenre import FOLDER --labels TABLE` makes" in refuse()
+    assert command("import", "pics", "--labels", "films.csv") == 0
+    assert Path("data/catalogues/pics.csv").read_text().splitlines()[1] == "0,,Drama,folder:pics/**/{id}.*"
 
 
 def test_private_hosts_are_named(in_project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -213,7 +266,7 @@ def test_rows_with_another_title_are_counted(in_project: Path, capsys: pytest.Ca
         file.write(f"1,p,Heat,,Drama,{PUBLIC}/1.jpg\n1,p,film 1,,Drama,{PUBLIC}/1.jpg\n")
     assert command("catalogue", "films.csv") == 0
     assert lines_of(capsys.readouterr().out)["films"][1:] == [
-        "rows with another title than their film, perhaps other films: 1, the first is 9",
+        "rows with another title than their film, perhaps other films: 1; first in row 9",
     ]
 
 
