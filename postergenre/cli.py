@@ -437,7 +437,7 @@ def _preview(file: Path, values: dict[str, Any], split: Path | None = None) -> "
     from scraper import plan, preview
 
     own = {name.removeprefix("scrape."): value for name, value in values.items() if name.startswith("scrape.")}
-    params_edit.check_names(params.FILE)
+    params_edit.check_names(params.FILE, map(str, params.read()))
     section = params.load("scrape", plan.ScrapeParams)
     section = params.parse("scrape", plan.ScrapeParams, section.model_dump() | own)
     min_posters = params.load("dataset", splits.DatasetParams).min_posters

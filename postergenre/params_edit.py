@@ -1,6 +1,6 @@
 """Changes values in `params.yaml` and leaves all else as it stands: comments, order and spaces."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +32,15 @@ def change(file: Path, values: Mapping[str, Any]) -> list[str]:
     return changed
 
 
-def check_names(file: Path) -> None:
+def check_names(file: Path, names: Iterable[str]) -> None:
     """Check that no key is written by its whole name, as messages have it: nothing would read it.
+
+    names: of the sections.
 
     Raises:
         InputError: one is.
     """
-    for name in map(str, params.read(file)):
+    for name in names:
         section, _, key = name.partition(".")
         if key:
             raise InputError(f"{file} has {name} at its top; write {key} in the section {section} there")
