@@ -8,7 +8,8 @@ import mlflow
 import numpy as np
 import pytest
 
-from postergenre import cli, files
+from postergenre import files
+from postergenre.commands import predicting
 from postergenre.evaluation import comparison
 from postergenre.evaluation.bootstrap import resample_counts
 from postergenre.evaluation.comparison import MODEL
@@ -94,6 +95,6 @@ def test_a_logged_model_predicts_in_any_folder(
     (elsewhere / "a.jpg").write_bytes(encode(make_picture(1)))
     monkeypatch.chdir(elsewhere)
     monkeypatch.delenv("MLFLOW_TRACKING_URI")  # which MLflow sets for its children
-    monkeypatch.setattr(cli, "CHECKOUT", in_project)
+    monkeypatch.setattr(predicting, "CHECKOUT", in_project)
     assert command("predict", "a.jpg", "--model", f"runs:/{run.id}/model") == 0
     assert [file.name for file in elsewhere.iterdir()] == ["a.jpg"]

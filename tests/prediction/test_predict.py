@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from postergenre import cli, files
+from postergenre.commands import predicting
 from postergenre.data import genres, images
 from postergenre.errors import InputError
 from postergenre.networks import architecture, layer_names, model_folder, onnx_model
@@ -121,7 +122,7 @@ def test_without_a_model_a_sentence_says_how_to_make_one(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "CHECKOUT", tmp_path)
+    monkeypatch.setattr(predicting, "CHECKOUT", tmp_path)
     message = predict(str(pictures / "a.jpg"))
     assert str(message).startswith("error: there is no trained network in models or ")
     assert "`make repro` trains one" in str(message)
