@@ -2,7 +2,7 @@
 
 Reads   data/resized/, data/text/, data/dataset/, text_encoders.lock
 Writes  models/: weights.weights.h5, architecture.json, model.onnx, genres.json, calibration.json, thresholds.json,
-        summary.txt, history.csv, run.json; text/ where posters were read
+        summary.txt, history.csv, run.json, index.npz; text/ where posters were read
 Keeps   checkpoints/ of the project, outside DVC, also of an experiment in a folder of its own: an interrupted training
         resumes from its last finished epoch
 Params  train, text, networks.NAME
@@ -40,11 +40,12 @@ def main() -> None:
     about = text_training.describe(description, texts)
     with checkpoints.checkpointed(kept, description) as checkpoint, runs.training_run(about, checkpoint.folder) as run:
         model = training.fit(network, train, data, checkpoint, run.log_epoch)
+        index = training.index(model, network, data, checkpoint)
         calibrated = training.calibrate(model, data, train.threshold_shrinkage)
         learned = texts.fit(model, train, checkpoint) if texts else None
         history, best_epoch, genres = checkpoint.history, checkpoint.best_epoch, data.train.genres
         with files.atomic_folder(OUTPUT) as folder:
-            trained = model_folder.Trained(model, history, best_epoch, *calibrated, genres, about, learned)
+            trained = model_folder.Trained(model, history, best_epoch, *calibrated, genres, about, learned, index)
             model_folder.write(folder, trained)
         run.log_training(OUTPUT)
 

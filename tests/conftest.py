@@ -99,11 +99,12 @@ def _train(folder: Path) -> Path:
     train, checkpoint = params.parse("train", TrainParams, TRAIN), Checkpoint(folder / "checkpoint")
     prepare(train)
     model = training.fit(make_network(epochs=3), train, make_data(), checkpoint, lambda *_: None)
+    index = training.index(model, make_network(), make_data(), checkpoint)
     description = training.describe(make_network(), train, make_data())
     (folder / "models").mkdir()
     none, cuts = Calibration("none", np.ones(3), np.zeros(3), {}), np.array([0.4, 0.5, 0.6])
     names, history = ["A", "B", "C"], checkpoint.history
-    trained = Trained(model, history, checkpoint.best_epoch, none, cuts, 0.4, names, description, None)
+    trained = Trained(model, history, checkpoint.best_epoch, none, cuts, 0.4, names, description, None, index)
     model_folder.write(folder / "models", trained)
     return folder / "models"
 

@@ -26,7 +26,7 @@ def cached(backbone: keras.Model, network: Network, data: TrainingData, folder: 
     They come from a file in `folder` where it was written for the same backbone, posters and precision, else they are
     computed and written there. The folder keeps the features of the last backbone only.
     """
-    file = folder / f"features-{files.sha256_text(json.dumps(_key(network, data), sort_keys=True))[:16]}.npy"
+    file = _file(network, data, folder)
     rows = np.concatenate([data.train.rows, data.val.rows])
 
     def compute(chunk: npt.NDArray[np.int64]) -> Features:
@@ -43,6 +43,15 @@ def cached(backbone: keras.Model, network: Network, data: TrainingData, folder: 
     for other in set(folder.glob("features-*.npy")) - {file}:
         other.unlink(missing_ok=True)
     return features
+
+
+def kept(network: Network, data: TrainingData, folder: Path) -> Features | None:
+    """The features that `cached` has just left in `folder`; None where there are none."""
+    return _read(_file(network, data, folder))
+
+
+def _file(network: Network, data: TrainingData, folder: Path) -> Path:
+    return folder / f"features-{files.sha256_text(json.dumps(_key(network, data), sort_keys=True))[:16]}.npy"
 
 
 def _key(network: Network, data: TrainingData) -> list[object]:

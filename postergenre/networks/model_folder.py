@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # `predict` reads the folder and waits for none of these
     import pandas as pd
 
     from postergenre.networks.calibration import Calibration
+    from postergenre.networks.poster_index import PosterIndex
     from postergenre.networks.text.model import TextModel
     from postergenre.networks.text.training import TrainedText
 
@@ -25,6 +26,7 @@ TRAIN = "`dvc repro train`"
 WEIGHTS, ARCHITECTURE, ONNX = "weights.weights.h5", "architecture.json", "model.onnx"
 GENRES, CALIBRATION, THRESHOLDS = "genres.json", "calibration.json", "thresholds.json"
 SUMMARY, HISTORY, RUN = "summary.txt", "history.csv", "run.json"
+INDEX = "index.npz"
 TEXT, TEXT_DESCRIPTION = "text", "text.json"
 # All but the weights, in Keras's form and in ONNX's.
 SMALL = (GENRES, CALIBRATION, THRESHOLDS, RUN, ARCHITECTURE, SUMMARY, HISTORY)
@@ -43,6 +45,7 @@ class Trained:
     genres: in the order of the model's outputs.
     description: what decided the result, see `training.describe`.
     text: what was learned from the text on the posters; None where they were not read.
+    index: of the training posters; None for a network with more features than an index takes.
     """
 
     model: "keras.Model"
@@ -54,6 +57,7 @@ class Trained:
     genres: list[str]
     description: dict[str, Any]
     text: "TrainedText | None"
+    index: "PosterIndex | None"
 
 
 def write(folder: Path, trained: Trained) -> None:
@@ -80,10 +84,19 @@ def write(folder: Path, trained: Trained) -> None:
     facts = {
         "model": files.sha256(*_model_files(folder)),
         "onnx": files.sha256(folder / ONNX),
+        "index": _write_index(folder / INDEX, trained.index),
         "weights": int(model.count_params()),
         "best_epoch": trained.best_epoch,
     }
     files.write_json(folder / RUN, facts | trained.description)
+
+
+def _write_index(file: Path, index: "PosterIndex | None") -> str | None:
+    """Write the index, where there is one; returns its hash."""
+    if index is None:
+        return None
+    index.write(file)
+    return files.sha256(file)
 
 
 def read_run(folder: Path) -> dict[str, Any]:
@@ -163,6 +176,20 @@ def load_onnx(folder: Path) -> OnnxModel:
     """
     _check(folder, "onnx", folder / ONNX)
     return OnnxModel(folder / ONNX)
+
+
+def load_index(folder: Path) -> "PosterIndex | None":
+    """The index of the training posters; None where the train stage wrote none, as in earlier versions.
+
+    Raises:
+        InputError: its file is missing, or of another training.
+    """
+    from postergenre.networks import poster_index
+
+    if not read_run(folder).get("index"):
+        return None
+    _check(folder, "index", folder / INDEX)
+    return poster_index.read(folder / INDEX)
 
 
 def load_keras(folder: Path) -> "keras.Model":

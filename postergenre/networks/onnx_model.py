@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # At most this far from Keras, in probability.
 TOLERANCE = 1e-4
+# The second output of a network for pictures: the vector that goes into the last layer.
+FEATURES = "features"
 
 
 class OnnxModel:
@@ -25,6 +27,7 @@ class OnnxModel:
 
     shape: of an input, `(height, width, 3)` for posters.
     genres: their number.
+    has_features: whether it tells the features of a poster; files of earlier versions do not.
 
     Raises:
         InputError: there is no such network.
@@ -40,20 +43,30 @@ class OnnxModel:
             raise InputError(
                 f"{file} holds no network that onnxruntime {onnxruntime.__version__} runs: {error}"
             ) from None
-        inputs, genres = self._session.get_inputs()[0], self._session.get_outputs()[0]
-        self._input = inputs.name
-        self.shape, self.genres = tuple(inputs.shape[1:]), genres.shape[-1]
+        inputs, outputs = self._session.get_inputs()[0], self._session.get_outputs()
+        self._input, self._output = inputs.name, outputs[0].name
+        self.shape, self.genres = tuple(inputs.shape[1:]), outputs[0].shape[-1]
+        self.has_features = FEATURES in [output.name for output in outputs]
 
     def __call__(self, inputs: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """The probabilities `(n, genres)` of posters uint8 `(n, height, width, 3)`, or of vectors float32 `(n, k)`."""
-        probabilities: npt.NDArray[np.float32] = self._session.run(None, {self._input: inputs})[0]
+        probabilities: npt.NDArray[np.float32] = self._session.run([self._output], {self._input: inputs})[0]
         return probabilities
+
+    def with_features(self, posters: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """The probabilities `(n, genres)` and the features `(n, k)` of posters uint8 `(n, height, width, 3)`.
+
+        The features are what goes into the last layer. Only a network that has them tells them.
+        """
+        probabilities, features = self._session.run([self._output, FEATURES], {self._input: posters})
+        return probabilities, features
 
 
 def export(model: "keras.Model", file: Path) -> None:
     """Write the model as ONNX, and check that it predicts what Keras does.
 
     Where tf2onnx's optimizer fails, it works on copies instead, which takes more memory; one line on stderr says so.
+    A network for pictures has a second output, `features`.
 
     Raises:
         InputError: it does not predict what Keras does.
@@ -63,7 +76,8 @@ def export(model: "keras.Model", file: Path) -> None:
     from postergenre.networks import backend
     from postergenre.networks.architecture import for_prediction
 
-    examples = _pictures(*model.input_shape[1:3]) if len(model.input_shape) == 4 else _vectors(*model.input_shape[1:])
+    of_pictures = len(model.input_shape) == 4
+    examples = _pictures(*model.input_shape[1:3]) if of_pictures else _vectors(*model.input_shape[1:])
     with backend.float32():
         plain = for_prediction(model)
     expected = model.predict_on_batch(examples)
@@ -72,6 +86,8 @@ def export(model: "keras.Model", file: Path) -> None:
     written = onnx.load(file)
     _round_scales_up(written.graph, model.input_shape[1:3])
     _canonicalise(written.graph)
+    if of_pictures:
+        add_features(written.graph)
     file.write_bytes(written.SerializeToString(deterministic=True))
     if (most := float(np.abs(OnnxModel(file)(examples) - expected).max())) > TOLERANCE:
         raise InputError(f"the network predicts differently as ONNX, by up to {most:.2g}; {TOLERANCE} would be right")
@@ -183,6 +199,27 @@ def _canonicalise(graph: Any) -> None:
         field.extend(copies)
     del graph.value_info[:]
     graph.doc_string = ""
+
+
+def add_features(graph: Any) -> None:
+    """Make the input of the last layer an output, which is named `features`. The network computes nothing else.
+
+    Raises:
+        InputError: the last layer is no dense one with a sigmoid.
+    """
+    from onnx import TensorProto, helper
+
+    sources = {name: node for node in graph.node for name in node.output}
+    old, kinds = graph.output[0].name, ["Sigmoid", "Add", "MatMul"]
+    for kind in kinds:
+        if (node := sources[old]).op_type != kind:
+            raise InputError(f"the network's last layer has {node.op_type} where {' of '.join(kinds)} should be")
+        old, *parameters = node.input
+    for node in graph.node:
+        for names in (node.input, node.output):
+            names[:] = [FEATURES if name == old else name for name in names]
+    size = next(tensor.dims[0] for tensor in graph.initializer if tensor.name in parameters)
+    graph.output.append(helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, ["posters", size]))
 
 
 def _digest(data: bytes) -> str:

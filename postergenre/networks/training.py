@@ -6,15 +6,27 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from postergenre.networks import architecture, backend, calibration, features, memory, pretrained, thresholds
+from postergenre.data.store import batches
+from postergenre.networks import (
+    architecture,
+    backend,
+    calibration,
+    features,
+    memory,
+    poster_index,
+    pretrained,
+    thresholds,
+)
 from postergenre.networks.backend import keras
 from postergenre.networks.calibration import Calibration
 from postergenre.networks.callbacks import LogEpoch
 from postergenre.networks.checkpoints import Checkpoint
 from postergenre.networks.config import HeadFirst, Network, TrainParams
 from postergenre.networks.epochs import Epochs
+from postergenre.networks.layer_names import POOLED
+from postergenre.networks.poster_index import PosterIndex
 from postergenre.networks.training_data import TrainingData
-from postergenre.networks.validation import predictions
+from postergenre.networks.validation import CHUNK, predictions
 
 
 def describe(network: Network, params: TrainParams, data: TrainingData) -> dict[str, Any]:
@@ -70,6 +82,25 @@ def calibrate(
     calibrated = fitted.apply(uncalibrated)
     cuts = thresholds.fit(labels, calibrated, shrinkage)
     return fitted, cuts, thresholds.global_threshold(labels, calibrated)
+
+
+def index(model: keras.Model, network: Network, data: TrainingData, checkpoint: Checkpoint) -> PosterIndex | None:
+    """The index of the training posters; None for a network with more features than an index takes.
+
+    model: as `fit` returned it.
+    checkpoint: the one of `fit`, which keeps the features of a frozen backbone.
+    """
+    last = model.layers[-1].input
+    if last.shape[-1] > poster_index.MOST_FEATURES:
+        return None
+    pooled = features.kept(network, data, checkpoint.folder.parent) if network.frozen else None
+    part = keras.Model(model.input if pooled is None else model.get_layer(POOLED).output, last, name="features")
+    inputs, hashes, vectors = data.store if pooled is None else pooled, [], []
+    for rows in batches(data.train.rows, CHUNK):
+        vectors.append(np.asarray(part.predict_on_batch(inputs[rows]), np.float32))
+        hashes.append(poster_index.difference_hashes(data.store[rows]))
+    known = np.concatenate(hashes), np.concatenate(vectors)
+    return poster_index.build(data.train.film_ids, data.train.labels, *known)
 
 
 @dataclass(frozen=True)

@@ -88,4 +88,4 @@ def train(folder: Path, encoder: str = "small", shuffled: bool = False) -> Train
     calibrated = training.calibrate(model, data, 2)
     about = text_training.describe(training.describe(make_network(), section, data), prepared)
     learned = prepared.fit(model, section, checkpoint)
-    return Trained(model, checkpoint.history, checkpoint.best_epoch, *calibrated, GENRES, about, learned)
+    return Trained(model, checkpoint.history, checkpoint.best_epoch, *calibrated, GENRES, about, learned, None)
