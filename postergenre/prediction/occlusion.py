@@ -1,0 +1,56 @@
+"""Heat maps of all genres for one picture, without Keras: what a hidden place does to the probabilities."""
+
+from collections.abc import Callable
+import numpy as np
+import numpy.typing as npt
+
+# So many places of a picture are hidden, one after the other; a network of phone size sees as many a second.
+PLACES = 54
+# Side of what is hidden, in sides of a place.
+SPAN = 2.0
+# Pictures per pass through the network; more do not fit into the processor's caches.
+BATCH = 8
+# Probabilities of 0 and 1 have no log-odds.
+SMALLEST = 1e-7
+
+Network = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
+
+
+def heatmaps(network: Network, poster: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """How much each place of a poster raises the probability of each genre, `(genres, rows, columns)` in [0, 1].
+
+    The poster is shown again and again with another place hidden. A place counts for a genre as far as the genre's
+    log-odds fall while it is hidden (Zeiler and Fergus 2014, arXiv:1311.2901, section 4.2). Where they rise instead, a
+    place counts 0; so a map is 0 everywhere if no place raises the probability. Otherwise its maximum is 1.
+
+    Args:
+        network: from posters uint8 `(n, height, width, 3)` to probabilities float32 `(n, genres)`.
+        poster: uint8 `(height, width, 3)`.
+    """
+    rows, columns = grid(*poster.shape[:2])
+    hidden = np.stack([poster, *(_hide(poster, row, column, rows, columns) for row, column in np.ndindex(rows, columns))])
+    odds = _log_odds(np.concatenate([network(hidden[first : first + BATCH]) for first in range(0, len(hidden), BATCH)]))
+    falls = np.maximum(odds[0] - odds[1:], 0).T.reshape(-1, rows, columns)
+    return (falls / np.maximum(falls.max(axis=(1, 2), keepdims=True), np.finfo(np.float32).tiny)).astype(np.float32)
+
+
+def grid(height: int, width: int) -> tuple[int, int]:
+    """Rows and columns of about `PLACES` nearly square places of a picture."""
+    columns = max(round((PLACES * width / height) ** 0.5), 1)
+    return max(round(PLACES / columns), 1), columns
+
+
+def _hide(poster: npt.NDArray[np.uint8], row: int, column: int, rows: int, columns: int) -> npt.NDArray[np.uint8]:
+    """The poster with its mean colour around the middle of a place."""
+    slices = []
+    for place, places, side in ((row, rows, poster.shape[0]), (column, columns, poster.shape[1])):
+        middle, half = (place + 0.5) * side / places, SPAN * side / places / 2
+        slices.append(slice(max(round(middle - half), 0), round(middle + half)))
+    hidden = poster.copy()
+    hidden[tuple(slices)] = poster.mean(axis=(0, 1))
+    return hidden
+
+
+def _log_odds(probabilities: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    clipped = probabilities.astype(np.float64).clip(SMALLEST, 1 - SMALLEST)
+    return np.log(clipped) - np.log1p(-clipped)
