@@ -71,8 +71,9 @@ def read(file: Path) -> PosterIndex:
         with np.load(file, allow_pickle=False) as arrays:
             ids, axes = arrays["film_ids"].tobytes().decode(), arrays["axes"]
             labels = np.unpackbits(arrays["labels"], axis=1, count=int(arrays["genres"]))
-            rest = (arrays[key] for key in ("hashes", "codes", "mean"))
-            return PosterIndex(ids.split("\n") if ids else [], labels, *rest, axes if axes.size else None)
+            hashes, codes, mean = (arrays[key] for key in ("hashes", "codes", "mean"))
+            film_ids = ids.split("\n") if ids else []
+            return PosterIndex(film_ids, labels, hashes, codes, mean, axes if axes.size else None)
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{file} holds no index of posters ({error})") from None
 
@@ -95,8 +96,9 @@ def build(
 def project(
     features: npt.NDArray[np.floating], mean: npt.NDArray[np.float32], axes: npt.NDArray[np.float32] | None
 ) -> npt.NDArray[np.float32]:
-    centred = features.astype(np.float32) - mean
-    return centred if axes is None else centred @ axes
+    """Features `(n, k)` on the axes, or as they are, without the mean: float32 `(n, axes)`."""
+    centred = (features - mean).astype(np.float32)
+    return centred if axes is None else (centred @ axes).astype(np.float32)
 
 
 def principal_axes(centred: npt.NDArray[np.float32], most: int) -> npt.NDArray[np.float32]:
@@ -114,7 +116,8 @@ def principal_axes(centred: npt.NDArray[np.float32], most: int) -> npt.NDArray[n
         _, vectors = np.linalg.eigh((centred.T @ centred).astype(np.float64))
         axes = vectors[:, ::-1][:, :most]
     signs = np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])
-    return (axes * signs).astype(np.float32)
+    signed: npt.NDArray[np.float32] = (axes * signs).astype(np.float32)
+    return signed
 
 
 def difference_hashes(posters: Iterable[npt.NDArray[np.uint8]]) -> npt.NDArray[np.uint64]:
@@ -128,4 +131,5 @@ def difference_hashes(posters: Iterable[npt.NDArray[np.uint8]]) -> npt.NDArray[n
     for poster in posters:
         grey = Image.fromarray(poster).convert("L").resize((SIDE + 1, SIDE), Image.Resampling.BOX)
         rows.append(np.packbits(np.diff(np.asarray(grey, np.int16), axis=1) > 0))
-    return np.array(rows, np.uint8).reshape(-1, 8).view(">u8")[:, 0].astype(np.uint64)
+    hashes: npt.NDArray[np.uint64] = np.array(rows, np.uint8).reshape(-1, 8).view(">u8")[:, 0].astype(np.uint64)
+    return hashes

@@ -1,6 +1,7 @@
 """Heat maps of all genres for one picture, without Keras: what a hidden place does to the probabilities."""
 
 from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -28,10 +29,11 @@ def heatmaps(network: Network, poster: npt.NDArray[np.uint8]) -> npt.NDArray[np.
         poster: uint8 `(height, width, 3)`.
     """
     rows, columns = grid(*poster.shape[:2])
-    hidden = np.stack([poster, *(_hide(poster, row, column, rows, columns) for row, column in np.ndindex(rows, columns))])
-    odds = _log_odds(np.concatenate([network(hidden[first : first + BATCH]) for first in range(0, len(hidden), BATCH)]))
+    shown = np.stack([poster, *(_hide(poster, *place, rows, columns) for place in np.ndindex(rows, columns))])
+    odds = _log_odds(np.concatenate([network(shown[first : first + BATCH]) for first in range(0, len(shown), BATCH)]))
     falls = np.maximum(odds[0] - odds[1:], 0).T.reshape(-1, rows, columns)
-    return (falls / np.maximum(falls.max(axis=(1, 2), keepdims=True), np.finfo(np.float32).tiny)).astype(np.float32)
+    heat: npt.NDArray[np.float64] = falls / np.maximum(falls.max(axis=(1, 2), keepdims=True), SMALLEST)
+    return heat.astype(np.float32)
 
 
 def grid(height: int, width: int) -> tuple[int, int]:
@@ -53,4 +55,5 @@ def _hide(poster: npt.NDArray[np.uint8], row: int, column: int, rows: int, colum
 
 def _log_odds(probabilities: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     clipped = probabilities.astype(np.float64).clip(SMALLEST, 1 - SMALLEST)
-    return np.log(clipped) - np.log1p(-clipped)
+    odds: npt.NDArray[np.float64] = np.log(clipped) - np.log1p(-clipped)
+    return odds

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 BATCH = 8
 
 Network = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
+# From posters as for a network to probabilities and features float32 `(n, k)`.
+WithFeatures = Callable[[npt.NDArray[np.uint8]], tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,19 @@ class Prediction:
     probabilities: float32 `(genres,)`, in [0, 1].
     lines: what was read on it; empty where it was not read.
     by_picture: the probabilities by the picture alone.
+    poster: the picture as the network takes it, uint8 `(height, width, 3)`.
+    features: what goes into the network's last layer, float32 `(k,)`; None where the network does not tell it.
+    width: of the picture as it came, upright, in pixels.
+    height: likewise.
     """
 
     probabilities: npt.NDArray[np.float32]
     lines: Sequence[Line]
     by_picture: npt.NDArray[np.float32]
+    poster: npt.NDArray[np.uint8]
+    features: npt.NDArray[np.float32] | None
+    width: int
+    height: int
 
 
 @dataclass(frozen=True)
@@ -64,6 +74,7 @@ class Predictor:
     width: of the network's input, in pixels.
     fit: how posters are brought to that size, as the resize stage did for training.
     text: what predicts by the text on the poster too; None for the picture alone.
+    with_features: the network that tells features too; None for one that tells none, as of earlier versions.
     """
 
     network: Network
@@ -74,13 +85,34 @@ class Predictor:
     width: int
     fit: images.Fit
     text: "TextModel | None" = None
+    with_features: WithFeatures | None = None
 
     def predict(self, posters: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """The probabilities `(n, genres)` of posters uint8 `(n, height, width, 3)`, by their pictures alone."""
         return np.concatenate([self.network(posters[start : start + BATCH]) for start in range(0, len(posters), BATCH)])
 
+    def look(self, posters: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
+        """The probabilities as of `predict`, and the features `(n, k)`; None where the network tells none."""
+        if self.with_features is None:
+            return self.predict(posters), None
+        starts = range(0, len(posters), BATCH)
+        probabilities, features = zip(
+            *(self.with_features(posters[start : start + BATCH]) for start in starts), strict=True
+        )
+        return np.concatenate(probabilities), np.concatenate(features)
+
     def predict_store(self, store: "Store", rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """The probabilities `(n, genres)` of the posters in these rows of a store, by their pictures alone.
+
+        Raises:
+            InputError: the store's posters do not have the size of the network's input.
+        """
+        return self.look_at_store(store, rows)[0]
+
+    def look_at_store(
+        self, store: "Store", rows: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
+        """The probabilities as of `predict_store`, and the features `(n, k)`; None where the network tells none.
 
         Raises:
             InputError: the store's posters do not have the size of the network's input.
@@ -90,9 +122,10 @@ class Predictor:
                 f"the posters are {store.height} x {store.width} and the network takes {self.height} x {self.width}; "
                 "run `dvc repro`"
             )
-        return np.concatenate(
-            [self.network(store[rows[start : start + BATCH]]) for start in range(0, len(rows), BATCH)]
-        )
+        looks = [self.look(store[rows[start : start + BATCH]]) for start in range(0, len(rows), BATCH)]
+        features = [vectors for _, vectors in looks if vectors is not None]
+        probabilities = np.concatenate([probabilities for probabilities, _ in looks])
+        return probabilities, np.concatenate(features) if features else None
 
     def read_and_predict(self, posters: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """The probabilities `(n, genres)` of posters uint8 `(n, height, width, 3)`, by what stands on them too."""
@@ -128,8 +161,9 @@ class Predictor:
         """A picture in the size of the network's input and what stands on it, or the reason why it cannot be read."""
         try:
             data = picture.read()
-            pixels = images.fit(images.decode(data), self.height, self.width, self.fit)
-            return _Poster(pixels, self._read(data) if self._read else [])
+            image = images.decode(data)
+            pixels = images.fit(image, self.height, self.width, self.fit)
+            return _Poster(pixels, self._read(data) if self._read else [], *image.size)
         except images.ImageError as error:
             return str(error)
         except OSError as error:
@@ -142,18 +176,23 @@ class Predictor:
             yield name, poster if isinstance(poster, str) else next(predictions)
 
     def _predict_posters(self, posters: "Sequence[_Poster]") -> Iterator[Prediction]:
-        by_picture = self.predict(np.stack([poster.pixels for poster in posters]))
+        by_picture, features = self.look(np.stack([poster.pixels for poster in posters]))
         lines = [poster.lines for poster in posters]
         probabilities = self.text.predict(by_picture, lines) if self.text else by_picture
-        return map(Prediction, probabilities, lines, by_picture)
+        for row, poster in enumerate(posters):
+            known = None if features is None else features[row]
+            size = poster.width, poster.height
+            yield Prediction(probabilities[row], poster.lines, by_picture[row], poster.pixels, known, *size)
 
 
 @dataclass(frozen=True)
 class _Poster:
-    """A picture in the size of the network's input, uint8 `(height, width, 3)`, and what stands on it."""
+    """A picture in the size of the network's input, uint8 `(height, width, 3)`; what stands on it; its own size."""
 
     pixels: npt.NDArray[np.uint8]
     lines: Sequence[Line]
+    width: int
+    height: int
 
 
 def load(models: Path, with_text: bool = True) -> Predictor:
@@ -167,6 +206,8 @@ def load(models: Path, with_text: bool = True) -> Predictor:
     metadata = model_folder.read_metadata(models)
     network = model_folder.load_onnx(models)
     predictor = _assemble(network, network.shape, network.genres, metadata)
+    if network.has_features:
+        predictor = replace(predictor, with_features=network.with_features)
     text = model_folder.load_text(models, predictor.genres) if with_text else None
     if text is None:
         return predictor

@@ -65,9 +65,9 @@ class SimilarPosters:
                 chosen.append(int(row))
         return [self._describe(row, float(cosines[row]), bool(same[row])) for row in chosen]
 
-    def _looks_like_one_of(self, row: int, others: list[int]) -> npt.NDArray[np.bool_] | np.bool_:
+    def _looks_like_one_of(self, row: int, others: list[int]) -> bool:
         alike = np.bitwise_count(self.index.hashes[others] ^ self.index.hashes[row]) <= SAME_BITS
-        return (alike & (self._vectors[others] @ self._vectors[row] >= SAME_COSINE)).any()
+        return bool((alike & (self._vectors[others] @ self._vectors[row] >= SAME_COSINE)).any())
 
     def _describe(self, row: int, cosine: float, same: bool) -> SimilarPoster:
         genres = [self._genres[number] for number in np.flatnonzero(self.index.labels[row])]
@@ -90,4 +90,5 @@ def load(models: Path, genres: list[str]) -> SimilarPosters:
 
 
 def _unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    unit: npt.NDArray[np.float32] = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-30)
+    return unit
