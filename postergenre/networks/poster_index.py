@@ -1,7 +1,7 @@
 """The index of the training posters: what the network makes of each, small enough to lie beside it in `models/`.
 
-A poster's features are what goes into the network's last layer. More than `AXES` of them are projected onto their
-principal axes; each vector is stored as whole numbers of a byte: 300 bytes a poster, 12 MB for 38,000.
+A poster's features are what goes into the network's last layer. More than `AXES` of them are projected onto the axes
+on which they are largest; each vector is stored as whole numbers of a byte: 300 bytes a poster, 12 MB for 38,000.
 """
 
 from collections.abc import Iterable
@@ -31,7 +31,6 @@ class PosterIndex:
     labels: uint8 `(posters, genres)`, multi-hot.
     hashes: uint64 `(posters,)`, see `difference_hash`.
     codes: int8 `(posters, axes)`, the projected features; each poster's largest is 127 or -127.
-    mean: float32 `(k,)`, of the training posters' features.
     axes: float32 `(k, axes)`, orthonormal columns; None where the features are stored as they are.
     """
 
@@ -39,12 +38,11 @@ class PosterIndex:
     labels: npt.NDArray[np.uint8]
     hashes: npt.NDArray[np.uint64]
     codes: npt.NDArray[np.int8]
-    mean: npt.NDArray[np.float32]
     axes: npt.NDArray[np.float32] | None
 
     def project(self, features: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
         """Features `(n, k)` of posters as vectors float32 `(n, axes)`, as the index compares them."""
-        return project(features, self.mean, self.axes)
+        return project(features, self.axes)
 
     def write(self, file: Path) -> None:
         """Write the index; equal ones give the same bytes."""
@@ -56,8 +54,7 @@ class PosterIndex:
             labels=np.packbits(self.labels, axis=1),
             hashes=self.hashes,
             codes=self.codes,
-            mean=self.mean,
-            axes=np.zeros((len(self.mean), 0), np.float32) if self.axes is None else self.axes,
+            axes=np.zeros((0, 0), np.float32) if self.axes is None else self.axes,
         )
 
 
@@ -71,9 +68,8 @@ def read(file: Path) -> PosterIndex:
         with np.load(file, allow_pickle=False) as arrays:
             ids, axes = arrays["film_ids"].tobytes().decode(), arrays["axes"]
             labels = np.unpackbits(arrays["labels"], axis=1, count=int(arrays["genres"]))
-            hashes, codes, mean = (arrays[key] for key in ("hashes", "codes", "mean"))
             film_ids = ids.split("\n") if ids else []
-            return PosterIndex(film_ids, labels, hashes, codes, mean, axes if axes.size else None)
+            return PosterIndex(film_ids, labels, arrays["hashes"], arrays["codes"], axes if axes.size else None)
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{file} holds no index of posters ({error})") from None
 
@@ -85,36 +81,34 @@ def build(
     features: npt.NDArray[np.float32],
 ) -> PosterIndex:
     """The index of posters with these features, float32 `(posters, k)`."""
-    mean = features.mean(axis=0)
-    axes = principal_axes(features - mean, AXES) if features.shape[1] > AXES else None
-    vectors = project(features, mean, axes)
+    axes = principal_axes(features, AXES) if features.shape[1] > AXES else None
+    vectors = project(features, axes)
     largest = np.maximum(np.abs(vectors).max(axis=1, keepdims=True), np.finfo(np.float32).tiny)
     codes = np.rint(vectors / largest * LEVELS).astype(np.int8)
-    return PosterIndex(film_ids, labels, hashes, codes, mean, axes)
+    return PosterIndex(film_ids, labels, hashes, codes, axes)
 
 
-def project(
-    features: npt.NDArray[np.floating], mean: npt.NDArray[np.float32], axes: npt.NDArray[np.float32] | None
-) -> npt.NDArray[np.float32]:
-    """Features `(n, k)` on the axes, or as they are, without the mean: float32 `(n, axes)`."""
-    centred = (features - mean).astype(np.float32)
-    return centred if axes is None else (centred @ axes).astype(np.float32)
+def project(features: npt.NDArray[np.floating], axes: npt.NDArray[np.float32] | None) -> npt.NDArray[np.float32]:
+    """Features `(n, k)` on the axes, or as they are: float32 `(n, axes)`."""
+    features = features.astype(np.float32)
+    return features if axes is None else (features @ axes).astype(np.float32)
 
 
-def principal_axes(centred: npt.NDArray[np.float32], most: int) -> npt.NDArray[np.float32]:
-    """The axes of largest variance of centred vectors `(n, k)`: orthonormal columns `(k, min(n, most))`.
+def principal_axes(vectors: npt.NDArray[np.float32], most: int) -> npt.NDArray[np.float32]:
+    """The axes on which vectors `(n, k)` are largest: orthonormal columns `(k, min(n, most))`, the largest first.
 
-    Principal component analysis (Pearson 1901), by the smaller of the two matrices of inner products. Each axis points
-    where its largest weight is positive, so that it does not depend on the solver.
+    A truncated singular value decomposition (Eckart and Young 1936), by the smaller of the two matrices of inner
+    products. Without their mean, vectors would be compared by what is unusual about them; the neighbours that this
+    finds share fewer genres. Each axis points where its largest weight is positive, so that no solver decides it.
     """
-    n, k = centred.shape
+    n, k = vectors.shape
     if n < k:
-        values, vectors = np.linalg.eigh((centred @ centred.T).astype(np.float64))
+        values, columns = np.linalg.eigh((vectors @ vectors.T).astype(np.float64))
         chosen = np.flatnonzero(values > values[-1] * 1e-9)[::-1][:most]
-        axes = centred.T @ vectors[:, chosen] / np.sqrt(values[chosen])
+        axes = vectors.T @ columns[:, chosen] / np.sqrt(values[chosen])
     else:
-        _, vectors = np.linalg.eigh((centred.T @ centred).astype(np.float64))
-        axes = vectors[:, ::-1][:, :most]
+        _, columns = np.linalg.eigh((vectors.T @ vectors).astype(np.float64))
+        axes = columns[:, ::-1][:, :most]
     signs = np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])
     signed: npt.NDArray[np.float32] = (axes * signs).astype(np.float32)
     return signed

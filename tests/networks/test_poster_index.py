@@ -34,20 +34,18 @@ def build(features: np.ndarray) -> poster_index.PosterIndex:
 def test_the_vectors_of_the_index_are_as_similar_as_the_features(count: int, size: int) -> None:
     features = make_features(count, size)
     index = build(features)
-    exact = cosines(features - features.mean(axis=0))
+    exact = cosines(features)
     assert np.abs(cosines(index.codes.astype(np.float32)) - exact).max() < 0.02
     assert np.abs(cosines(index.project(features)) - exact).max() < 0.02
 
 
-def test_the_axes_are_those_of_largest_variance_by_either_matrix() -> None:
-    features = make_features(300, 299)
-    centred = features - features.mean(axis=0)
-    expected = np.linalg.svd(centred, full_matrices=False)[2][:12].T
-    for axes in (poster_index.principal_axes(centred, 12), poster_index.principal_axes(centred[:, :].copy(), 250)):
-        assert np.abs(np.abs((axes[:, :12] * expected).sum(axis=0)) - 1).max() < 1e-3
-    few = poster_index.principal_axes(centred[:40], 250)
-    assert few.shape[1] <= 40
-    assert np.abs(few.T @ few - np.eye(few.shape[1])).max() < 1e-3
+@pytest.mark.parametrize("count", [250, 350])
+def test_the_axes_are_those_of_the_largest_singular_values_by_either_matrix(count: int) -> None:
+    features = make_features(count, 300)
+    expected = np.linalg.svd(features, full_matrices=False)[2][:12].T
+    axes = poster_index.principal_axes(features, 12)
+    assert np.abs(np.abs((axes * expected).sum(axis=0)) - 1).max() < 1e-3
+    assert (axes[np.abs(axes).argmax(axis=0), np.arange(12)] > 0).all()
 
 
 def test_a_file_gives_back_the_index_and_equal_indexes_give_equal_bytes(tmp_path: Path) -> None:
@@ -58,7 +56,7 @@ def test_a_file_gives_back_the_index_and_equal_indexes_give_equal_bytes(tmp_path
     assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
     again = poster_index.read(tmp_path / "one.npz")
     assert again.film_ids == index.film_ids
-    for name in ("labels", "hashes", "codes", "mean", "axes"):
+    for name in ("labels", "hashes", "codes", "axes"):
         assert np.array_equal(getattr(again, name), getattr(index, name))
 
 
@@ -66,8 +64,8 @@ def test_38_000_posters_take_at_most_20_megabytes(tmp_path: Path) -> None:
     count, axes = 38_000, poster_index.AXES
     ids = [f"tt{n:07d}" for n in range(count)]
     labels, codes = np.zeros((count, 30), np.uint8), np.zeros((count, axes), np.int8)
-    mean, largest = np.zeros(poster_index.MOST_FEATURES, np.float32), np.zeros((8192, axes), np.float32)
-    poster_index.PosterIndex(ids, labels, np.zeros(count, np.uint64), codes, mean, largest).write(tmp_path / "x.npz")
+    largest = np.zeros((poster_index.MOST_FEATURES, axes), np.float32)
+    poster_index.PosterIndex(ids, labels, np.zeros(count, np.uint64), codes, largest).write(tmp_path / "x.npz")
     assert (tmp_path / "x.npz").stat().st_size < 20e6
 
 
@@ -93,10 +91,10 @@ def test_another_index_is_refused(models: Path, tmp_path: Path) -> None:
         if file.is_file():
             (tmp_path / file.name).write_bytes(file.read_bytes())
     build(make_features(20, 8)).write(tmp_path / model_folder.INDEX)
-    with pytest.raises(InputError, match="the hash of index.npz is not the one in run.json; run `dvc repro train`"):
+    with pytest.raises(InputError, match=r"the hash of index\.npz is not the one in run\.json; run `dvc repro train`"):
         model_folder.load_index(tmp_path)
     (tmp_path / model_folder.INDEX).unlink()
-    with pytest.raises(InputError, match="index.npz is missing"):
+    with pytest.raises(InputError, match=r"index\.npz is missing"):
         model_folder.load_index(tmp_path)
     run = model_folder.read_run(tmp_path)
     del run["index"]

@@ -79,5 +79,5 @@ def test_a_folder_without_an_index_says_what_to_do(models: Path, tmp_path: Path)
     run = model_folder.read_run(models)
     del run["index"]
     files.write_json(tmp_path / "run.json", run)
-    with pytest.raises(InputError, match="has no index of its training posters.*`dvc repro train` writes one"):
+    with pytest.raises(InputError, match=r"has no index of its training posters.*`dvc repro train` writes one"):
         similar.load(tmp_path, ["A", "B", "C"])
