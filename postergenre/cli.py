@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from postergenre import account, errors
-from postergenre.commands import catalogues, encoders, pipeline, predicting, runs, sharing
+from postergenre.commands import catalogues, encoders, pipeline, predicting, runs, sharing, watching
 from postergenre.commands.arguments import Command
 
 
@@ -26,7 +26,7 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(command=command)
         return added
 
-    for group in (predicting, pipeline, runs, catalogues, encoders, sharing):
+    for group in (predicting, watching, pipeline, runs, catalogues, encoders, sharing):
         group.add_commands(add)
     return parser
 

@@ -165,7 +165,7 @@ def _discrepancies(kernel: npt.NDArray[np.float64], chosen: npt.NDArray[np.float
 
 def _test(pictures: Pictures, reference: Pictures, permutations: int) -> tuple[str, float | None]:
     """What the test compares, and its p."""
-    if pictures.vectors.shape[1] and reference.vectors.shape[1]:
+    if pictures.vectors.size and reference.vectors.size:
         by = "features"
         sides: tuple[npt.NDArray[np.floating], ...] = (pictures.vectors, reference.vectors)
     else:

@@ -28,12 +28,12 @@ ARRAYS = ("probabilities", "vectors", "statistics")
 
 @dataclass(frozen=True)
 class Pictures:
-    """What drift compares of n pictures. A column of NaN is not known.
+    """What drift compares of n pictures, m of which could be looked at; all of them but for a table's.
 
     probabilities: float32 `(n, genres)`.
-    vectors: float32 `(n, k)`, the network's features as the index of posters projects them; `(n, 0)` where the network
+    vectors: float32 `(m, k)`, the network's features as the index of posters projects them; `(m, 0)` where the network
         tells none.
-    statistics: float32 `(n, 6)`, see `picture_statistics`.
+    statistics: float32 `(m, 6)`, see `picture_statistics`; NaN for what is not known.
     """
 
     probabilities: npt.NDArray[np.float32]
