@@ -5,19 +5,21 @@ The evaluate stage writes it: equal evaluations give the same bytes.
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from postergenre import files
-from postergenre.data import manifest
-from postergenre.data.split_tables import Split
-from postergenre.data.store import Store, batches
 from postergenre.errors import InputError
 from postergenre.networks import model_folder
 from postergenre.networks.poster_index import PosterIndex
 from postergenre.prediction import picture_statistics
 from postergenre.prediction.predictor import BATCH
+
+if TYPE_CHECKING:  # who reads the file waits for no pandas
+    from postergenre.data.split_tables import Split
+    from postergenre.data.store import Store
 
 FILE = "drift_reference.npz"
 EVALUATE = "`dvc repro evaluate`"
@@ -99,8 +101,8 @@ def read(file: Path, model: str) -> Reference:
 def make(
     models: Path,
     manifest_file: Path,
-    store: Store,
-    test: Split,
+    store: "Store",
+    test: "Split",
     probabilities: npt.NDArray[np.floating],
     by_picture: npt.NDArray[np.float32],
     features: npt.NDArray[np.float32] | None,
@@ -114,6 +116,9 @@ def make(
     by_picture: `(posters, genres)`, by the pictures alone.
     features: `(posters, k)`; None where the network tells none.
     """
+    from postergenre.data import manifest
+    from postergenre.data.store import batches
+
     index, table = model_folder.load_index(models), manifest.read(manifest_file)
     table = table[table["status"] == "ok"]
     sizes = dict(zip(table["film_id"], zip(table["width"], table["height"], strict=True), strict=True))

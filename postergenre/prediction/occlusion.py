@@ -5,10 +5,11 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-# So many places of a picture are hidden, one after the other; a network of phone size sees as many a second.
-PLACES = 54
+# About so many places of a picture are hidden, one after the other. More, larger or smaller ones agree no better with
+# Grad-CAM, and nor do other colours: benchmarks/README.md.
+PLACES = 35
 # Side of what is hidden, in sides of a place.
-SPAN = 2.0
+SPAN = 2
 # Pictures per pass through the network; more do not fit into the processor's caches.
 BATCH = 8
 # Probabilities of 0 and 1 have no log-odds.

@@ -48,8 +48,8 @@ def test_a_network_that_is_certain_of_everything_gives_an_empty_map(certain: flo
     assert not heat.any()
 
 
-@pytest.mark.parametrize(("height", "width"), [(444, 300), (268, 182), (300, 444), (200, 200), (400, 20), (16, 16)])
+@pytest.mark.parametrize(("height", "width"), [(444, 300), (268, 182), (300, 444), (200, 200), (400, 80), (16, 16)])
 def test_places_are_about_as_many_and_nearly_square(height: int, width: int) -> None:
     rows, columns = occlusion.grid(height, width)
-    assert abs(rows * columns - occlusion.PLACES) <= 8
+    assert abs(rows * columns - occlusion.PLACES) <= 5
     assert 0.6 < (height / rows) / (width / columns) < 1.7
