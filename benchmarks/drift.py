@@ -48,20 +48,20 @@ def main() -> None:
     print("|---|" + "---:|" * len(SIZES))
     for way, change in WAYS.items():
         posters = np.concatenate([change(store[rows[first : first + 8]]) for first in range(0, len(rows), 8)])
-        vectors = drift_reference.project(index, *network.look(posters))
-        shares = [alarms(vectors, reference.pictures.vectors, size) for size in SIZES]
-        print(f"| {way} | " + " | ".join(f"{share:.0%}" for share in shares) + " |", flush=True)
+        print_row(way, drift_reference.project(index, *network.look(posters)), reference.pictures.vectors)
     genre = int(val.labels.sum(axis=0).argmax())
     (chosen,) = np.nonzero(val.labels[:, genre])
-    vectors = drift_reference.project(index, *network.look_at_store(store, val.rows[chosen[:MOST]]))
-    shares = [alarms(vectors, reference.pictures.vectors, size) for size in SIZES]
-    print(f"| of one genre, {val.genres[genre]} | " + " | ".join(f"{share:.0%}" for share in shares) + " |")
+    looks = network.look_at_store(store, val.rows[chosen[:MOST]])
+    print_row(f"of one genre, {val.genres[genre]}", drift_reference.project(index, *looks), reference.pictures.vectors)
+
+
+def print_row(name: str, vectors: npt.NDArray[np.float32], reference: npt.NDArray[np.float32]) -> None:
+    shares = [f"{alarms(vectors, reference, size):.0%}" if size <= len(vectors) else "" for size in SIZES]
+    print(f"| {name} | {' | '.join(shares)} |", flush=True)
 
 
 def alarms(vectors: npt.NDArray[np.float32], reference: npt.NDArray[np.float32], size: int) -> float:
-    """The share of draws of so many pictures that are called different; NaN where there are too few to draw from."""
-    if size > len(vectors):
-        return np.nan
+    """The share of draws of so many pictures that are called different."""
     random = np.random.default_rng(size)
     draws = (vectors[random.permutation(len(vectors))[:size]] for _ in range(DRAWS))
     return float(np.mean([drift.two_sample_p(draw, reference, drift.PERMUTATIONS) <= drift.LEVEL for draw in draws]))
