@@ -28,6 +28,9 @@ from postergenre.networks.poster_index import PosterIndex
 from postergenre.networks.training_data import TrainingData
 from postergenre.networks.validation import CHUNK, predictions
 
+# Vectors that a head sees at once.
+VECTORS = 512
+
 
 def describe(network: Network, params: TrainParams, data: TrainingData) -> dict[str, Any]:
     """What decides the training's result, for run.json: parameters, data and backend."""
@@ -95,12 +98,11 @@ def index(model: keras.Model, network: Network, data: TrainingData, checkpoint: 
         return None
     pooled = features.kept(network, data, checkpoint.folder.parent) if network.frozen else None
     part = keras.Model(model.input if pooled is None else model.get_layer(POOLED).output, last, name="features")
-    inputs, hashes, vectors = data.store if pooled is None else pooled, [], []
-    for rows in batches(data.train.rows, CHUNK):
-        vectors.append(np.asarray(part.predict_on_batch(inputs[rows]), np.float32))
-        hashes.append(poster_index.difference_hashes(data.store[rows]))
-    known = np.concatenate(hashes), np.concatenate(vectors)
-    return poster_index.build(data.train.film_ids, data.train.labels, *known)
+    inputs, size = (data.store, CHUNK) if pooled is None else (pooled, VECTORS)
+    vectors = [np.asarray(part.predict_on_batch(inputs[rows]), np.float32) for rows in batches(data.train.rows, size)]
+    posters = (poster for rows in batches(data.train.rows, CHUNK) for poster in data.store[rows])
+    hashes = poster_index.difference_hashes(posters)
+    return poster_index.build(data.train.film_ids, data.train.labels, hashes, np.concatenate(vectors))
 
 
 @dataclass(frozen=True)

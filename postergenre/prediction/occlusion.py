@@ -31,7 +31,7 @@ def heatmaps(
         places: about as many places are hidden.
         span: side of what is hidden, in sides of a place.
     """
-    rows, columns = grid(*poster.shape[:2], places)
+    rows, columns = grid(poster.shape[0], poster.shape[1], places)
     shown = np.stack([poster, *(_hide(poster, place, (rows, columns), span) for place in np.ndindex(rows, columns))])
     odds = _log_odds(np.concatenate([network(shown[first : first + BATCH]) for first in range(0, len(shown), BATCH)]))
     falls = np.maximum(odds[0] - odds[1:], 0).T.reshape(-1, rows, columns)

@@ -294,7 +294,13 @@ def test_a_frozen_backbone_sees_each_poster_once_and_its_features_are_kept(
             raise KeyboardInterrupt
 
     whole = training.fit(made, train, make_data(), Checkpoint(tmp_path / "whole"), lambda *_: None)
+    index = training.index(whole, made, make_data(), Checkpoint(tmp_path / "whole"))
     assert shown_counts == ALL
+    posters = make_data().store[make_data().train.rows]
+    vectors = keras.Model(whole.input, whole.layers[-1].input).predict_on_batch(posters)
+    assert index is not None
+    projected = index.project(vectors)
+    np.testing.assert_allclose(index.codes / 127, projected / np.abs(projected).max(axis=1, keepdims=True), atol=0.01)
     with pytest.raises(KeyboardInterrupt):
         training.fit(made, train, make_data(), Checkpoint(tmp_path / "broken"), interrupt)
     resumed = training.fit(made, train, make_data(), Checkpoint(tmp_path / "broken"), lambda *_: None)
