@@ -2,7 +2,7 @@
 
     python -m benchmarks.drift
 
-The pictures are validation posters, on which no weight was trained; they are drawn 40 times each. The files of the
+The pictures are up to 600 validation posters, on which no weight was trained; they are drawn 40 times. The files of the
 project that it runs in are used: models/, reports/drift_reference.npz, data/.
 """
 
@@ -21,7 +21,7 @@ from postergenre.prediction import drift, drift_reference, predictor
 
 MODELS, REPORTS = Path("models"), Path("reports")
 DRAWS, SIZES, PERMUTATIONS = 40, (20, 50, 200), 199
-MOST = 300
+MOST = 600
 Posters = npt.NDArray[np.uint8]
 
 

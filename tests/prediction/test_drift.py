@@ -15,8 +15,10 @@ from postergenre.data.split_tables import Split
 from postergenre.networks import model_folder
 from postergenre.prediction import drift, drift_reference, picture_statistics, predictor
 from postergenre.prediction.drift_reference import Pictures
+from postergenre.prediction.predictor import Predictor
+from sample import films, poster
 from tests.factories import Posters
-from tests.support import command, encode
+from tests.support import ROOT, command, encode
 
 GENRES = ["A", "B", "C"]
 RANDOM = np.random.default_rng(0)
@@ -206,3 +208,30 @@ def test_equal_references_give_equal_bytes(project: Path) -> None:
     before = file.read_bytes()
     drift_reference.read(file, model_folder.read_run(project / "models")["model"]).write(file)
     assert file.read_bytes() == before
+
+
+# Drawn posters
+
+
+def draw(first: int, count: int, network: Predictor) -> np.ndarray:
+    """Posters of new films, drawn as the sample's are: uint8 `(count, 24, 16, 3)`."""
+    known = [film for film in films.read(ROOT / films.CATALOGUE).values() if film.genres and not film.original]
+    chosen = np.random.default_rng(first).integers(0, len(known), count)
+    new = (
+        films.Film(f"tt{films.BASE + number}", known[row].title, known[row].genres)
+        for number, row in enumerate(chosen, first)
+    )
+    return np.stack([network.fit_picture(poster.jpeg(film)) for film in new])
+
+
+@pytest.mark.long
+def test_of_20_draws_of_drawn_posters_none_alarms_but_with_their_colours_inverted_most_do(models: Path) -> None:
+    network, index = predictor.load(models), model_folder.load_index(models)
+
+    def p_of(posters: np.ndarray) -> float:
+        return drift.two_sample_p(drift_reference.project(index, *network.look(posters)), reference, 199)
+
+    reference = drift_reference.project(index, *network.look(draw(50_000, 200, network)))
+    draws = [draw(60_000 + 40 * number, 40, network) for number in range(20)]
+    assert sum(p_of(posters) <= drift.LEVEL for posters in draws) <= 1
+    assert sum(p_of(255 - posters) <= drift.LEVEL for posters in draws) >= 15
