@@ -20,7 +20,7 @@ from postergenre.networks import model_folder
 from postergenre.prediction import drift, drift_reference, predictor
 
 MODELS, REPORTS = Path("models"), Path("reports")
-DRAWS, SIZES, PERMUTATIONS = 40, (20, 50, 200), 199
+DRAWS, SIZES = 40, (20, 50, 200)
 MOST = 600
 Posters = npt.NDArray[np.uint8]
 
@@ -64,7 +64,7 @@ def alarms(vectors: npt.NDArray[np.float32], reference: npt.NDArray[np.float32],
     """The share of draws of so many pictures that are called different."""
     random = np.random.default_rng(size)
     draws = (vectors[random.permutation(len(vectors))[:size]] for _ in range(DRAWS))
-    return float(np.mean([drift.two_sample_p(draw, reference, PERMUTATIONS) <= drift.LEVEL for draw in draws]))
+    return float(np.mean([drift.two_sample_p(draw, reference, drift.PERMUTATIONS) <= drift.LEVEL for draw in draws]))
 
 
 if __name__ == "__main__":

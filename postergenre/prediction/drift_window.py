@@ -12,8 +12,8 @@ from postergenre.prediction.predictor import Prediction
 
 # So many pictures are compared with the test posters.
 LAST = 500
-# Fewer than for a folder, because it is asked again and again; p can still fall to half the level.
-PERMUTATIONS = 199
+# Fewer than for a folder, because it is asked again and again; the level is then less exact.
+PERMUTATIONS = 499
 
 
 class DriftWindow:
