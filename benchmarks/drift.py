@@ -2,8 +2,9 @@
 
     python -m benchmarks.drift
 
-The pictures are up to 600 validation posters, on which no weight was trained; they are drawn 40 times. The files of the
-project that it runs in are used: models/, reports/drift_reference.npz, data/.
+The pictures are up to 600 validation posters, on which no weight was trained; they are drawn 40 times. In the first
+row they and the test posters are exchanged at random, 100 times: the share should be 1 %, the test's level. The files
+of the project that it runs in are used: models/, reports/drift_reference.npz, data/.
 """
 
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from postergenre.networks import model_folder
 from postergenre.prediction import drift, drift_reference, predictor
 
 MODELS, REPORTS = Path("models"), Path("reports")
-DRAWS, SIZES = 40, (20, 50, 200)
+DRAWS, LEVEL_DRAWS, SIZES = 40, 100, (20, 50, 200)
 MOST = 600
 Posters = npt.NDArray[np.uint8]
 
@@ -46,6 +47,9 @@ def main() -> None:
     rows = val.rows[np.random.default_rng(0).permutation(len(val.rows))[:MOST]]
     print("| validation posters | " + " | ".join(f"{size} pictures" for size in SIZES) + " |")
     print("|---|" + "---:|" * len(SIZES))
+    known = drift_reference.project(index, *network.look_at_store(store, val.rows))
+    shares = [f"{level(np.concatenate([known, reference.pictures.vectors]), size):.0%}" for size in SIZES]
+    print(f"| and test posters, exchanged at random | {' | '.join(shares)} |", flush=True)
     for way, change in WAYS.items():
         posters = np.concatenate([change(store[rows[first : first + 8]]) for first in range(0, len(rows), 8)])
         print_row(way, drift_reference.project(index, *network.look(posters)), reference.pictures.vectors)
@@ -58,6 +62,14 @@ def main() -> None:
 def print_row(name: str, vectors: npt.NDArray[np.float32], reference: npt.NDArray[np.float32]) -> None:
     shares = [f"{alarms(vectors, reference, size):.0%}" if size <= len(vectors) else "" for size in SIZES]
     print(f"| {name} | {' | '.join(shares)} |", flush=True)
+
+
+def level(vectors: npt.NDArray[np.float32], size: int) -> float:
+    """The share of draws of so many pictures that are called different from the others."""
+    random = np.random.default_rng(size)
+    orders = (random.permutation(len(vectors)) for _ in range(LEVEL_DRAWS))
+    p = [drift.two_sample_p(vectors[order[:size]], vectors[order[size:]], drift.PERMUTATIONS) for order in orders]
+    return float(np.mean(np.array(p) <= drift.LEVEL))
 
 
 def alarms(vectors: npt.NDArray[np.float32], reference: npt.NDArray[np.float32], size: int) -> float:

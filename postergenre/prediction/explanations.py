@@ -43,14 +43,15 @@ class Heatmaps:
             if known is None:
                 made = self._kept[key] = Future()
             self._kept.move_to_end(key)
-            while len(self._kept) > self._most:
-                self._kept.popitem(last=False)
         return known.result() if known else self._compute(key, data, made)
 
     def _compute(self, key: str, data: bytes, made: "Future[dict[str, Any]]") -> dict[str, Any]:
         try:
             with self._computing:
                 made.set_result(_heat(self._predictor, data))
+            with self._lock:
+                while len(self._kept) > self._most:
+                    self._kept.popitem(last=False)
         except BaseException as error:
             with self._lock:
                 self._kept.pop(key, None)

@@ -23,9 +23,11 @@ class Counting:
     """A network that counts the posters that it sees, and says that brighter ones are more A."""
 
     def __init__(self) -> None:
-        self.seen = 0
+        self.seen, self.fails = 0, False
 
     def __call__(self, posters: np.ndarray) -> np.ndarray:
+        if self.fails:
+            raise MemoryError
         self.seen += len(posters)
         light = posters.mean(axis=(1, 2, 3)) / 256
         return np.stack([light, 1 - light], axis=1).astype(np.float32)
@@ -71,10 +73,25 @@ def test_only_the_last_pictures_are_kept() -> None:
 
 
 def test_what_is_no_picture_is_refused_each_time() -> None:
-    heatmaps = Heatmaps(counting()[1])
+    network, made = counting()
+    heatmaps, data = Heatmaps(made, kept=1), encode(make_picture(1))
+    heatmaps.of(data)
+    before = network.seen
     for _ in range(2):
         with pytest.raises(ImageError, match="not an image"):
             heatmaps.of(b"words")
+    heatmaps.of(data)
+    assert network.seen == before
+
+
+def test_a_failure_is_not_kept() -> None:
+    network, made = counting()
+    heatmaps, data = Heatmaps(made), encode(make_picture(1))
+    network.fails = True
+    with pytest.raises(MemoryError):
+        heatmaps.of(data)
+    network.fails = False
+    assert heatmaps.of(data)["genres"] == ["A", "B"]
 
 
 def predictions(network: Predictor, seeds: range) -> list[Prediction]:
