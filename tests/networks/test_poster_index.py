@@ -20,8 +20,8 @@ def make_features(count: int, size: int) -> np.ndarray:
 
 
 def cosines(vectors: np.ndarray) -> np.ndarray:
-    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    return unit @ unit.T
+    unit: np.ndarray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.inner(unit, unit)
 
 
 def build(features: np.ndarray) -> poster_index.PosterIndex:

@@ -12,7 +12,8 @@ def corner_seeker(posters: np.ndarray) -> np.ndarray:
     """Its first genre wants the upper left corner bright, the second dark, the third nothing at all."""
     light = posters[:, : HEIGHT // 3, : WIDTH // 3].mean(axis=(1, 2, 3)) / 255
     odds = np.stack([8 * light - 4, 4 - 8 * light, np.zeros_like(light)], axis=1)
-    return (1 / (1 + np.exp(-odds))).astype(np.float32)
+    probabilities: np.ndarray = (1 / (1 + np.exp(-odds))).astype(np.float32)
+    return probabilities
 
 
 def make_poster() -> np.ndarray:
