@@ -43,6 +43,7 @@ ROOMS = (
     ("postergenre/prediction", "postergenre/evaluation"),
     ("postergenre/tracking",),
     ("postergenre/commands", "stages", "benchmarks"),
+    ("postergenre/serving",),
     ("postergenre/cli.py",),
 )
 

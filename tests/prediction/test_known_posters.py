@@ -4,33 +4,19 @@ import io
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from PIL import Image
 
 from postergenre import files
-from postergenre.data import manifest
 from postergenre.data.store import Store
 from postergenre.errors import InputError
 from postergenre.prediction.known_posters import KnownPosters
-from tests.factories import write_store
-
-FILMS = ["tt1", "tt2", "tt3", "tt4"]
+from tests.factories import FILMS, write_known_posters
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """Four films: one of each split, and one that was set aside; a fifth lost its poster."""
-    for name in ("posters", "resized", "dataset"):
-        (tmp_path / "data" / name).mkdir(parents=True)
-    rows = [manifest.Row(n, film_id, f"Film {n}", "A", "ok", sha256=f"{n}" * 64) for n, film_id in enumerate(FILMS)]
-    rows.append(manifest.Row(9, "tt9", "Lost", "A", "gone"))
-    pd.DataFrame(rows, columns=manifest.COLUMNS).to_csv(tmp_path / "data/posters/manifest.csv", index=False)
-    write_store(tmp_path / "data/resized", FILMS)
-    for row, name in enumerate(("train", "val", "test")):
-        table = pd.DataFrame({"film_id": [FILMS[row]], "row": [row], "A": [1]})
-        table.to_csv(tmp_path / "data/dataset" / f"{name}.csv", index=False)
-    return tmp_path
+    return write_known_posters(tmp_path)
 
 
 def test_a_picture_is_known_by_its_bytes(project: Path) -> None:
