@@ -42,8 +42,8 @@ ROOMS = (
     ("postergenre/networks", "postergenre/dvc_project", "scraper", "postergenre/reading"),
     ("postergenre/prediction", "postergenre/evaluation"),
     ("postergenre/tracking",),
-    ("postergenre/commands", "stages", "benchmarks"),
     ("postergenre/serving",),
+    ("postergenre/commands", "stages", "benchmarks"),
     ("postergenre/cli.py",),
 )
 
