@@ -21,7 +21,8 @@ def make_features(count: int, size: int) -> np.ndarray:
 
 def cosines(vectors: np.ndarray) -> np.ndarray:
     unit: np.ndarray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.inner(unit, unit)
+    inner: np.ndarray = unit @ unit.T
+    return inner
 
 
 def build(features: np.ndarray) -> poster_index.PosterIndex:
