@@ -1,10 +1,10 @@
-"""Whether the page's heat maps show what Grad-CAM shows, by the number and the size of the places that are hidden.
+"""Whether heat maps by hidden places show what Grad-CAM shows, by the number and the size of the places.
 
     python -m benchmarks.heatmaps
 
 Of ten test posters, each with its two most probable genres: the rank correlation of the two maps, both of 36 x 24
 places, and the seconds of a processor that all genres' maps of a poster take. `another poster` compares Grad-CAM's map
-of one poster with the page's of the next: that much agrees by chance, for example because both favour the middle.
+of one poster with those of the next: that much agrees by chance, for example because both favour the middle.
 """
 
 import time

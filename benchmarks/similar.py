@@ -2,7 +2,7 @@
 
     python -m benchmarks.similar
 
-Neighbours are the six training posters that a page shows; beside them as many training posters at random. The files of
+Neighbours are the six most similar training posters; beside them as many training posters at random. The files of
 the project that it runs in are used: models/, data/.
 """
 
@@ -17,9 +17,9 @@ from postergenre.data import split_tables
 from postergenre.data.split_tables import Split
 from postergenre.data.store import Store
 from postergenre.prediction import predictor, similar
-from postergenre.prediction.explanations import SIMILAR
 
 MODELS = Path("models")
+SIMILAR = 6
 
 
 def main() -> None:

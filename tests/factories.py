@@ -161,23 +161,6 @@ def write_store(folder: Path, film_ids: list[str], copies: dict[str, str] | None
     files.write_json(folder / "store.json", about)
 
 
-FILMS = ["tt1", "tt2", "tt3", "tt4"]
-
-
-def write_known_posters(project: Path) -> Path:
-    """Write the data of four films: one of each split, and one that was set aside; a fifth has lost its poster."""
-    for name in ("posters", "resized", "dataset"):
-        (project / "data" / name).mkdir(parents=True)
-    rows = [manifest.Row(n, film_id, f"Film {n}", "A", "ok", sha256=f"{n}" * 64) for n, film_id in enumerate(FILMS)]
-    rows.append(manifest.Row(9, "tt9", "Lost", "A", "gone"))
-    pd.DataFrame(rows, columns=manifest.COLUMNS).to_csv(project / "data/posters/manifest.csv", index=False)
-    write_store(project / "data/resized", FILMS)
-    for row, name in enumerate(("train", "val", "test")):
-        table = pd.DataFrame({"film_id": [FILMS[row]], "row": [row], "A": [1]})
-        table.to_csv(project / "data/dataset" / f"{name}.csv", index=False)
-    return project
-
-
 def make_test_split(first: int = 1) -> Split:
     """Make a test split of 150 films with the genres A, B and C; their ids start at `first`."""
     labels = (np.random.default_rng(1).random((150, 3)) < [0.5, 0.3, 0.2]).astype(np.uint8)

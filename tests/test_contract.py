@@ -42,7 +42,6 @@ ROOMS = (
     ("postergenre/networks", "postergenre/dvc_project", "scraper", "postergenre/reading"),
     ("postergenre/prediction", "postergenre/evaluation"),
     ("postergenre/tracking",),
-    ("postergenre/serving",),
     ("postergenre/commands", "stages", "benchmarks"),
     ("postergenre/cli.py",),
 )

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from postergenre.errors import InputError
+from postergenre.networks import array_file
 
 # So many dimensions are stored at most.
 AXES = 256
@@ -46,16 +47,15 @@ class PosterIndex:
 
     def write(self, file: Path) -> None:
         """Write the index; equal ones give the same bytes."""
-        np.savez(
-            file,
-            allow_pickle=False,
-            film_ids=np.frombuffer("\n".join(self.film_ids).encode(), np.uint8),
-            genres=np.array(self.labels.shape[1]),
-            labels=np.packbits(self.labels, axis=1),
-            hashes=self.hashes,
-            codes=self.codes,
-            axes=np.zeros((0, 0), np.float32) if self.axes is None else self.axes,
-        )
+        arrays = {
+            "film_ids": np.frombuffer("\n".join(self.film_ids).encode(), np.uint8),
+            "genres": np.array(self.labels.shape[1]),
+            "labels": np.packbits(self.labels, axis=1),
+            "hashes": self.hashes,
+            "codes": self.codes,
+            "axes": np.zeros((0, 0), np.float32) if self.axes is None else self.axes,
+        }
+        array_file.write(file, arrays)
 
 
 def read(file: Path) -> PosterIndex:
@@ -65,11 +65,11 @@ def read(file: Path) -> PosterIndex:
         InputError: the file holds none.
     """
     try:
-        with np.load(file, allow_pickle=False) as arrays:
-            ids, axes = arrays["film_ids"].tobytes().decode(), arrays["axes"]
-            labels = np.unpackbits(arrays["labels"], axis=1, count=int(arrays["genres"]))
-            film_ids = ids.split("\n") if ids else []
-            return PosterIndex(film_ids, labels, arrays["hashes"], arrays["codes"], axes if axes.size else None)
+        arrays = array_file.read(file)
+        ids, axes = arrays["film_ids"].tobytes().decode(), arrays["axes"]
+        labels = np.unpackbits(arrays["labels"], axis=1, count=int(arrays["genres"]))
+        film_ids = ids.split("\n") if ids else []
+        return PosterIndex(film_ids, labels, arrays["hashes"], arrays["codes"], axes if axes.size else None)
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{file} holds no index of posters ({error})") from None
 

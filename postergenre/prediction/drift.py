@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from postergenre.networks.text.fusion import log_odds
 from postergenre.prediction import picture_statistics
 from postergenre.prediction.drift_reference import Pictures
 
@@ -18,7 +19,7 @@ LEAST, FEW = 20, 100
 # So many pictures of each kind are compared in the test, and their kinds exchanged so often.
 MOST = 1000
 PERMUTATIONS = 999
-# Probabilities of 0 and 1 have no log-odds.
+# Where vectors are all alike, their median distance is 0.
 SMALLEST = 1e-7
 
 
@@ -169,7 +170,7 @@ def _test(pictures: Pictures, reference: Pictures, permutations: int) -> tuple[s
         by = "features"
         sides: tuple[npt.NDArray[np.floating], ...] = (pictures.vectors, reference.vectors)
     else:
-        by, sides = "probabilities", (_log_odds(pictures.probabilities), _log_odds(reference.probabilities))
+        by, sides = "probabilities", (log_odds(pictures.probabilities), log_odds(reference.probabilities))
     enough = min(map(len, sides)) >= LEAST
     return by, two_sample_p(sides[0], sides[1], permutations) if enough else None
 
@@ -188,12 +189,6 @@ def _changes(
         (mean, reference), spread = map(np.mean, known), float(np.std(known[1]))
         error = sum(np.var(side) / len(side) for side in known) ** 0.5
         yield name, Change(float(mean), float(reference), spread, bool(abs(mean - reference) <= chance * error))
-
-
-def _log_odds(probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    clipped = probabilities.astype(np.float64).clip(SMALLEST, 1 - SMALLEST)
-    odds: npt.NDArray[np.float64] = np.log(clipped) - np.log1p(-clipped)
-    return odds
 
 
 def _count(pictures: int) -> str:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from postergenre import files
 from postergenre.errors import InputError
-from postergenre.networks import model_folder
+from postergenre.networks import array_file, model_folder
 from postergenre.networks.poster_index import PosterIndex
 from postergenre.prediction import picture_statistics
 from postergenre.prediction.predictor import BATCH
@@ -69,9 +69,9 @@ class Reference:
         """Write the file, whole or not at all."""
         arrays = {name: getattr(self.pictures, name) for name in ARRAYS}
         arrays["vectors"] = self.pictures.vectors.astype(np.float16)
-        words = np.array([self.model, *self.genres])
-        with files.atomic_write(file) as new, new.open("wb") as stream:
-            np.savez_compressed(stream, allow_pickle=False, words=words, by_picture=self.by_picture, **arrays)
+        arrays |= {"words": np.array([self.model, *self.genres]), "by_picture": self.by_picture}
+        with files.atomic_write(file) as new:
+            array_file.write(new, arrays)
 
 
 def read(file: Path, model: str) -> Reference:
@@ -83,10 +83,10 @@ def read(file: Path, model: str) -> Reference:
         InputError: the file is missing, damaged or of another model.
     """
     try:
-        with np.load(file, allow_pickle=False) as arrays:
-            name, *genres = arrays["words"].tolist()
-            pictures = Pictures(*(arrays[key].astype(np.float32) for key in ARRAYS))
-            reference = Reference(name, genres, pictures, arrays["by_picture"])
+        arrays = array_file.read(file)
+        name, *genres = arrays["words"].tolist()
+        pictures = Pictures(*(arrays[key].astype(np.float32) for key in ARRAYS))
+        reference = Reference(name, genres, pictures, arrays["by_picture"])
     except FileNotFoundError:
         raise InputError(
             f"{file} is missing, which has what the network makes of the test posters; {EVALUATE} writes it"

@@ -5,12 +5,14 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from postergenre.networks.text.fusion import log_odds
+
 # About so many places of a picture are hidden, one after the other; the side of what is hidden, in sides of a place.
 # More, larger and smaller ones agree no better with Grad-CAM: benchmarks/README.md.
 PLACES, SPAN = 35, 2.0
 # Pictures per pass through the network; more do not fit into the processor's caches.
 BATCH = 8
-# Probabilities of 0 and 1 have no log-odds.
+# A map that is 0 everywhere is divided by this.
 SMALLEST = 1e-7
 
 Network = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
@@ -33,7 +35,7 @@ def heatmaps(
     """
     rows, columns = grid(poster.shape[0], poster.shape[1], places)
     shown = np.stack([poster, *(_hide(poster, place, (rows, columns), span) for place in np.ndindex(rows, columns))])
-    odds = _log_odds(np.concatenate([network(shown[first : first + BATCH]) for first in range(0, len(shown), BATCH)]))
+    odds = log_odds(np.concatenate([network(shown[first : first + BATCH]) for first in range(0, len(shown), BATCH)]))
     falls = np.maximum(odds[0] - odds[1:], 0).T.reshape(-1, rows, columns)
     heat: npt.NDArray[np.float64] = falls / np.maximum(falls.max(axis=(1, 2), keepdims=True), SMALLEST)
     return heat.astype(np.float32)
@@ -56,9 +58,3 @@ def _hide(
     hidden = poster.copy()
     hidden[tuple(slices)] = poster.mean(axis=(0, 1))
     return hidden
-
-
-def _log_odds(probabilities: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    clipped = probabilities.astype(np.float64).clip(SMALLEST, 1 - SMALLEST)
-    odds: npt.NDArray[np.float64] = np.log(clipped) - np.log1p(-clipped)
-    return odds

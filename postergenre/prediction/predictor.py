@@ -136,14 +136,6 @@ class Predictor:
             return by_picture
         return self.text.predict(by_picture, [self._read(poster) for poster in posters])
 
-    def fit_picture(self, data: bytes) -> npt.NDArray[np.uint8]:
-        """The picture in the bytes of a file as the network takes it, uint8 `(height, width, 3)`.
-
-        Raises:
-            ImageError: the bytes are no picture.
-        """
-        return images.fit(images.decode(data), self.height, self.width, self.fit)
-
     def predict_pictures(self, pictures: Iterable[Picture]) -> Iterator[tuple[str, Prediction | str]]:
         """The name of each picture in order, with what is predicted for it, or the reason why nothing is.
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from postergenre import files
-from postergenre.data import manifest
+from postergenre.data import images, manifest
 from postergenre.data.split_tables import Split
 from postergenre.networks import model_folder
 from postergenre.prediction import drift, drift_reference, picture_statistics, predictor
@@ -203,6 +203,10 @@ def test_the_reference_of_another_model_is_refused(project: Path) -> None:
     assert len(reference.pictures) == 150
     replace(reference, model="0" * 64).write(file)
     assert "is of model 0000000000000000, and this model is" in str(command("drift", "reports"))
+    whole = file.read_bytes()
+    for damaged in (b"", whole[:3], whole[: len(whole) // 2], whole.replace(b"NUMPY", b"numpy", 1)):
+        file.write_bytes(damaged)
+        assert "cannot be read" in str(command("drift", "reports"))
     file.unlink()
     assert "is missing" in str(command("drift", "reports"))
 
@@ -225,7 +229,8 @@ def draw(first: int, count: int, network: Predictor) -> np.ndarray:
         films.Film(f"tt{films.BASE + number}", known[row].title, known[row].genres)
         for number, row in enumerate(chosen, first)
     )
-    return np.stack([network.fit_picture(poster.jpeg(film)) for film in new])
+    drawn = (images.decode(poster.jpeg(film)) for film in new)
+    return np.stack([images.fit(picture, network.height, network.width, network.fit) for picture in drawn])
 
 
 @pytest.mark.long

@@ -1,1 +1,0 @@
-"""The page and the API: genres for pictures over HTTP. FastAPI is imported here only."""
